@@ -1,0 +1,3 @@
+//! A Dataverse that runs on a laptop: strict, journalled, for development and proof.
+
+pub mod schema;

@@ -1,0 +1,9 @@
+//! Carries segments from a warehouse into Microsoft Dataverse and proves what it did.
+
+pub mod dataverse;
+pub mod dispatch;
+pub mod ledger;
+pub mod mapping;
+pub mod model;
+pub mod report;
+pub mod source;

@@ -1,0 +1,33 @@
+//! How to reach an environment, without any secret in it.
+
+use std::path::PathBuf;
+
+/// One destination, as `segue.yaml` or the environment describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// The name that people chose: `prod`.
+    pub name: String,
+    /// The environment's address, with or without the API path.
+    pub url: String,
+    /// The Entra tenant: a GUID or a verified domain.
+    pub tenant_id: String,
+    /// The application (client) id.
+    pub client_id: String,
+    /// Where the secret comes from.
+    pub client_secret: SecretSource,
+    /// The login host; follows from the address unless it is named.
+    pub authority: Option<String>,
+    /// Whether a push asks before it writes.
+    pub production: bool,
+}
+
+/// Where a secret comes from; never the secret itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// An environment variable.
+    Env(String),
+    /// A file; its trailing line end is not part of the secret.
+    File(PathBuf),
+    /// The standard output of a command; its trailing line end is not part of the secret.
+    Command(Vec<String>),
+}

@@ -1,0 +1,105 @@
+//! Digests: how the ledger remembers without keeping what it saw.
+
+use super::Position;
+
+/// The random secret of one ledger. Digests under another secret mean nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DigestSecret(pub [u8; 32]);
+
+impl std::fmt::Debug for DigestSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DigestSecret(***)")
+    }
+}
+
+/// Digest of a key's canonical, folded values. Its byte order is the order of the ledger's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyDigest(pub [u8; 16]);
+
+/// Digest of a row's decoded cells and of the program that the plan runs on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceDigest(pub [u8; 16]);
+
+/// Digest of one canonical value, null included; 63 bits, never 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ColumnDigest(u64);
+
+impl ColumnDigest {
+    /// Takes a hash; its lowest bit is given up.
+    pub fn from_hash(hash: u64) -> Self {
+        let digest = hash & !1;
+        Self(if digest == 0 { 2 } else { digest })
+    }
+}
+
+/// What the ledger holds of one column of one key: 63 bits of digest and the *owned* bit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ColumnState(u64);
+
+impl ColumnState {
+    /// This mapping never sent the column for this key.
+    pub const NEVER_SENT: Self = Self(0);
+
+    /// A null was sent; there is nothing to own.
+    pub fn null_sent(null: ColumnDigest) -> Self {
+        Self(null.0)
+    }
+
+    /// A value was sent: this mapping filled the column.
+    pub fn value_sent(value: ColumnDigest) -> Self {
+        Self(value.0 | 1)
+    }
+
+    /// A value that Dataverse holds and this mapping did not write.
+    pub fn adopted(value: ColumnDigest) -> Self {
+        Self(value.0)
+    }
+
+    /// Whether anything is known of the column.
+    pub fn is_never_sent(self) -> bool {
+        self == Self::NEVER_SENT
+    }
+
+    /// Whether this mapping filled the column.
+    pub fn is_owned(self) -> bool {
+        self.0 & 1 == 1
+    }
+
+    /// Whether Dataverse, as far as the ledger knows, holds the value of that digest.
+    pub fn holds(self, value: ColumnDigest) -> bool {
+        self.0 & !1 == value.0
+    }
+
+    /// The eight bytes on disk, as a number.
+    pub fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// From the eight bytes on disk.
+    pub fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+}
+
+/// What the survey needs to know of one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowDigest {
+    /// Where the row stands; also its identity within the run.
+    pub position: Position,
+    /// Its key.
+    pub key: KeyReading,
+    /// Its other cells.
+    pub source: SourceDigest,
+}
+
+/// How the key of a row read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyReading {
+    /// The key is known.
+    Known(KeyDigest),
+    /// The key is there and refused (null, empty, over-long): the row is a reject.
+    Refused,
+    /// The key cannot be read (ragged row, invalid bytes, not a value of the column's type): the row is a reject,
+    /// and as long as there is one such row nothing is removed, since it may stand for any key.
+    Unreadable,
+}

@@ -1,0 +1,36 @@
+//! The nouns of the field: what an extract, a record, an operation and an outcome are.
+//!
+//! Owns the types that rooms hand to each other, their invariants, and the two traits by which rooms meet
+//! without knowing each other: [`Source`] and [`Destination`]. Does no I/O, knows no runtime and no wire format.
+
+mod connection;
+mod digest;
+mod extract;
+mod names;
+mod operation;
+mod outcome;
+mod record;
+mod reply;
+mod rows;
+mod schema;
+mod value;
+
+pub use connection::{Connection, SecretSource};
+pub use digest::{
+    ColumnDigest, ColumnState, DigestSecret, KeyDigest, KeyReading, RowDigest, SourceDigest,
+};
+pub use extract::{CsvDialect, ExtractSpec, Format, Header, Ragged, Reading, Source, SourceColumn};
+pub use names::{EntitySetName, InvalidName, LogicalName, RecordId, RunId};
+pub use operation::{Action, Batch, Operation, RowTag};
+pub use outcome::{Outcome, Reject, RejectCode, SkipReason, Verdict};
+pub use record::{ColumnSet, Nulls, Record, Standing, StandingFlags, Target, TargetColumn};
+pub use reply::{
+    Accepted, Cause, Destination, Effect, Failure, Fate, Find, Found, Made, Reply, RowFailure,
+    ServiceError,
+};
+pub use rows::{Fault, FaultKind, Position, Rows};
+pub use schema::{
+    AlternateKey, ChoiceOption, Collation, Column, ColumnKind, DateTimeBehavior, KeyStatus, Label,
+    Required, Table,
+};
+pub use value::Value;

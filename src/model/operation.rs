@@ -1,0 +1,57 @@
+//! What is asked of Dataverse, one record at a time.
+
+use std::sync::Arc;
+
+use super::{ColumnSet, KeyDigest, Position, Record, RecordId, SourceDigest, Standing};
+
+/// Which row an operation or outcome belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowTag {
+    /// Where the row stands.
+    pub position: Position,
+    /// Its key.
+    pub key: KeyDigest,
+    /// Its other cells: what the ledger holds once the row is accepted.
+    pub source: SourceDigest,
+}
+
+/// One request about one record. It may be sent twice.
+///
+/// It owns the full record and the set of columns to send, so that a record which others deleted can be written
+/// whole again without its row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Operation {
+    /// The row it comes from.
+    pub row: RowTag,
+    /// The whole record.
+    pub record: Arc<Record>,
+    /// The columns that differ from what Dataverse holds; never the key columns, they travel where the action needs them.
+    pub columns: ColumnSet,
+    /// What to do.
+    pub action: Action,
+    /// What the ledger holds of the key, if anything.
+    pub standing: Option<Arc<Standing>>,
+}
+
+/// What an operation does, and how it addresses its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Creates or updates by the mapping's key: `PATCH set(key)`, asking for the primary id back. The key columns
+    /// are not in the body.
+    Upsert,
+    /// Updates by the mapping's key, never creates: `PATCH set(key)` with `If-Match: *`.
+    UpdateByKey,
+    /// Creates with the record's derived GUID: `POST set`, key columns in the body.
+    Create,
+    /// Updates the record of that GUID, never creates: `PATCH set(guid)` with `If-Match: *`.
+    Update(RecordId),
+    /// Deletes the record of that GUID: `DELETE set(guid)`.
+    Delete(RecordId),
+}
+
+/// Operations that travel together: 1 to 1,000, answered in order.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Batch {
+    /// In the order in which they are written and answered; at most one per key.
+    pub operations: Vec<Operation>,
+}

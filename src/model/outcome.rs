@@ -1,0 +1,62 @@
+//! Exactly one verdict per row or vanished key.
+
+use std::borrow::Cow;
+
+use super::{Accepted, Operation, Position, ServiceError};
+
+/// The verdict on one row that was due, or on one vanished key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The operation it is about, as it was last sent.
+    pub operation: Operation,
+    /// What became of it.
+    pub verdict: Verdict,
+}
+
+/// What became of an operation.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// Dataverse did it. `effect` has been corrected for resends: a record that an unanswered first attempt
+    /// created counts as created.
+    Accepted(Accepted),
+    /// Left alone, as the mapping says.
+    Skipped(SkipReason),
+    /// The operator must mend it at the source.
+    Rejected(Reject),
+    /// The run ended before it could be done, or its answer never came: due again on the next run.
+    NotAttempted(ServiceError),
+}
+
+/// Why a row was left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SkipReason {
+    /// `mode: create`, and the record exists.
+    Exists,
+    /// `mode: { update: skip }`, and there is no record.
+    NotFound,
+    /// Another row of the extract stands for this key.
+    Superseded,
+    /// `--limit`, `--key`: not in this run.
+    OutsideSelection,
+}
+
+/// Why a row is a reject; one line of the reject file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    /// Where the row stands.
+    pub position: Position,
+    /// The target column (or, where there is none, the source column) at fault.
+    pub column: Option<String>,
+    /// Stable word for machines: `date_invalid`.
+    pub code: RejectCode,
+    /// What is wrong, in the reader's words, with the value.
+    pub reason: String,
+    /// What to do, one imperative sentence.
+    pub advice: Cow<'static, str>,
+    /// What the service said, where it spoke.
+    pub service: Option<ServiceError>,
+}
+
+/// The stable word of a reject's reason: snake case, `date_invalid`, `duplicate_key`. Names are added, never renamed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RejectCode(pub &'static str);

@@ -1,0 +1,175 @@
+//! A row after mapping, and what the ledger holds of its key.
+
+use super::{ColumnKind, ColumnState, EntitySetName, LogicalName, RecordId, Value};
+
+/// Where a mapping writes: the table and the columns, in the plan's order. One per run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    /// `contact`
+    pub table: LogicalName,
+    /// `contacts`
+    pub entity_set: EntitySetName,
+    /// `contactid`
+    pub primary_id: LogicalName,
+    /// Every mapped column, key columns included.
+    pub columns: Vec<TargetColumn>,
+    /// Indexes of the key columns in `columns`, in the key's order. The primary id alone if that is the key.
+    pub key: Vec<usize>,
+    /// Whether the key is the primary id rather than an alternate key.
+    pub key_is_primary_id: bool,
+}
+
+/// One column that a mapping writes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetColumn {
+    /// `emailaddress1`
+    pub name: LogicalName,
+    /// Tells how a value is written.
+    pub kind: ColumnKind,
+    /// What a null does.
+    pub nulls: Nulls,
+}
+
+/// What a null of the extract does to the column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nulls {
+    /// Clears it if this mapping filled it.
+    Owned,
+    /// Clears it always.
+    Clear,
+    /// Nothing.
+    Skip,
+}
+
+/// A row after mapping: one typed value per column of the [`Target`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// As many as the target has columns.
+    pub values: Vec<Value>,
+    /// The GUID that a create of this record carries: derived from organisation, mapping, table and key; or the
+    /// primary id itself where that is the key.
+    pub derived_id: RecordId,
+}
+
+impl Record {
+    /// The key's values, in the key's order.
+    pub fn key<'a>(&'a self, target: &'a Target) -> impl Iterator<Item = &'a Value> {
+        target
+            .key
+            .iter()
+            .filter_map(|index| self.values.get(*index))
+    }
+
+    /// Whether the key can be written into a URL, every part of it.
+    pub fn key_stands_in_url(&self, target: &Target) -> bool {
+        self.key(target).all(Value::can_stand_in_url)
+    }
+}
+
+/// A set of columns of a [`Target`], by index.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ColumnSet(Vec<u64>);
+
+impl ColumnSet {
+    /// No column.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a column.
+    pub fn insert(&mut self, index: usize) {
+        let (word, bit) = (index / 64, index % 64);
+        if self.0.len() <= word {
+            self.0.resize(word + 1, 0);
+        }
+        if let Some(bits) = self.0.get_mut(word) {
+            *bits |= 1 << bit;
+        }
+    }
+
+    /// Whether the column is in it.
+    pub fn contains(&self, index: usize) -> bool {
+        self.0
+            .get(index / 64)
+            .is_some_and(|bits| bits >> (index % 64) & 1 == 1)
+    }
+
+    /// Whether no column is in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|bits| *bits == 0)
+    }
+
+    /// How many columns are in it.
+    pub fn len(&self) -> usize {
+        self.0.iter().map(|bits| bits.count_ones() as usize).sum()
+    }
+
+    /// The indexes, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = usize> {
+        (0..self.0.len() * 64).filter(|index| self.contains(*index))
+    }
+}
+
+impl FromIterator<usize> for ColumnSet {
+    fn from_iter<I: IntoIterator<Item = usize>>(indexes: I) -> Self {
+        let mut set = Self::new();
+        indexes.into_iter().for_each(|index| set.insert(index));
+        set
+    }
+}
+
+/// What the ledger holds of one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The record's GUID, once it is known.
+    pub id: Option<RecordId>,
+    /// What else is known of it.
+    pub flags: StandingFlags,
+    /// One per column of the current [`Target`], in its order; columns that the mapping had not then are
+    /// [`ColumnState::NEVER_SENT`].
+    pub columns: Vec<ColumnState>,
+}
+
+/// What is known of a key besides its digests; one byte on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StandingFlags(u8);
+
+impl StandingFlags {
+    /// The record was provably created by this mapping.
+    pub const CREATED_BY_US: Self = Self(1);
+    /// The last write was one of several steps and the others are owed: due whatever the digest.
+    pub const PENDING: Self = Self(1 << 1);
+    /// A lookup ended blank or in a default: due on every run.
+    pub const INCOMPLETE: Self = Self(1 << 2);
+    /// `mode` skipped the record: seen, never written.
+    pub const SEEN: Self = Self(1 << 3);
+    /// The record was removed as `missing:` says.
+    pub const REMOVED: Self = Self(1 << 4);
+
+    /// Both sets of flags.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// This set without those flags.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Whether all of those flags are set.
+    pub fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// The byte on disk.
+    pub fn to_bits(self) -> u8 {
+        self.0
+    }
+
+    /// From the byte on disk.
+    pub fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+}

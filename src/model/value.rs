@@ -1,0 +1,62 @@
+//! One cell of a record, typed and canonical.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+/// A canonical value of a column: what Dataverse would hold, not how a file spelt it.
+///
+/// Whole numbers and big integers share a variant, so do decimals and money; the column's
+/// [`ColumnKind`](super::ColumnKind) tells them apart where it matters.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// No value.
+    Null,
+    /// Text or memo; never empty (empty text is [`Value::Null`]).
+    Text(String),
+    /// A whole number (32 bit on the wire) or big integer.
+    Integer(i64),
+    /// A decimal or money amount, within the column's precision, without trailing zeros.
+    Decimal(Decimal),
+    /// A floating point number; finite.
+    Float(f64),
+    /// Yes or no.
+    Boolean(bool),
+    /// A date without time and zone.
+    Date(Date),
+    /// An instant in UTC to the second; for time-zone independent columns the wall clock read as UTC.
+    Timestamp(Timestamp),
+    /// The number of a choice option.
+    Choice(i32),
+    /// A unique identifier.
+    Guid(Uuid),
+}
+
+impl Value {
+    /// Whether there is no value.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// Whether this value can stand in the key of a URL.
+    ///
+    /// The characters `/ < > * % & : \ ? +` do not work there even when percent-encoded, `#` does not work in a
+    /// bind, and no control character belongs into a request line; a time needs colons, a float has no exact text.
+    /// Such keys are found by query and addressed by GUID.
+    ///
+    /// Source: Microsoft Learn, "Define alternate keys for a table", "Use an alternate key to reference a record".
+    pub fn can_stand_in_url(&self) -> bool {
+        let barred = |c: char| c.is_control() || "/<>*%&:\\?+#".contains(c);
+        match self {
+            Self::Text(text) => !text.is_empty() && !text.contains(barred),
+            Self::Null | Self::Float(_) | Self::Timestamp(_) => false,
+            Self::Integer(_)
+            | Self::Decimal(_)
+            | Self::Boolean(_)
+            | Self::Date(_)
+            | Self::Choice(_)
+            | Self::Guid(_) => true,
+        }
+    }
+}
