@@ -65,28 +65,13 @@
 mod build;
 mod check;
 mod column;
+mod error;
 mod phrase;
 mod written;
 
 use std::collections::BTreeMap;
 
-/// The tables as files; a global choice stands in the first table that has it.
-const BUILT_IN: [&str; 14] = [
-    include_str!("../schema/account.json"),
-    include_str!("../schema/contact.json"),
-    include_str!("../schema/lead.json"),
-    include_str!("../schema/opportunity.json"),
-    include_str!("../schema/incident.json"),
-    include_str!("../schema/task.json"),
-    include_str!("../schema/systemuser.json"),
-    include_str!("../schema/team.json"),
-    include_str!("../schema/product.json"),
-    include_str!("../schema/businessunit.json"),
-    include_str!("../schema/transactioncurrency.json"),
-    include_str!("../schema/organization.json"),
-    include_str!("../schema/related.json"),
-    include_str!("../schema/new_subscription.json"),
-];
+pub use error::SchemaError;
 
 /// Every table of the environment, by logical name.
 #[derive(Debug, Clone, Default)]
@@ -334,42 +319,6 @@ pub struct RelationshipDef {
     pub collection: String,
 }
 
-/// Why a schema was refused.
-#[derive(Debug, thiserror::Error)]
-pub enum SchemaError {
-    /// The text is not JSON, or not of the expected shape.
-    #[error("the schema cannot be read")]
-    Json(#[from] serde_json::Error),
-    /// A table says something that cannot be.
-    #[error("table `{table}`: {problem}")]
-    Table {
-        /// Logical name.
-        table: String,
-        /// What is wrong.
-        problem: String,
-    },
-    /// A column says something that cannot be.
-    #[error("table `{table}`, column `{column}`: {problem}")]
-    Column {
-        /// Logical name.
-        table: String,
-        /// Logical name.
-        column: String,
-        /// What is wrong.
-        problem: String,
-    },
-}
-
-impl SchemaError {
-    /// What the operator does next.
-    pub fn help(&self) -> &'static str {
-        match self {
-            Self::Json(_) => "Compare the file with the format of schema files.",
-            Self::Table { .. } | Self::Column { .. } => "Mend the schema file, then start again.",
-        }
-    }
-}
-
 impl Schema {
     /// The tables that the emulator has out of the box.
     ///
@@ -377,7 +326,7 @@ impl Schema {
     /// Only if the embedded files contradict each other.
     pub fn built_in() -> Result<Self, SchemaError> {
         let mut schema = Self::default();
-        for json in BUILT_IN {
+        for json in build::BUILT_IN {
             build::add(&mut schema, json)?;
         }
         check::check(&schema)?;
@@ -543,7 +492,7 @@ mod tests {
         }
         match kind("opportunity", "pricingerrorcode") {
             ColumnKind::Picklist { options } => {
-                assert_eq!(options.options.last().unwrap().value, 38)
+                assert_eq!(options.options.last().unwrap().value, 38);
             }
             other => panic!("{other:?}"),
         }

@@ -12,6 +12,24 @@ use super::{
     SchemaError, TableDef,
 };
 
+/// The tables as files; a global choice stands in the first table that has it.
+pub(super) const BUILT_IN: [&str; 14] = [
+    include_str!("../../schema/account.json"),
+    include_str!("../../schema/contact.json"),
+    include_str!("../../schema/lead.json"),
+    include_str!("../../schema/opportunity.json"),
+    include_str!("../../schema/incident.json"),
+    include_str!("../../schema/task.json"),
+    include_str!("../../schema/systemuser.json"),
+    include_str!("../../schema/team.json"),
+    include_str!("../../schema/product.json"),
+    include_str!("../../schema/businessunit.json"),
+    include_str!("../../schema/transactioncurrency.json"),
+    include_str!("../../schema/organization.json"),
+    include_str!("../../schema/related.json"),
+    include_str!("../../schema/new_subscription.json"),
+];
+
 const BASE: &str = include_str!("../../schema/block_base.json");
 const OWNED: &str = include_str!("../../schema/block_owned.json");
 const CURRENCY: &str = include_str!("../../schema/block_currency.json");
@@ -63,49 +81,25 @@ fn extended(
     Ok(table)
 }
 
-fn new_table(schema: &Schema, written: WrittenTable) -> Result<TableDef, SchemaError> {
-    let logical_name = written.table.to_lowercase();
-    let refuse = |problem: &str| {
-        Err(SchemaError::Table {
-            table: logical_name.clone(),
-            problem: problem.into(),
-        })
-    };
-    if !column::is_name(&written.table) {
-        return refuse("a name is made of letters, digits and `_`, and begins with a letter");
-    }
+fn new_table(schema: &Schema, mut written: WrittenTable) -> Result<TableDef, SchemaError> {
+    let columns = std::mem::take(&mut written.columns);
+    let keys = std::mem::take(&mut written.keys);
+    let states = written.states.take();
     let addresses = written.addresses.unwrap_or(0);
-    if addresses > 3 {
-        return refuse("there are at most 3 address blocks");
-    }
-    let id = written.id.unwrap_or_else(|| format!("{}Id", written.table));
-    let mut table = TableDef {
-        entity_set: written.set.unwrap_or_else(|| format!("{logical_name}s")),
-        display_name: written
-            .display
-            .unwrap_or_else(|| column::words(&written.table)),
-        primary_id: id.to_lowercase(),
-        primary_name: written.name.as_ref().map(|name| name.to_lowercase()),
-        type_code: written.code.unwrap_or_else(|| free_code(schema)),
-        ownership: match written.ownership {
-            None | Some(WrittenOwnership::User) => Ownership::User,
-            Some(WrittenOwnership::Organization) => Ownership::Organization,
-            Some(WrittenOwnership::None) => Ownership::None,
-        },
-        schema_name: written.table,
-        columns: Vec::new(),
-        keys: Vec::new(),
-        relationships: Vec::new(),
-        logical_name,
-    };
+    let id = written
+        .id
+        .take()
+        .unwrap_or_else(|| format!("{}Id", written.table));
+    let name = written.name.take();
+    let mut table = bare_table(schema, written, &id, name.as_deref())?;
     add_column(
         schema,
         &mut table,
         &id,
         typed("guid create-only system-required"),
     )?;
-    add_written_columns(schema, &mut table, written.columns)?;
-    if let Some(name) = written.name
+    add_written_columns(schema, &mut table, columns)?;
+    if let Some(name) = name
         && table.column(&name.to_lowercase()).is_none()
     {
         add_column(schema, &mut table, &name, typed("text(100) required"))?;
@@ -118,13 +112,54 @@ fn new_table(schema: &Schema, written: WrittenTable) -> Result<TableDef, SchemaE
         )?;
     }
     add_money_columns(schema, &mut table)?;
-    add_states(&mut table, written.states)?;
+    add_states(&mut table, states)?;
     add_block(schema, &mut table, BASE)?;
     if table.ownership == Ownership::User {
         add_block(schema, &mut table, OWNED)?;
     }
-    add_keys(&mut table, written.keys)?;
+    add_keys(&mut table, keys)?;
     Ok(table)
+}
+
+/// The table itself, without columns.
+fn bare_table(
+    schema: &Schema,
+    written: WrittenTable,
+    id: &str,
+    name: Option<&str>,
+) -> Result<TableDef, SchemaError> {
+    let logical_name = written.table.to_lowercase();
+    let refuse = |problem: &str| {
+        Err(SchemaError::Table {
+            table: logical_name.clone(),
+            problem: problem.into(),
+        })
+    };
+    if !column::is_name(&written.table) {
+        return refuse("a name is made of letters, digits and `_`, and begins with a letter");
+    }
+    if written.addresses > Some(3) {
+        return refuse("there are at most 3 address blocks");
+    }
+    Ok(TableDef {
+        entity_set: written.set.unwrap_or_else(|| format!("{logical_name}s")),
+        display_name: written
+            .display
+            .unwrap_or_else(|| column::words(&written.table)),
+        primary_id: id.to_lowercase(),
+        primary_name: name.map(str::to_lowercase),
+        type_code: written.code.unwrap_or_else(|| free_code(schema)),
+        ownership: match written.ownership {
+            None | Some(WrittenOwnership::User) => Ownership::User,
+            Some(WrittenOwnership::Organization) => Ownership::Organization,
+            Some(WrittenOwnership::None) => Ownership::None,
+        },
+        schema_name: written.table,
+        columns: Vec::new(),
+        keys: Vec::new(),
+        relationships: Vec::new(),
+        logical_name,
+    })
 }
 
 fn typed(phrase: &str) -> WrittenColumn {

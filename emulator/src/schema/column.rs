@@ -13,8 +13,10 @@ use super::{
 
 /// The widest range of money: what 64 bits hold with four decimals.
 const MOST_MONEY: i64 = 922_337_203_685_477;
-/// The widest range of decimal and double columns.
+/// The widest range of decimal columns.
 const MOST_DECIMAL: i64 = 100_000_000_000;
+/// The widest range of double columns.
+const MOST_DOUBLE: f64 = 100_000_000_000.0;
 
 /// A column with the relationships that it needs, if it is a lookup.
 pub(super) struct NewColumn {
@@ -102,52 +104,10 @@ fn kind(
     phrase: &Phrase<'_>,
     written: &mut WrittenColumn,
 ) -> Result<ColumnKind, String> {
-    let decimal = |most: i64| (Decimal::from(-most), Decimal::from(most));
+    if let Some(kind) = kind_with_limits(phrase)? {
+        return Ok(kind);
+    }
     let kind = match phrase.name {
-        "text" => {
-            return Ok(ColumnKind::Text {
-                max_length: phrase.length(100, 4000)?,
-            });
-        }
-        "memo" => {
-            return Ok(ColumnKind::Memo {
-                max_length: phrase.length(2000, 1_048_576)?,
-            });
-        }
-        "integer" => {
-            let (min, max) = phrase.range((i32::MIN, i32::MAX))?;
-            return Ok(ColumnKind::Integer { min, max });
-        }
-        "decimal" => {
-            let (min, max, precision) = phrase.scaled(decimal(MOST_DECIMAL), 10)?;
-            return Ok(ColumnKind::Decimal {
-                min,
-                max,
-                precision,
-            });
-        }
-        "double" => {
-            let (min, max, precision) =
-                phrase.scaled((-100_000_000_000.0, 100_000_000_000.0), 5)?;
-            return Ok(ColumnKind::Double {
-                min,
-                max,
-                precision,
-            });
-        }
-        "money" => {
-            let (min, max, precision) = phrase.scaled(decimal(MOST_MONEY), 4)?;
-            return Ok(ColumnKind::Money {
-                min,
-                max,
-                precision,
-            });
-        }
-        "lookup" => {
-            return Ok(ColumnKind::Lookup {
-                flavor: LookupFlavor::Lookup,
-            });
-        }
         "customer" => ColumnKind::Lookup {
             flavor: LookupFlavor::Customer,
         },
@@ -163,14 +123,12 @@ fn kind(
         "choice" => ColumnKind::Picklist {
             options: option_set(schema, table, column, written)?,
         },
-        "choices" => {
-            if written.default.is_some() {
-                return Err("a choices column has no default".into());
-            }
-            ColumnKind::MultiSelect {
-                options: option_set(schema, table, column, written)?,
-            }
+        "choices" if written.default.is_some() => {
+            return Err("a choices column has no default".into());
         }
+        "choices" => ColumnKind::MultiSelect {
+            options: option_set(schema, table, column, written)?,
+        },
         other => {
             return Err(format!(
                 "`{other}` is not a type; there are text, memo, integer, bigint, decimal, double, \
@@ -181,6 +139,52 @@ fn kind(
     };
     phrase.unlimited()?;
     Ok(kind)
+}
+
+fn kind_with_limits(phrase: &Phrase<'_>) -> Result<Option<ColumnKind>, String> {
+    let around_zero = |most: i64| (Decimal::from(-most), Decimal::from(most));
+    let kind = match phrase.name {
+        "text" => ColumnKind::Text {
+            max_length: phrase.length(100, 4000)?,
+        },
+        "memo" => ColumnKind::Memo {
+            max_length: phrase.length(2000, 1_048_576)?,
+        },
+        "integer" => {
+            let (min, max) = phrase.range((i32::MIN, i32::MAX))?;
+            ColumnKind::Integer { min, max }
+        }
+        "decimal" => {
+            let (min, max, precision) = phrase.scaled(around_zero(MOST_DECIMAL), 10)?;
+            ColumnKind::Decimal {
+                min,
+                max,
+                precision,
+            }
+        }
+        "double" => {
+            let (min, max, precision) = phrase.scaled((-MOST_DOUBLE, MOST_DOUBLE), 5)?;
+            ColumnKind::Double {
+                min,
+                max,
+                precision,
+            }
+        }
+        "money" => {
+            let (min, max, precision) = phrase.scaled(around_zero(MOST_MONEY), 4)?;
+            ColumnKind::Money {
+                min,
+                max,
+                precision,
+            }
+        }
+        // What stands in its parentheses is a table.
+        "lookup" => ColumnKind::Lookup {
+            flavor: LookupFlavor::Lookup,
+        },
+        _ => return Ok(None),
+    };
+    Ok(Some(kind))
 }
 
 fn yes_no(written: &mut WrittenColumn) -> Result<ColumnKind, String> {

@@ -127,7 +127,7 @@ impl<'a> Phrase<'a> {
 
 fn range_of<T>(text: &str, widest: (T, T)) -> Result<(T, T), String>
 where
-    T: FromStr + PartialOrd + Display,
+    T: FromStr + PartialOrd + Display + Copy,
 {
     let bounds = text.split_once("..").and_then(|(least, most)| {
         Some((
