@@ -1,3 +1,59 @@
 //! A Dataverse that runs on a laptop: strict, journalled, for development and proof.
+//!
+//! [`Emulator`] serves the token endpoint and the Web API over HTTP on loopback; [`Service`] is the
+//! same without a socket. Two endpoints are the emulator's own and stand outside the API:
+//! `GET /journal?after=N` (committed effects as [`JournalEntry`], in a list named `value`) and
+//! `GET /counts` ([`Counts`]); they need no token.
 
+mod address;
+mod batch;
+mod chaos;
+mod check;
+mod clock;
+mod datafile;
+mod emulator;
+mod engine;
+mod error;
+mod filter;
+mod fold;
+mod journal;
+mod model;
+mod moment;
+mod multipart;
+mod odata;
+mod options;
+mod pattern;
+mod payload;
+mod query;
+mod refusal;
+mod render;
+mod request;
+mod scan;
 pub mod schema;
+mod seed;
+mod server;
+mod service;
+mod state;
+mod table;
+mod token;
+mod value;
+mod write;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub use chaos::{Fault, OperationFault};
+pub use emulator::Emulator;
+pub use error::EmulatorError;
+pub use fold::Collation;
+pub use journal::{EffectKind, JournalEntry};
+pub use options::{
+    CLIENT_ID, CLIENT_SECRET, EmptyText, FailedChangeSet, Options, ReadOnly, TENANT_ID,
+};
+pub use request::{Delivery, Request, Response};
+pub use service::{Counts, Service};
+
+/// Takes a lock. A thread that panicked while it held one left nothing half done: effects stand in
+/// memory only as whole rows, and are undone or committed by the request that made them.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

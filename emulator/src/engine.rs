@@ -1,0 +1,257 @@
+//! All rows of the environment, and the one transaction that a request has.
+//!
+//! One writer at a time: the service holds the engine behind a lock for the length of a request.
+//! Effects can be rolled back to a mark (a change set, a failed operation) or as a whole; a commit
+//! stands in the data file before it returns. Which values a row gets is decided elsewhere.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::datafile::DataFile;
+use crate::fold::Collation;
+use crate::journal::{Effect, EffectKind, Journal};
+use crate::model::{Layout, Model};
+use crate::refusal::Refusal;
+use crate::render;
+use crate::table::{Row, Rows, fold_key};
+use crate::value::{Cells, Column, TableNumber, Value};
+
+pub(crate) struct Engine {
+    pub(crate) model: Arc<Model>,
+    pub(crate) collation: Collation,
+    pub(crate) journal: Journal,
+    tables: HashMap<TableNumber, Rows>,
+    version: u64,
+    file: Option<DataFile>,
+    undo: Vec<Undo>,
+    effects: Vec<Effect>,
+}
+
+struct Undo {
+    table: TableNumber,
+    id: Uuid,
+    before: Option<Row>,
+}
+
+/// A point of the transaction to which it can go back.
+#[derive(Clone, Copy)]
+pub(crate) struct Mark {
+    undo: usize,
+    effects: usize,
+}
+
+/// What the client wrote: columns and values, null as `None`.
+pub(crate) type Written = Vec<(Column, Option<Value<'static>>)>;
+
+impl Engine {
+    pub(crate) fn new(model: Arc<Model>, collation: Collation, journal: Journal) -> Self {
+        Self {
+            model,
+            collation,
+            journal,
+            tables: HashMap::new(),
+            version: 1_000_000,
+            file: None,
+            undo: Vec::new(),
+            effects: Vec::new(),
+        }
+    }
+
+    /// Puts a row of the data file in its place.
+    pub(crate) fn load(&mut self, table: TableNumber, id: Uuid, row: Row) {
+        let model = Arc::clone(&self.model);
+        let Some(layout) = model.layout(table) else {
+            return;
+        };
+        self.version = self.version.max(row.version);
+        let rows = self.tables.entry(table).or_default();
+        rows.put(layout, self.collation, id, Some(row));
+    }
+
+    /// From now on commits stand in this file.
+    pub(crate) fn attach(&mut self, file: DataFile) {
+        self.file = Some(file);
+    }
+
+    /// Lets the data file go; commits are refused from now on.
+    pub(crate) fn detach(&mut self) {
+        if let Some(file) = &mut self.file {
+            file.close();
+        }
+    }
+
+    pub(crate) fn rows(&self, layout: &Layout) -> Option<&Rows> {
+        self.tables.get(&layout.number)
+    }
+
+    pub(crate) fn row(&self, layout: &Layout, id: Uuid) -> Option<&Row> {
+        self.rows(layout)?.get(id)
+    }
+
+    /// The row with these values of the key with this number, in the key's order.
+    pub(crate) fn find<'a>(
+        &self,
+        layout: &Layout,
+        key: usize,
+        values: impl Iterator<Item = Value<'a>>,
+    ) -> Option<Uuid> {
+        let folded = fold_key(key, self.collation, values.map(Some))?;
+        self.rows(layout)?.find(&folded)
+    }
+
+    /// The number that the next written row gets.
+    pub(crate) fn next_version(&self) -> u64 {
+        self.version + 1
+    }
+
+    pub(crate) fn create(
+        &mut self,
+        layout: &Layout,
+        id: Uuid,
+        cells: Cells,
+        written: Written,
+    ) -> Result<(), Refusal> {
+        if self.row(layout, id).is_some() {
+            return Err(Refusal::duplicate_record());
+        }
+        self.write(layout, id, cells, EffectKind::Create, written)
+    }
+
+    pub(crate) fn update(
+        &mut self,
+        layout: &Layout,
+        id: Uuid,
+        cells: Cells,
+        written: Written,
+    ) -> Result<(), Refusal> {
+        self.write(layout, id, cells, EffectKind::Update, written)
+    }
+
+    fn write(
+        &mut self,
+        layout: &Layout,
+        id: Uuid,
+        cells: Cells,
+        kind: EffectKind,
+        written: Written,
+    ) -> Result<(), Refusal> {
+        let rows = self.tables.entry(layout.number).or_default();
+        if let Some(key) = rows.violated(layout, self.collation, id, &cells) {
+            return Err(key_violation(layout, key, &cells));
+        }
+        self.version += 1;
+        let row = Row {
+            version: self.version,
+            cells,
+        };
+        self.put(layout, id, Some(row), kind, written);
+        Ok(())
+    }
+
+    pub(crate) fn delete(&mut self, layout: &Layout, id: Uuid) {
+        self.put(layout, id, None, EffectKind::Delete, Written::new());
+    }
+
+    fn put(
+        &mut self,
+        layout: &Layout,
+        id: Uuid,
+        row: Option<Row>,
+        kind: EffectKind,
+        written: Written,
+    ) {
+        let rows = self.tables.entry(layout.number).or_default();
+        let before = rows.put(layout, self.collation, id, row);
+        let table = layout.number;
+        self.undo.push(Undo { table, id, before });
+        self.effects.push(Effect {
+            table,
+            id,
+            kind,
+            written,
+        });
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        Mark {
+            undo: self.undo.len(),
+            effects: self.effects.len(),
+        }
+    }
+
+    pub(crate) fn roll_back_to(&mut self, mark: Mark) {
+        let model = Arc::clone(&self.model);
+        while self.undo.len() > mark.undo {
+            let Some(undo) = self.undo.pop() else { break };
+            if let Some(layout) = model.layout(undo.table) {
+                let rows = self.tables.entry(undo.table).or_default();
+                rows.put(layout, self.collation, undo.id, undo.before);
+            }
+        }
+        self.effects.truncate(mark.effects);
+    }
+
+    /// Makes the request's effects lasting, then shows them in the journal.
+    ///
+    /// If the data file cannot be written, nothing of the request stands.
+    pub(crate) fn commit(&mut self, request: u64, user: Uuid) -> Result<(), Refusal> {
+        if self.undo.is_empty() {
+            return Ok(());
+        }
+        if self.save().is_err() {
+            self.roll_back_to(Mark {
+                undo: 0,
+                effects: 0,
+            });
+            return Err(Refusal::unavailable(
+                "The server is busy and the request was not completed. Try again later.",
+            ));
+        }
+        self.undo.clear();
+        let effects = std::mem::take(&mut self.effects);
+        self.journal.add(request, user, effects);
+        Ok(())
+    }
+
+    /// Commits what the service itself put in place; the journal does not tell of it.
+    pub(crate) fn commit_silently(&mut self) -> Result<(), rusqlite::Error> {
+        self.save()?;
+        self.undo.clear();
+        self.effects.clear();
+        Ok(())
+    }
+
+    fn save(&mut self) -> Result<(), rusqlite::Error> {
+        let Some(file) = &mut self.file else {
+            return Ok(());
+        };
+        let mut seen = HashSet::new();
+        let touched = self.undo.iter().map(|undo| (undo.table, undo.id));
+        let touched = touched.filter(|place| seen.insert(*place));
+        let tables = &self.tables;
+        file.save(touched.map(|(table, id)| {
+            let row = tables.get(&table).and_then(|rows| rows.get(id));
+            (table, id, row)
+        }))
+    }
+}
+
+fn key_violation(layout: &Layout, key: usize, cells: &Cells) -> Refusal {
+    let Some(key) = layout.keys.get(key) else {
+        return Refusal::duplicate_record();
+    };
+    let columns = key.columns.iter().filter_map(|column| {
+        let def = layout.column(*column)?;
+        Some((*column, def))
+    });
+    let mut names = Vec::new();
+    let mut pairs = Vec::new();
+    for (column, def) in columns {
+        names.push(def.display_name.as_str());
+        let value = cells.get(column).map(|value| render::plain(&value));
+        pairs.push((def.logical_name.as_str(), value.unwrap_or_default()));
+    }
+    Refusal::duplicate_key(&key.display_name, &names.join(", "), &pairs)
+}

@@ -1,0 +1,351 @@
+//! The schema as requests use it: names looked up by hash, columns by number.
+//!
+//! Tables and columns keep the numbers that a data file gave them, so that packed rows stay
+//! readable when a schema grows.
+
+use std::collections::HashMap;
+
+use crate::schema::{
+    ColumnDef, ColumnKind, KeyIndexStatus, LookupFlavor, OptionDef, Schema, TableDef,
+};
+use crate::value::{Column, TableNumber, Value};
+
+/// The numbers that a data file has given: tables in order, each with its columns in order.
+pub(crate) type Numbering = Vec<(String, Vec<String>)>;
+
+/// All tables.
+pub(crate) struct Model {
+    layouts: Vec<Layout>,
+    by_set: HashMap<String, TableNumber>,
+    by_name: HashMap<String, TableNumber>,
+}
+
+/// One table.
+pub(crate) struct Layout {
+    pub(crate) number: TableNumber,
+    pub(crate) def: TableDef,
+    pub(crate) keys: Vec<Key>,
+    pub(crate) special: Special,
+    /// What a create without these columns gets; sorted.
+    pub(crate) defaults: Vec<(Column, Value<'static>)>,
+    columns: HashMap<String, Column>,
+    /// Navigation properties: the lookup column and the table, one entry per table.
+    navigations: HashMap<String, Vec<(Column, TableNumber)>>,
+}
+
+/// An alternate key that is active.
+pub(crate) struct Key {
+    pub(crate) display_name: String,
+    pub(crate) columns: Vec<Column>,
+}
+
+/// Columns that the service fills in or watches.
+#[derive(Default)]
+pub(crate) struct Special {
+    pub(crate) id: Option<Column>,
+    pub(crate) name: Option<Column>,
+    pub(crate) created_on: Option<Column>,
+    pub(crate) overridden_created_on: Option<Column>,
+    pub(crate) created_by: Option<Column>,
+    pub(crate) modified_on: Option<Column>,
+    pub(crate) modified_by: Option<Column>,
+    pub(crate) owner: Option<Column>,
+    pub(crate) owning_business_unit: Option<Column>,
+    pub(crate) version: Option<Column>,
+    pub(crate) state: Option<Column>,
+    pub(crate) status: Option<Column>,
+    pub(crate) currency: Option<Column>,
+    pub(crate) exchange_rate: Option<Column>,
+    /// First, middle and last name, where the primary name is made of them.
+    pub(crate) full_name: Option<[Option<Column>; 3]>,
+    /// Money columns with their amount in the base currency.
+    pub(crate) money: Vec<(Column, Column)>,
+    pub(crate) ticket: Option<Column>,
+}
+
+/// A data file knows a table or column that the schema lacks.
+#[derive(Debug)]
+pub(crate) struct Missing {
+    pub(crate) table: String,
+    pub(crate) column: Option<String>,
+}
+
+impl Model {
+    pub(crate) fn new(schema: &Schema, known: &Numbering) -> Result<Self, Missing> {
+        let numbers = table_numbers(schema, known)?;
+        let mut layouts = Vec::with_capacity(numbers.len());
+        for (number, name) in (0..).map(TableNumber).zip(&numbers) {
+            let Some(def) = schema.tables.get(name) else {
+                continue;
+            };
+            let columns = known.iter().find(|(table, _)| table == name);
+            let columns = columns.map_or(&[][..], |(_, columns)| columns);
+            layouts.push(Layout::new(number, in_order(def, columns)?, &numbers));
+        }
+        let by = |name: fn(&Layout) -> &String| {
+            let pairs = layouts
+                .iter()
+                .map(|layout| (name(layout).clone(), layout.number));
+            pairs.collect()
+        };
+        Ok(Self {
+            by_set: by(|layout| &layout.def.entity_set),
+            by_name: by(|layout| &layout.def.logical_name),
+            layouts,
+        })
+    }
+
+    pub(crate) fn numbering(&self) -> Numbering {
+        self.layouts
+            .iter()
+            .map(|layout| {
+                let columns = layout.def.columns.iter();
+                let columns = columns.map(|column| column.logical_name.clone()).collect();
+                (layout.def.logical_name.clone(), columns)
+            })
+            .collect()
+    }
+
+    pub(crate) fn layouts(&self) -> impl Iterator<Item = &Layout> {
+        self.layouts.iter()
+    }
+
+    pub(crate) fn layout(&self, number: TableNumber) -> Option<&Layout> {
+        self.layouts.get(usize::from(number.0))
+    }
+
+    /// By entity set name; case matters.
+    pub(crate) fn of_set(&self, set: &str) -> Option<&Layout> {
+        self.layout(*self.by_set.get(set)?)
+    }
+
+    pub(crate) fn of_name(&self, logical_name: &str) -> Option<&Layout> {
+        self.layout(*self.by_name.get(logical_name)?)
+    }
+}
+
+/// The tables in the order of their numbers: those of the file first.
+fn table_numbers(schema: &Schema, known: &Numbering) -> Result<Vec<String>, Missing> {
+    let mut numbers: Vec<String> = Vec::with_capacity(schema.tables.len());
+    for (table, _) in known {
+        if !schema.tables.contains_key(table) {
+            return Err(Missing {
+                table: table.clone(),
+                column: None,
+            });
+        }
+        numbers.push(table.clone());
+    }
+    for table in schema.tables.keys() {
+        if !known.iter().any(|(name, _)| name == table) {
+            numbers.push(table.clone());
+        }
+    }
+    Ok(numbers)
+}
+
+/// The table with the file's columns first, in the file's order.
+fn in_order(def: &TableDef, known: &[String]) -> Result<TableDef, Missing> {
+    let mut columns: Vec<ColumnDef> = Vec::with_capacity(def.columns.len());
+    for name in known {
+        let Some(column) = def.columns.iter().find(|c| &c.logical_name == name) else {
+            return Err(Missing {
+                table: def.logical_name.clone(),
+                column: Some(name.clone()),
+            });
+        };
+        columns.push(column.clone());
+    }
+    let new = |column: &&ColumnDef| !known.contains(&column.logical_name);
+    columns.extend(def.columns.iter().filter(new).cloned());
+    Ok(TableDef {
+        columns,
+        ..def.clone()
+    })
+}
+
+impl Layout {
+    fn new(number: TableNumber, def: TableDef, tables: &[String]) -> Self {
+        let columns: HashMap<String, Column> = (0..)
+            .map(Column)
+            .zip(&def.columns)
+            .map(|(number, column)| (column.logical_name.clone(), number))
+            .collect();
+        let mut navigations: HashMap<String, Vec<(Column, TableNumber)>> = HashMap::new();
+        for relationship in &def.relationships {
+            let target = (0..)
+                .map(TableNumber)
+                .zip(tables)
+                .find(|(_, name)| **name == relationship.target);
+            if let (Some(column), Some((target, _))) = (columns.get(&relationship.column), target) {
+                let entry = navigations
+                    .entry(relationship.navigation.clone())
+                    .or_default();
+                entry.push((*column, target));
+            }
+        }
+        Self {
+            number,
+            keys: active_keys(&def, &columns),
+            special: Special::of(&def, &columns),
+            defaults: defaults(&def),
+            columns,
+            navigations,
+            def,
+        }
+    }
+
+    /// The number of the column with this logical name; case matters.
+    pub(crate) fn number_of(&self, name: &str) -> Option<Column> {
+        self.columns.get(name).copied()
+    }
+
+    pub(crate) fn column(&self, column: Column) -> Option<&ColumnDef> {
+        self.def.columns.get(usize::from(column.0))
+    }
+
+    pub(crate) fn column_name(&self, column: Column) -> &str {
+        self.column(column).map_or("", |def| &def.logical_name)
+    }
+
+    pub(crate) fn numbered_columns(&self) -> impl Iterator<Item = (Column, &ColumnDef)> {
+        (0..).map(Column).zip(&self.def.columns)
+    }
+
+    /// The lookup column and tables of a navigation property; case matters.
+    pub(crate) fn navigation(&self, name: &str) -> Option<&[(Column, TableNumber)]> {
+        self.navigations.get(name).map(Vec::as_slice)
+    }
+
+    /// The navigation property by which a lookup that holds this table's row is read.
+    pub(crate) fn navigation_of(&self, column: Column, target: TableNumber) -> Option<&str> {
+        let entry = self
+            .navigations
+            .iter()
+            .find(|(_, targets)| targets.contains(&(column, target)));
+        entry.map(|(name, _)| name.as_str())
+    }
+
+    /// The tables that a lookup can point to.
+    pub(crate) fn targets(&self, column: Column) -> Vec<TableNumber> {
+        let all = self.navigations.values().flatten();
+        all.filter(|(from, _)| *from == column)
+            .map(|(_, target)| *target)
+            .collect()
+    }
+
+    /// A column as it is read: `name`, or `_name_value` for a lookup.
+    pub(crate) fn readable(&self, property: &str) -> Option<Column> {
+        if let Some(column) = self.number_of(property) {
+            return (!self.is_lookup(column)).then_some(column);
+        }
+        let inner = property.strip_prefix('_')?.strip_suffix("_value")?;
+        let column = self.number_of(inner)?;
+        self.is_lookup(column).then_some(column)
+    }
+
+    pub(crate) fn is_lookup(&self, column: Column) -> bool {
+        let kind = self.column(column).map(|def| &def.kind);
+        matches!(kind, Some(ColumnKind::Lookup { .. }))
+    }
+
+    /// The reasons, if the table has states.
+    pub(crate) fn reasons(&self) -> &[OptionDef] {
+        let column = self.special.status.and_then(|column| self.column(column));
+        match column.map(|def| &def.kind) {
+            Some(ColumnKind::Status { options }) => options,
+            _ => &[],
+        }
+    }
+
+    /// The states, if the table has them.
+    pub(crate) fn states(&self) -> &[OptionDef] {
+        let column = self.special.state.and_then(|column| self.column(column));
+        match column.map(|def| &def.kind) {
+            Some(ColumnKind::State { options }) => options,
+            _ => &[],
+        }
+    }
+}
+
+fn active_keys(def: &TableDef, columns: &HashMap<String, Column>) -> Vec<Key> {
+    def.keys
+        .iter()
+        .filter(|key| key.status == KeyIndexStatus::Active)
+        .map(|key| Key {
+            display_name: key.display_name.clone(),
+            columns: key
+                .columns
+                .iter()
+                .filter_map(|name| columns.get(name).copied())
+                .collect(),
+        })
+        .collect()
+}
+
+fn defaults(def: &TableDef) -> Vec<(Column, Value<'static>)> {
+    let mut defaults = Vec::new();
+    for (number, column) in (0..).map(Column).zip(&def.columns) {
+        let value = match &column.kind {
+            ColumnKind::Boolean { default, .. } => Some(Value::Boolean(*default)),
+            ColumnKind::Picklist { options } => options.default.map(Value::Integer),
+            ColumnKind::State { options } | ColumnKind::Status { options } => {
+                options.first().map(|option| Value::Integer(option.value))
+            }
+            _ => None,
+        };
+        defaults.extend(value.map(|value| (number, value)));
+    }
+    defaults
+}
+
+impl Special {
+    fn of(def: &TableDef, columns: &HashMap<String, Column>) -> Self {
+        let named = |name: &str| columns.get(name).copied();
+        let first = |wanted: fn(&ColumnKind) -> bool| {
+            let place = def.columns.iter().position(|column| wanted(&column.kind));
+            place
+                .and_then(|place| u16::try_from(place).ok())
+                .map(Column)
+        };
+        let names = ["firstname", "middlename", "lastname"].map(named);
+        Self {
+            id: named(&def.primary_id),
+            name: def.primary_name.as_deref().and_then(named),
+            created_on: named("createdon"),
+            overridden_created_on: named("overriddencreatedon"),
+            created_by: named("createdby"),
+            modified_on: named("modifiedon"),
+            modified_by: named("modifiedby"),
+            owner: first(|kind| {
+                let flavor = LookupFlavor::Owner;
+                matches!(kind, ColumnKind::Lookup { flavor: f } if *f == flavor)
+            }),
+            owning_business_unit: named("owningbusinessunit"),
+            version: named("versionnumber"),
+            state: first(|kind| matches!(kind, ColumnKind::State { .. })),
+            status: first(|kind| matches!(kind, ColumnKind::Status { .. })),
+            currency: named("transactioncurrencyid"),
+            exchange_rate: named("exchangerate"),
+            full_name: match names {
+                [Some(_), _, Some(_)] if def.primary_name.as_deref() == Some("fullname") => {
+                    Some(names)
+                }
+                _ => None,
+            },
+            money: money_with_base(def, columns),
+            ticket: named("ticketnumber"),
+        }
+    }
+}
+
+fn money_with_base(def: &TableDef, columns: &HashMap<String, Column>) -> Vec<(Column, Column)> {
+    let mut pairs = Vec::new();
+    for (number, column) in (0..).map(Column).zip(&def.columns) {
+        let base = columns.get(&format!("{}_base", column.logical_name));
+        if let (ColumnKind::Money { .. }, Some(base)) = (&column.kind, base) {
+            pairs.push((number, *base));
+        }
+    }
+    pairs
+}

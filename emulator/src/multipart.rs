@@ -1,0 +1,304 @@
+//! The bytes of a `$batch` body: parts, change sets, and the requests inside.
+//!
+//! Strict as the service is: line ends are CRLF, also after the last boundary, otherwise the
+//! stream is not readable. Source: Microsoft Learn, "Execute batch operations using the Web API".
+
+use crate::refusal::Refusal;
+use crate::request::{Call, Headers};
+
+/// One part of a batch.
+pub(crate) enum Part<'a> {
+    Single(Inner<'a>),
+    ChangeSet(Vec<Inner<'a>>),
+}
+
+/// A request inside a batch.
+pub(crate) struct Inner<'a> {
+    pub(crate) content_id: Option<&'a str>,
+    pub(crate) call: Call<'a>,
+}
+
+/// Reads a whole batch; nothing is run before it is understood.
+pub(crate) fn read<'a>(
+    content_type: &str,
+    body: &'a [u8],
+    most: usize,
+) -> Result<Vec<Part<'a>>, Refusal> {
+    let boundary = boundary(content_type).ok_or_else(|| {
+        refused(&format!(
+            "The content type header value '{content_type}' of a batch must be multipart/mixed \
+             with a boundary."
+        ))
+    })?;
+    let mut ids: Vec<&str> = Vec::new();
+    let mut count = 0;
+    let mut parts = Vec::new();
+    for bytes in split(body, &boundary).ok_or_else(unreadable)? {
+        let (headers, content) = head(bytes).ok_or_else(unreadable)?;
+        let kind = headers.get("Content-Type").unwrap_or_default();
+        let part = match self::boundary(kind) {
+            Some(inner) => Part::ChangeSet(change_set(content, &inner)?),
+            None => Part::Single(inner(&headers, kind, content)?),
+        };
+        let inners = part.inners();
+        count += inners.len();
+        if count > most {
+            return Err(too_many(most));
+        }
+        for id in inners.iter().filter_map(|inner| inner.content_id) {
+            if ids.contains(&id) {
+                return Err(refused(&format!(
+                    "The content ID '{id}' was found more than once in the same change set or \
+                     same batch request. Content IDs have to be unique across all operations."
+                )));
+            }
+            ids.push(id);
+        }
+        parts.push(part);
+    }
+    Ok(parts)
+}
+
+impl<'a> Part<'a> {
+    pub(crate) fn inners(&self) -> &[Inner<'a>] {
+        match self {
+            Self::Single(inner) => std::slice::from_ref(inner),
+            Self::ChangeSet(inners) => inners,
+        }
+    }
+}
+
+fn refused(inner: &str) -> Refusal {
+    Refusal::odata_payload("", inner)
+}
+
+fn unreadable() -> Refusal {
+    Refusal::payload("", "System.ArgumentException: Stream was not readable.")
+}
+
+fn too_many(most: usize) -> Refusal {
+    Refusal::new(
+        400,
+        "0x80048d19",
+        format!(
+            "The current batch message contains too many parts. Only batch messages with a \
+             maximum number of '{most}' query operations, including changeset operations, are \
+             allowed."
+        ),
+    )
+}
+
+fn change_set<'a>(content: &'a [u8], boundary: &str) -> Result<Vec<Inner<'a>>, Refusal> {
+    let mut inners = Vec::new();
+    for bytes in split(content, boundary).ok_or_else(unreadable)? {
+        let (headers, content) = head(bytes).ok_or_else(unreadable)?;
+        let kind = headers.get("Content-Type").unwrap_or_default();
+        let inner = inner(&headers, kind, content)?;
+        let method = inner.call.method;
+        if !matches!(method, "POST" | "PUT" | "PATCH" | "DELETE") {
+            return Err(refused(&format!(
+                "An invalid HTTP method '{method}' was detected for a request in a change set. \
+                 Requests in change sets only support the HTTP methods 'POST', 'PUT', 'DELETE', \
+                 and 'PATCH'."
+            )));
+        }
+        inners.push(inner);
+    }
+    Ok(inners)
+}
+
+/// The request inside a part with these headers.
+fn inner<'a>(headers: &Headers<'a>, kind: &str, content: &'a [u8]) -> Result<Inner<'a>, Refusal> {
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if !kind.eq_ignore_ascii_case("application/http") {
+        return Err(refused(&format!(
+            "The content type '{kind}' of a part must be application/http or multipart/mixed."
+        )));
+    }
+    let encoding = headers.get("Content-Transfer-Encoding").unwrap_or_default();
+    if !encoding.eq_ignore_ascii_case("binary") {
+        return Err(refused(&format!(
+            "The message header 'Content-Transfer-Encoding' with value '{encoding}' of a part \
+             must be binary."
+        )));
+    }
+    let end = find(content, b"\r\n").ok_or_else(unreadable)?;
+    let (line, rest) = content.split_at_checked(end).ok_or_else(unreadable)?;
+    let line = plain_line(line).ok_or_else(unreadable)?;
+    let mut words = line.split(' ');
+    let words = (words.next(), words.next(), words.next(), words.next());
+    let (Some(method), Some(target), Some("HTTP/1.1"), None) = words else {
+        return Err(refused(&format!(
+            "The request line '{line}' of a part is invalid; it must have a method, a URI and \
+             HTTP/1.1, with one blank between them."
+        )));
+    };
+    let rest = rest.get(2..).unwrap_or_default();
+    let (inner_headers, body) = head(rest).ok_or_else(unreadable)?;
+    Ok(Inner {
+        content_id: headers
+            .get("Content-ID")
+            .or(inner_headers.get("Content-ID")),
+        call: Call {
+            method,
+            target,
+            headers: inner_headers,
+            body,
+        },
+    })
+}
+
+/// `batch_A` of `multipart/mixed; boundary="batch_A"`
+fn boundary(content_type: &str) -> Option<String> {
+    let mut pieces = content_type.split(';').map(str::trim);
+    if !pieces.next()?.eq_ignore_ascii_case("multipart/mixed") {
+        return None;
+    }
+    let value = pieces.find_map(|piece| {
+        let (name, value) = piece.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("boundary")
+            .then_some(value.trim())
+    })?;
+    let value = match value.strip_prefix('"') {
+        Some(quoted) => quoted.strip_suffix('"')?,
+        None => value,
+    };
+    let is_good =
+        !value.is_empty() && value.len() <= 200 && value.bytes().all(|b| b.is_ascii_graphic());
+    is_good.then(|| value.to_owned())
+}
+
+/// The bytes between boundaries; `None` unless every boundary line, the last too, ends with CRLF.
+fn split<'a>(body: &'a [u8], boundary: &str) -> Option<Vec<&'a [u8]>> {
+    let dashes = format!("--{boundary}");
+    let delimiter = format!("\r\n{dashes}");
+    let mut start = body;
+    while let Some(rest) = start.strip_prefix(b"\r\n") {
+        start = rest;
+    }
+    let mut rest = start.strip_prefix(dashes.as_bytes())?;
+    let mut parts = Vec::new();
+    loop {
+        if rest.starts_with(b"--\r\n") {
+            return Some(parts);
+        }
+        let content = rest.strip_prefix(b"\r\n")?;
+        // The blank line before a boundary may be the one after the part's headers.
+        let end = delimiter_in(rest, delimiter.as_bytes())?;
+        let part = content.get(..end.saturating_sub(2)).unwrap_or_default();
+        parts.push(part);
+        rest = rest.get(end + delimiter.len()..)?;
+    }
+}
+
+/// A delimiter counts only if its line ends behind it, so that a longer boundary is not taken for
+/// a shorter one.
+fn delimiter_in(bytes: &[u8], delimiter: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let place = from + find(bytes.get(from..)?, delimiter)?;
+        let after = bytes.get(place + delimiter.len()..)?;
+        if after.starts_with(b"\r\n") || after.starts_with(b"--\r\n") {
+            return Some(place);
+        }
+        from = place + 1;
+    }
+}
+
+/// Headers up to the blank line, and what follows it.
+fn head(bytes: &[u8]) -> Option<(Headers<'_>, &[u8])> {
+    let mut headers = Vec::new();
+    let mut rest = bytes;
+    loop {
+        let end = find(rest, b"\r\n")?;
+        let (line, after) = rest.split_at_checked(end)?;
+        rest = after.get(2..)?;
+        if line.is_empty() {
+            return Some((Headers(headers), rest));
+        }
+        let (name, value) = plain_line(line)?.split_once(':')?;
+        headers.push((name, value.trim()));
+    }
+}
+
+/// A line of a head: text without control characters.
+fn plain_line(line: &[u8]) -> Option<&str> {
+    let line = std::str::from_utf8(line).ok()?;
+    (!line.contains(|c: char| c.is_control() && c != '\t')).then_some(line)
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    let (first, _) = wanted.split_first()?;
+    let mut from = 0;
+    loop {
+        let place = from + bytes.get(from..)?.iter().position(|byte| byte == first)?;
+        if bytes.get(place..)?.starts_with(wanted) {
+            return Some(place);
+        }
+        from = place + 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GET: &str = "Content-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n\
+                       GET /api/data/v9.2/WhoAmI HTTP/1.1\r\n\r\n";
+
+    fn read_all(body: &str) -> Result<usize, Refusal> {
+        read("multipart/mixed; boundary=b", body.as_bytes(), 3).map(|parts| parts.len())
+    }
+
+    #[test]
+    fn line_ends_are_crlf_to_the_last() {
+        let good = format!("--b\r\n{GET}\r\n--b--\r\n");
+        assert_eq!(read_all(&good), Ok(1));
+        assert_eq!(read_all(&good.replace("\r\n", "\n")), Err(unreadable()));
+        assert_eq!(read_all(good.trim_end()), Err(unreadable()));
+        assert_eq!(
+            read_all(&good.replacen("Encoding: binary\r\n", "Encoding: binary\n", 1)),
+            Err(unreadable())
+        );
+    }
+
+    #[test]
+    fn a_request_without_body_needs_two_blank_lines() {
+        let get = GET.strip_suffix("\r\n").unwrap();
+        assert_eq!(
+            read_all(&format!("--b\r\n{get}\r\n--b--\r\n")),
+            Err(unreadable())
+        );
+    }
+
+    #[test]
+    fn a_boundary_counts_only_at_a_line_of_its_own() {
+        let part = GET.replace("GET", "POST") + "{\"a\":\"x --b\\r\\n--bb\r\n--bc\"}";
+        let body = format!("--b\r\n{part}\r\n--b--\r\n");
+        let parts = read("multipart/mixed; boundary=\"b\"", body.as_bytes(), 3).unwrap();
+        let [Part::Single(inner)] = parts.as_slice() else {
+            panic!()
+        };
+        assert_eq!(inner.call.body, b"{\"a\":\"x --b\\r\\n--bb\r\n--bc\"}");
+    }
+
+    #[test]
+    fn too_many_parts_are_refused() {
+        let body = format!("--b\r\n{GET}\r\n").repeat(4) + "--b--\r\n";
+        assert_eq!(read_all(&body), Err(too_many(3)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(pieces in prop::collection::vec(
+            prop_oneof![Just("--b"), Just("--b--"), Just("\r\n"), Just("\n"), Just(GET),
+                Just("Content-Type: multipart/mixed; boundary=c\r\n\r\n"), Just("--c"), Just("--"),
+                Just(" "), Just(":"), Just("\u{e9}")], 0..20))
+        {
+            let _parts = read_all(&pieces.concat());
+        }
+    }
+}

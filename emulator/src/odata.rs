@@ -1,0 +1,431 @@
+//! One operation of the Web API: reads and writes of rows, and the few resources beside them.
+//!
+//! A request of its own and a part of a batch come here alike. Source: Microsoft Learn, "Create a
+//! table row using the Web API", "Update and delete table rows using the Web API", "Retrieve a
+//! table row using the Web API".
+
+use rust_decimal::Decimal;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::address::{self, Address, Place, Predicate};
+use crate::engine::Engine;
+use crate::model::{Layout, Model};
+use crate::options::{EmptyText, ReadOnly};
+use crate::payload::{self, Purpose, References};
+use crate::query::{self, Asked};
+use crate::refusal::Refusal;
+use crate::render::{self, View};
+use crate::request::{Call, Condition, Preferences, Response};
+use crate::value::Value;
+use crate::write::{self, Done};
+
+/// Below this path, with a version, stands the API.
+pub(crate) const ROOT: &str = "/api/data/";
+const VERSIONS: [&str; 3] = ["v9.0", "v9.1", "v9.2"];
+const LONGEST_URL: usize = 32_768;
+const LONGEST_URL_IN_BATCH: usize = 65_536;
+
+/// Rows that the environment needs to be one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Identity {
+    pub(crate) organization: Uuid,
+    pub(crate) business_unit: Uuid,
+    pub(crate) currency: Uuid,
+    /// The application user that every caller is.
+    pub(crate) user: Uuid,
+}
+
+/// What holds for a request beside its own words.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) model: &'a Model,
+    pub(crate) identity: &'a Identity,
+    /// `http://127.0.0.1:5000`
+    pub(crate) origin: &'a str,
+    /// `v9.2`
+    pub(crate) version: &'a str,
+    pub(crate) references: &'a References,
+    pub(crate) empty_text: EmptyText,
+    pub(crate) read_only: ReadOnly,
+    pub(crate) parallelism_hint: u32,
+    /// Milliseconds since 1970.
+    pub(crate) milliseconds: u64,
+    pub(crate) place: Enclosure,
+}
+
+/// Whether an operation is a request of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Enclosure {
+    Request,
+    Batch,
+}
+
+impl<'a> Context<'a> {
+    /// `http://127.0.0.1:5000/api/data/v9.2`
+    pub(crate) fn base(&self) -> String {
+        format!("{}{ROOT}{}", self.origin, self.version)
+    }
+
+    /// Seconds since 1970.
+    pub(crate) fn now(&self) -> i64 {
+        i64::try_from(self.milliseconds / 1000).unwrap_or_default()
+    }
+
+    /// A new id, greater than those before it, so that rows stand in the order of their creation.
+    pub(crate) fn new_id(&self, engine: &Engine) -> Uuid {
+        let mut bytes = [0; 10];
+        let order = engine.next_version().to_be_bytes();
+        let random = *Uuid::new_v4().as_bytes();
+        for (place, byte) in bytes.iter_mut().zip(order.iter().skip(4).chain(&random)) {
+            *place = *byte;
+        }
+        uuid::Builder::from_unix_timestamp_millis(self.milliseconds, &bytes).into_uuid()
+    }
+
+    fn reference_to(&self, table: &str, id: Uuid) -> Option<Value<'static>> {
+        let table = self.model.of_name(table)?.number;
+        Some(Value::Reference { table, id })
+    }
+
+    pub(crate) fn caller_reference(&self) -> Option<Value<'static>> {
+        self.reference_to("systemuser", self.identity.user)
+    }
+
+    pub(crate) fn business_unit_reference(&self) -> Option<Value<'static>> {
+        self.reference_to("businessunit", self.identity.business_unit)
+    }
+
+    pub(crate) fn currency_reference(&self) -> Option<Value<'static>> {
+        self.reference_to("transactioncurrency", self.identity.currency)
+    }
+
+    /// What one unit of the base currency is worth in a currency; 1 if nothing says otherwise.
+    pub(crate) fn exchange_rate(&self, engine: &Engine, currency: Uuid) -> Decimal {
+        let rate = || {
+            let layout = self.model.of_name("transactioncurrency")?;
+            let row = engine.row(layout, currency)?;
+            match row.cells.get(layout.special.exchange_rate?) {
+                Some(Value::Decimal(rate)) if !rate.is_zero() => Some(rate),
+                _ => None,
+            }
+        };
+        rate().unwrap_or(Decimal::ONE)
+    }
+
+    /// The row that a part of this change set wrote.
+    pub(crate) fn reference(&self, content_id: &str) -> Result<&'a (String, Uuid), Refusal> {
+        self.references.get(content_id).ok_or_else(|| {
+            let message = format!(
+                "Content-ID Reference: '${content_id}' does not exist in the batch context."
+            );
+            Refusal::new(400, "0x80048d19", message)
+        })
+    }
+
+    /// A path below the API's root, from an absolute URL, an absolute path or itself.
+    pub(crate) fn relative<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let path = text.strip_prefix(self.origin).unwrap_or(text);
+        match path.strip_prefix(ROOT) {
+            Some(below) => {
+                let (version, path) = below.split_once('/')?;
+                VERSIONS.contains(&version).then_some(path)
+            }
+            None if path.contains("://") => None,
+            None => Some(path.strip_prefix('/').unwrap_or(path)),
+        }
+    }
+}
+
+/// Splits `/api/data/v9.2/contacts?…` into version and the rest.
+pub(crate) fn versioned(target: &str) -> Option<(&str, &str)> {
+    let below = target.strip_prefix(ROOT)?;
+    let end = below.find(['/', '?']).unwrap_or(below.len());
+    let (version, rest) = below.split_at_checked(end)?;
+    let rest = rest.strip_prefix('/').unwrap_or(rest);
+    VERSIONS.contains(&version).then_some((version, rest))
+}
+
+/// The answer of an operation, and the row that it wrote.
+pub(crate) struct Answer {
+    pub(crate) response: Response,
+    /// Entity set and id; `None` if nothing was written or the answer does not tell its id.
+    pub(crate) written: Option<(String, Uuid)>,
+}
+
+impl From<Response> for Answer {
+    fn from(response: Response) -> Self {
+        Self {
+            response,
+            written: None,
+        }
+    }
+}
+
+/// Serves one operation; `target` stands below the API's root. A refused operation has no effect.
+pub(crate) fn execute(
+    engine: &mut Engine,
+    context: &Context<'_>,
+    call: &Call<'_>,
+) -> Result<Answer, Refusal> {
+    let longest = match context.place {
+        Enclosure::Request => LONGEST_URL,
+        Enclosure::Batch => LONGEST_URL_IN_BATCH,
+    };
+    if call.target.len() > longest {
+        return Err(Refusal::new(414, "", "The request URI is too long."));
+    }
+    let target = call.target.split('#').next().unwrap_or_default();
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    if let Some(answer) = beside_rows(context, call, path, query)? {
+        return Ok(answer);
+    }
+    let address = address::parse(path, Place::Url)?;
+    let layout = context.model.of_set(&address.segment);
+    let layout = layout.ok_or_else(|| Refusal::no_segment(&address.segment))?;
+    let operation = Operation {
+        context,
+        call,
+        layout,
+        path,
+        query,
+        preferences: call.headers.preferences(),
+    };
+    let mark = engine.mark();
+    let answer = operation.run(engine, &address);
+    if answer.is_err() {
+        engine.roll_back_to(mark);
+    }
+    answer
+}
+
+fn beside_rows(
+    context: &Context<'_>,
+    call: &Call<'_>,
+    path: &str,
+    query: &str,
+) -> Result<Option<Answer>, Refusal> {
+    let is_get = call.method == "GET";
+    let uri = || format!("{}/{path}", context.base());
+    let response = match path {
+        "" if is_get => service_document(context),
+        "" => return Err(Refusal::wrong_method(call.method)),
+        "WhoAmI" | "WhoAmI()" if is_get => who_am_i(context),
+        "WhoAmI" | "WhoAmI()" => return Err(Refusal::no_resource(&uri())),
+        "$metadata" => return Err(Refusal::not_served("$metadata")),
+        "$batch" => {
+            return Err(Refusal::odata_payload(
+                "",
+                "A batch request cannot stand inside a batch request.",
+            ));
+        }
+        _ => match metadata(context, path, query) {
+            Some(_) if !is_get => return Err(Refusal::wrong_method(call.method)),
+            Some(response) => response,
+            None => return Ok(None),
+        },
+    };
+    Ok(Some(response.into()))
+}
+
+fn metadata(_context: &Context<'_>, _path: &str, _query: &str) -> Option<Response> {
+    None
+}
+
+fn service_document(context: &Context<'_>) -> Response {
+    let sets = context.model.layouts().map(|layout| {
+        let set = &layout.def.entity_set;
+        json!({"name": set, "kind": "EntitySet", "url": set})
+    });
+    let sets: Vec<_> = sets.collect();
+    let body = json!({
+        "@odata.context": format!("{}/$metadata", context.base()),
+        "value": sets,
+    });
+    Response::json(200, body.to_string())
+}
+
+fn who_am_i(context: &Context<'_>) -> Response {
+    let identity = context.identity;
+    let body = json!({
+        "@odata.context":
+            format!("{}/$metadata#Microsoft.Dynamics.CRM.WhoAmIResponse", context.base()),
+        "BusinessUnitId": identity.business_unit,
+        "UserId": identity.user,
+        "OrganizationId": identity.organization,
+    });
+    Response::json(200, body.to_string())
+        .header("x-ms-dop-hint", context.parallelism_hint.to_string())
+}
+
+/// An operation on a table.
+struct Operation<'a> {
+    context: &'a Context<'a>,
+    call: &'a Call<'a>,
+    layout: &'a Layout,
+    /// Still encoded.
+    path: &'a str,
+    query: &'a str,
+    preferences: Preferences,
+}
+
+impl Operation<'_> {
+    fn run(&self, engine: &mut Engine, address: &Address) -> Result<Answer, Refusal> {
+        let method = self.call.method;
+        match (&address.key, address.rest.as_deref(), method) {
+            (None, None, "GET") => Ok(self.list(engine)?.into()),
+            (None, None, "POST") => self.create(engine),
+            (None, Some("$count"), "GET") => Ok(self.count(engine)?.into()),
+            (Some(key), None, "GET") => Ok(self.read(engine, key)?.into()),
+            (Some(key), None, "PATCH") => self.upsert(engine, key),
+            (Some(key), None, "DELETE") => Ok(self.delete(engine, key)?.into()),
+            (_, None | Some("$count"), _) => Err(Refusal::wrong_method(method)),
+            (None, Some(rest), _) => Err(Refusal::no_segment(rest)),
+            (Some(_), Some(rest), _) => Err(Refusal::not_served(&format!("'{rest}' of a row"))),
+        }
+    }
+
+    fn asked(&self) -> Result<Asked, Refusal> {
+        Asked::parse(self.layout, self.query)
+    }
+
+    fn list(&self, engine: &Engine) -> Result<Response, Refusal> {
+        let asked = self.asked()?;
+        let base = self.context.base();
+        let body = query::list(engine, self.layout, &base, &asked, &self.preferences)?;
+        Ok(Response::json(200, body))
+    }
+
+    fn count(&self, engine: &Engine) -> Result<Response, Refusal> {
+        let count = query::count(engine, self.layout, self.asked()?.filter.as_ref());
+        // The digits come behind a byte-order mark.
+        let mut response = Response::odata(200).header("Content-Type", "text/plain".to_owned());
+        response.body = format!("\u{feff}{count}").into();
+        Ok(response)
+    }
+
+    fn create(&self, engine: &mut Engine) -> Result<Answer, Refusal> {
+        let asked = self.asked()?;
+        let body = self.body()?;
+        let purpose = Purpose::Create;
+        let assignments = payload::assignments(engine, self.context, self.layout, body, purpose)?;
+        let done = write::create(engine, self.context, self.layout, assignments)?;
+        let address = self.address_of(done.id());
+        Ok(self.written(engine, &asked, done, address))
+    }
+
+    fn upsert(&self, engine: &mut Engine, key: &Predicate) -> Result<Answer, Refusal> {
+        let asked = self.asked()?;
+        let condition = self.call.headers.condition()?;
+        let key = address::resolve(self.layout, key)?;
+        let body = self.body()?;
+        let purpose = Purpose::Upsert;
+        let assignments = payload::assignments(engine, self.context, self.layout, body, purpose)?;
+        let address = format!("{}/{}", self.context.base(), as_header(self.path));
+        let done = write::upsert(
+            engine,
+            self.context,
+            self.layout,
+            key,
+            condition,
+            assignments,
+        )?;
+        Ok(self.written(engine, &asked, done, address))
+    }
+
+    fn body(&self) -> Result<&[u8], Refusal> {
+        let kind = self.call.headers.get("Content-Type").unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if kind.eq_ignore_ascii_case("application/json") {
+            return Ok(self.call.body);
+        }
+        let message = "The content type of the request is not application/json.";
+        Err(Refusal::new(415, "0x80060888", message))
+    }
+
+    fn address_of(&self, id: Uuid) -> String {
+        let set = &self.layout.def.entity_set;
+        format!("{}/{set}({id})", self.context.base())
+    }
+
+    fn written(&self, engine: &Engine, asked: &Asked, done: Done, address: String) -> Answer {
+        let id = done.id();
+        if self.preferences.representation
+            && let Some(row) = engine.row(self.layout, id)
+        {
+            let status = match done {
+                Done::Created(_) => 201,
+                Done::Updated(_) => 200,
+            };
+            let mut response = self.represented(engine, asked, id, status);
+            response.headers.push(("ETag", render::etag(row)));
+            // The answer of an update was captured without it.
+            if status == 201 {
+                let applied = "return=representation".to_owned();
+                response.headers.push(("Preference-Applied", applied));
+            }
+            return response.into();
+        }
+        let mut response = Response::odata(204);
+        if self.context.place == Enclosure::Batch {
+            response = response.header("Location", address.clone());
+        }
+        Answer {
+            response: response.header("OData-EntityId", address),
+            written: Some((self.layout.def.entity_set.clone(), id)),
+        }
+    }
+
+    fn represented(&self, engine: &Engine, asked: &Asked, id: Uuid, status: u16) -> Response {
+        let layout = self.layout;
+        let mut body = format!(
+            "{{\"@odata.context\":\"{}/$metadata#{}/$entity\",",
+            self.context.base(),
+            asked.shape(layout)
+        );
+        let view = View {
+            engine,
+            layout,
+            shown: &asked.shown,
+            annotations: &self.preferences.annotations,
+        };
+        if let Some(row) = engine.row(layout, id) {
+            view.members(id, row, &mut body);
+        }
+        body.push('}');
+        Response::json(status, body)
+    }
+
+    fn read(&self, engine: &Engine, key: &Predicate) -> Result<Response, Refusal> {
+        let asked = self.asked()?;
+        let condition = self.call.headers.condition()?;
+        let key = address::resolve(self.layout, key)?;
+        let found = write::find(engine, self.layout, &key);
+        let id = found.ok_or_else(|| write::absent(self.layout, &key))?;
+        let row = engine.row(self.layout, id);
+        let row = row.ok_or_else(|| write::absent(self.layout, &key))?;
+        let is_same = condition == Condition::NotVersion(row.version);
+        if is_same && self.preferences.annotations.is_empty() {
+            return Ok(Response::odata(304).header("ETag", render::etag(row)));
+        }
+        let response = self.represented(engine, &asked, id, 200);
+        Ok(response.header("ETag", render::etag(row)))
+    }
+
+    fn delete(&self, engine: &mut Engine, key: &Predicate) -> Result<Response, Refusal> {
+        let condition = self.call.headers.condition()?;
+        let key = address::resolve(self.layout, key)?;
+        let found = write::find(engine, self.layout, &key);
+        let id = found.ok_or_else(|| write::absent(self.layout, &key))?;
+        write::check_version(engine, self.layout, id, condition)?;
+        engine.delete(self.layout, id);
+        Ok(Response::odata(204))
+    }
+}
+
+/// A path fit for a header: what is not visible ASCII is encoded.
+fn as_header(path: &str) -> String {
+    use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+    const INVISIBLE: &AsciiSet = &CONTROLS.add(b' ');
+    utf8_percent_encode(path, INVISIBLE).to_string()
+}

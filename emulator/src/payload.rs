@@ -1,0 +1,263 @@
+//! JSON bodies of rows: which properties there are, and what they mean for the table.
+//!
+//! Numbers are read from their own digits, with no detour through a float. Defaults, computed
+//! columns and the rules of states are left to the write itself.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use crate::address::{self, Place, RowKey};
+use crate::check;
+use crate::engine::{Engine, Written};
+use crate::model::Layout;
+use crate::odata::Context;
+use crate::refusal::Refusal;
+use crate::value::{Column, TableNumber, Value};
+
+/// What a body says about a row.
+pub(crate) struct Assignments {
+    /// The primary id, if the body has it.
+    pub(crate) id: Option<Uuid>,
+    pub(crate) values: Written,
+}
+
+/// Where `$<Content-ID>` leads: the entity set and id of rows that a change set wrote.
+pub(crate) type References = HashMap<String, (String, Uuid)>;
+
+/// Whether objects under a navigation property would be a deep insert or a deep update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Create,
+    Upsert,
+}
+
+/// The members of an object in the order in which they stand.
+struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some((name, value)) = map.next_entry::<Name<'de>, &RawValue>()? {
+                    members.push((name.0, value));
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// Reads a body against a table.
+pub(crate) fn assignments(
+    engine: &Engine,
+    context: &Context<'_>,
+    layout: &Layout,
+    body: &[u8],
+    purpose: Purpose,
+) -> Result<Assignments, Refusal> {
+    let set = &layout.def.entity_set;
+    let members: Members<'_> = serde_json::from_slice(body)
+        .map_err(|error| Refusal::odata_payload(set, &format!("Invalid JSON. {error}")))?;
+    let mut reader = Reader {
+        engine,
+        context,
+        layout,
+        purpose,
+        found: Assignments {
+            id: None,
+            values: Written::with_capacity(members.0.len()),
+        },
+    };
+    let mut seen: Vec<&str> = Vec::with_capacity(members.0.len());
+    for (name, value) in &members.0 {
+        if seen.contains(&&**name) {
+            return Err(Refusal::odata_payload(
+                set,
+                &format!(
+                    "Multiple properties with the name '{name}' were detected in a resource or a \
+                     complex value."
+                ),
+            ));
+        }
+        seen.push(name);
+        reader.member(name, value)?;
+    }
+    Ok(reader.found)
+}
+
+struct Reader<'a> {
+    engine: &'a Engine,
+    context: &'a Context<'a>,
+    layout: &'a Layout,
+    purpose: Purpose,
+    found: Assignments,
+}
+
+impl Reader<'_> {
+    fn member(&mut self, name: &str, value: &RawValue) -> Result<(), Refusal> {
+        if let Some((property, annotation)) = name.split_once('@') {
+            return match (property, annotation) {
+                ("", "odata.type") => self.check_type(value),
+                (_, "odata.bind") => self.bind(property, value.get()),
+                _ => Ok(()),
+            };
+        }
+        let layout = self.layout;
+        let Some(column) = layout.number_of(name) else {
+            return self.navigation(name, value.get());
+        };
+        if layout.is_lookup(column) {
+            return self.navigation(name, value.get());
+        }
+        let Some(def) = layout.column(column) else {
+            return Err(Refusal::unknown_property(&layout.def.logical_name, name));
+        };
+        let value = check::read(layout, def, value.get(), self.context.empty_text)?;
+        if Some(column) == layout.special.id {
+            if let Some(Value::Guid(id)) = value {
+                self.found.id = Some(id);
+            }
+            return Ok(());
+        }
+        self.assign(column, value);
+        Ok(())
+    }
+
+    /// The last word on a column counts: a lookup has several navigation properties.
+    fn assign(&mut self, column: Column, value: Option<Value<'static>>) {
+        let values = &mut self.found.values;
+        match values.iter_mut().find(|(known, _)| *known == column) {
+            Some((_, old)) if value.is_some() => *old = value,
+            Some(_) => {}
+            None => values.push((column, value)),
+        }
+    }
+
+    fn check_type(&self, value: &RawValue) -> Result<(), Refusal> {
+        let table = &self.layout.def.logical_name;
+        let expected = format!("Microsoft.Dynamics.CRM.{table}");
+        let given: Option<String> = serde_json::from_str(value.get()).ok();
+        let given = given.unwrap_or_default();
+        if given.trim_start_matches('#') == expected {
+            return Ok(());
+        }
+        Err(Refusal::odata_payload(
+            &self.layout.def.entity_set,
+            &format!(
+                "A resource with type '{given}' was found, but it is not assignable to the \
+                 expected type '{expected}'."
+            ),
+        ))
+    }
+
+    /// A member that is no plain column: null clears a lookup, everything else is a mistake.
+    fn navigation(&mut self, name: &str, json: &str) -> Result<(), Refusal> {
+        let layout = self.layout;
+        let table = &layout.def.logical_name;
+        let lookup = layout.number_of(name).or_else(|| {
+            let inner = name.strip_prefix('_')?.strip_suffix("_value")?;
+            layout.number_of(inner)
+        });
+        let Some(targets) = layout.navigation(name) else {
+            return Err(match lookup {
+                Some(_) => Refusal::reference_as_value(),
+                None => Refusal::unknown_property(table, name),
+            });
+        };
+        let Some((column, _)) = targets.first() else {
+            return Err(Refusal::unknown_property(table, name));
+        };
+        if json == "null" {
+            self.assign(*column, None);
+            return Ok(());
+        }
+        if !json.starts_with(['{', '[']) {
+            return Err(Refusal::reference_as_value());
+        }
+        Err(match self.purpose {
+            Purpose::Upsert => Refusal::new(
+                400,
+                "0x80060888",
+                "Deep update of navigation properties is not allowed.",
+            ),
+            Purpose::Create => Refusal::not_served("deep insert"),
+        })
+    }
+
+    fn bind(&mut self, property: &str, json: &str) -> Result<(), Refusal> {
+        let layout = self.layout;
+        let set = &layout.def.entity_set;
+        let Some(targets) = layout.navigation(property) else {
+            return Err(Refusal::undeclared(set, property));
+        };
+        if json == "null" {
+            if let Some((column, _)) = targets.first() {
+                self.assign(*column, None);
+            }
+            return Ok(());
+        }
+        let text: String = serde_json::from_str(json).map_err(|_| {
+            let inner = format!("The value of '{property}@odata.bind' must be a string.");
+            Refusal::odata_payload(set, &inner)
+        })?;
+        let (table, id) = self.bound(&text)?;
+        let found = targets.iter().find(|(_, target)| *target == table);
+        let Some((column, table)) = found.copied() else {
+            let inner = format!("'{text}' is not of a type that '{property}' can refer to.");
+            return Err(Refusal::odata_payload(set, &inner));
+        };
+        self.assign(column, Some(Value::Reference { table, id }));
+        Ok(())
+    }
+
+    /// The row that a bind string means; it must exist.
+    fn bound(&self, text: &str) -> Result<(TableNumber, Uuid), Refusal> {
+        let model = self.context.model;
+        if let Some(reference) = text.strip_prefix('$') {
+            let (set, id) = self.context.reference(reference)?;
+            let layout = model.of_set(set).ok_or_else(|| Refusal::no_segment(set))?;
+            return Ok((layout.number, *id));
+        }
+        let path = self
+            .context
+            .relative(text)
+            .ok_or_else(Refusal::query_syntax)?;
+        let address = address::parse(path, Place::Bind)?;
+        let layout = model
+            .of_set(&address.segment)
+            .ok_or_else(|| Refusal::no_segment(&address.segment))?;
+        let (Some(predicate), None) = (&address.key, &address.rest) else {
+            return Err(Refusal::query_syntax());
+        };
+        let id = match address::resolve(layout, predicate)? {
+            RowKey::Id(id) if self.engine.row(layout, id).is_some() => id,
+            RowKey::Id(id) => {
+                return Err(Refusal::no_such_row(&layout.def.logical_name, id));
+            }
+            RowKey::Alternate { number, values } => {
+                let values = values.into_iter().map(|(_, value)| value);
+                let id = self.engine.find(layout, number, values);
+                id.ok_or_else(|| Refusal::no_row_with_key(&layout.def.logical_name))?
+            }
+        };
+        Ok((layout.number, id))
+    }
+}

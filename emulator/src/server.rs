@@ -1,0 +1,227 @@
+//! The socket: real HTTP on loopback, and connections that break on demand.
+//!
+//! Everything else is the service's. Source of the shapes: none, this is plumbing.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::extract::connect_info::{ConnectInfo, Connected};
+use axum::extract::{DefaultBodyLimit, Extension};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::serve::{IncomingStream, Listener};
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::refusal::Refusal;
+use crate::request::{Annotations, Delivery, Request, Response};
+use crate::service::Service;
+
+/// Serves until `stop` completes, then finishes what is under way.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    service: Arc<Service>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let router = Router::new()
+        .fallback(answer)
+        .layer(DefaultBodyLimit::disable())
+        .layer(Extension(service));
+    let router = router.into_make_service_with_connect_info::<Cut>();
+    axum::serve(Loopback(listener), router)
+        .with_graceful_shutdown(stop)
+        .await
+}
+
+async fn answer(
+    Extension(service): Extension<Arc<Service>>,
+    ConnectInfo(cut): ConnectInfo<Cut>,
+    request: axum::extract::Request,
+) -> axum::response::Response {
+    let (head, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, service.body_bytes()).await else {
+        let message = "Request message length is too large.";
+        let refusal = Refusal::new(413, "0x8004418a", message);
+        return sent(Response::refused(&refusal, &Annotations::default()), &cut);
+    };
+    let headers = head.headers.iter().map(|(name, value)| {
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        (name.as_str().to_owned(), value)
+    });
+    let request = Request {
+        method: head.method.as_str().to_owned(),
+        target: target(&head.uri),
+        headers: headers.collect(),
+        body,
+    };
+    // Serving waits for a lock and for the disk, so it has a thread of its own.
+    let served = tokio::task::spawn_blocking(move || service.handle(&request)).await;
+    sent(served.unwrap_or_else(|_| Response::new(500)), &cut)
+}
+
+/// Path and query, also of a request line with an absolute URL.
+fn target(uri: &axum::http::Uri) -> String {
+    uri.path_and_query()
+        .map_or_else(|| uri.path().to_owned(), |path| path.as_str().to_owned())
+}
+
+fn sent(response: Response, cut: &Cut) -> axum::response::Response {
+    let body = match response.delivery {
+        Delivery::Whole => Body::from(response.body),
+        Delivery::HalfTheBody => Body::new(Half::new(response.body)),
+        Delivery::Nothing => {
+            cut.0.store(true, Ordering::Release);
+            Body::empty()
+        }
+    };
+    let mut answer = axum::response::Response::new(body);
+    *answer.status_mut() =
+        StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in response.headers {
+        let name = HeaderName::from_bytes(name.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes())) {
+            answer.headers_mut().append(name, value);
+        }
+    }
+    if answer.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        let close = HeaderValue::from_static("close");
+        answer.headers_mut().insert(header::CONNECTION, close);
+    }
+    answer
+}
+
+/// Half of a body, with the length of the whole announced; then an error.
+struct Half {
+    announced: u64,
+    half: Option<Bytes>,
+    was_flushed: bool,
+}
+
+impl Half {
+    fn new(body: Bytes) -> Self {
+        Self {
+            announced: u64::try_from(body.len()).unwrap_or(u64::MAX).max(1),
+            half: Some(body.slice(..body.len() / 2)),
+            was_flushed: false,
+        }
+    }
+}
+
+impl HttpBody for Half {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, io::Error>>> {
+        if let Some(half) = self.half.take() {
+            return Poll::Ready(Some(Ok(http_body::Frame::data(half))));
+        }
+        if !self.was_flushed {
+            // While it waits, the connection sends what it has.
+            self.was_flushed = true;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())))
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        http_body::SizeHint::with_exact(self.announced)
+    }
+}
+
+/// Set when a connection is to break before its next answer.
+#[derive(Debug, Clone)]
+struct Cut(Arc<AtomicBool>);
+
+impl Connected<IncomingStream<'_, Loopback>> for Cut {
+    fn connect_info(stream: IncomingStream<'_, Loopback>) -> Self {
+        stream.io().cut.clone()
+    }
+}
+
+struct Loopback(TcpListener);
+
+impl Listener for Loopback {
+    type Io = Line;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Line, SocketAddr) {
+        let (stream, address) = Listener::accept(&mut self.0).await;
+        // Answers are small and awaited; without this a keep-alive answer may wait for 40 ms.
+        let undelayed = stream.set_nodelay(true);
+        debug_assert!(undelayed.is_ok(), "a connected socket takes the option");
+        let cut = Cut(Arc::new(AtomicBool::new(false)));
+        (Line { stream, cut }, address)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+/// A connection that can be told to break.
+struct Line {
+    stream: TcpStream,
+    cut: Cut,
+}
+
+impl Line {
+    fn check(&self) -> io::Result<()> {
+        if self.cut.0.load(Ordering::Acquire) {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        Ok(())
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.check()?;
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.check()?;
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check()?;
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
