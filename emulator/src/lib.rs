@@ -17,6 +17,7 @@ mod error;
 mod filter;
 mod fold;
 mod journal;
+pub mod metadata;
 mod model;
 mod moment;
 mod multipart;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::address::{self, Address, Place, Predicate};
 use crate::engine::Engine;
+use crate::metadata;
 use crate::model::{Layout, Model};
 use crate::options::{EmptyText, ReadOnly};
 use crate::payload::{self, Purpose, References};
@@ -17,6 +18,7 @@ use crate::query::{self, Asked};
 use crate::refusal::Refusal;
 use crate::render::{self, View};
 use crate::request::{Call, Condition, Preferences, Response};
+use crate::schema::Schema;
 use crate::value::Value;
 use crate::write::{self, Done};
 
@@ -40,6 +42,7 @@ pub(crate) struct Identity {
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub(crate) model: &'a Model,
+    pub(crate) schema: &'a Schema,
     pub(crate) identity: &'a Identity,
     /// `http://127.0.0.1:5000`
     pub(crate) origin: &'a str,
@@ -219,7 +222,7 @@ fn beside_rows(
                 "A batch request cannot stand inside a batch request.",
             ));
         }
-        _ => match metadata(context, path, query) {
+        _ => match self::metadata(context, path, query) {
             Some(_) if !is_get => return Err(Refusal::wrong_method(call.method)),
             Some(response) => response,
             None => return Ok(None),
@@ -228,8 +231,19 @@ fn beside_rows(
     Ok(Some(response.into()))
 }
 
-fn metadata(_context: &Context<'_>, _path: &str, _query: &str) -> Option<Response> {
-    None
+fn metadata(context: &Context<'_>, path: &str, query: &str) -> Option<Response> {
+    let answer = metadata::answer(context.schema, &context.base(), path, query)?;
+    let body = answer.body.to_string();
+    if answer.status == 200 {
+        return Some(Response::json(200, body));
+    }
+    let mut response = Response::new(answer.status).header(
+        "Content-Type",
+        "application/json; odata.metadata=minimal".to_owned(),
+    );
+    response.headers.push(("OData-Version", "4.0".to_owned()));
+    response.body = body.into();
+    Some(response)
 }
 
 fn service_document(context: &Context<'_>) -> Response {

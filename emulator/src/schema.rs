@@ -576,6 +576,23 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_example_is_a_table() {
+        let lines = include_str!("schema.rs")
+            .lines()
+            .map(|line| line.trim_start_matches("//!"));
+        let example: String = lines
+            .skip_while(|l| *l != " ```json")
+            .skip(1)
+            .take_while(|l| *l != " ```")
+            .collect();
+        let mut schema = built_in();
+        schema.add_json(&example).unwrap();
+        let visit = &schema.tables["new_visit"];
+        assert_eq!(visit.column("new_mood").unwrap().display_name, "Mood");
+        assert_eq!(visit.keys[0].columns, ["new_name", "new_rating"]);
+    }
+
+    #[test]
     fn a_file_adds_columns_and_keys_to_a_table() {
         let mut schema = built_in();
         schema

@@ -33,6 +33,7 @@ use crate::token::{self, Issuer, Tokens};
 /// A Dataverse environment without a socket.
 pub struct Service {
     options: Options,
+    schema: Schema,
     model: Arc<Model>,
     identity: Identity,
     engine: Mutex<Engine>,
@@ -92,6 +93,7 @@ impl Service {
         Ok(Self {
             options,
             model: Arc::clone(&engine.model),
+            schema,
             identity,
             engine: Mutex::new(engine),
             tokens: Tokens::default(),
@@ -229,6 +231,7 @@ impl Service {
         let references = References::new();
         let context = Context {
             model: &self.model,
+            schema: &self.schema,
             identity: &self.identity,
             origin,
             version,

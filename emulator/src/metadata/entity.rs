@@ -1,0 +1,114 @@
+//! Tables, their keys and their relationships as definitions.
+
+use serde_json::{Value, json};
+
+use super::parts::{id, label};
+use crate::schema::{
+    KeyDef, KeyIndexStatus, Ownership, RelationshipDef, Schema, TableDef, is_custom,
+};
+
+pub(super) fn table_path(table: &TableDef) -> String {
+    format!("table/{}", table.logical_name)
+}
+
+pub(super) fn key_path(table: &TableDef, key: &KeyDef) -> String {
+    format!("key/{}/{}", table.logical_name, key.logical_name)
+}
+
+pub(super) fn relationship_path(relationship: &RelationshipDef) -> String {
+    format!("relationship/{}", relationship.schema_name)
+}
+
+/// A property of `EntityMetadata`.
+pub(super) fn of_table(table: &TableDef, name: &str) -> Option<Value> {
+    let path = table_path(table);
+    Some(match name {
+        "MetadataId" => json!(id(&path)),
+        "LogicalName" => json!(table.logical_name),
+        "SchemaName" => json!(table.schema_name),
+        "EntitySetName" | "LogicalCollectionName" => json!(table.entity_set),
+        "CollectionSchemaName" => json!(plural(&table.schema_name)),
+        "DisplayName" => label(&table.display_name, &path),
+        "DisplayCollectionName" => {
+            label(&plural(&table.display_name), &format!("{path}/collection"))
+        }
+        "PrimaryIdAttribute" => json!(table.primary_id),
+        "PrimaryNameAttribute" => json!(table.primary_name),
+        "ObjectTypeCode" => json!(table.type_code),
+        "OwnershipType" => json!(match table.ownership {
+            Ownership::User => "UserOwned",
+            Ownership::Organization => "OrganizationOwned",
+            Ownership::None => "None",
+        }),
+        "TableType" if table.is_activity() => json!("Activity"),
+        "TableType" => json!("Standard"),
+        "IsActivity" => json!(table.is_activity()),
+        "IsCustomEntity" => json!(is_custom(&table.schema_name)),
+        "IsManaged" => json!(!is_custom(&table.schema_name)),
+        "IsStateModelAware" => json!(table.column("statecode").is_some()),
+        _ => return None,
+    })
+}
+
+/// A property of `EntityKeyMetadata`.
+pub(super) fn of_key(table: &TableDef, key: &KeyDef, name: &str) -> Option<Value> {
+    let path = key_path(table, key);
+    Some(match name {
+        "MetadataId" => json!(id(&path)),
+        "LogicalName" | "SchemaName" => json!(key.logical_name),
+        "DisplayName" => label(&key.display_name, &path),
+        "EntityLogicalName" => json!(table.logical_name),
+        "KeyAttributes" => json!(key.columns),
+        "EntityKeyIndexStatus" => json!(match key.status {
+            KeyIndexStatus::Pending => "Pending",
+            KeyIndexStatus::InProgress => "InProgress",
+            KeyIndexStatus::Active => "Active",
+            KeyIndexStatus::Failed => "Failed",
+        }),
+        _ => return None,
+    })
+}
+
+/// A property of `OneToManyRelationshipMetadata`; `table` holds the lookup.
+pub(super) fn of_relationship(
+    schema: &Schema,
+    table: &TableDef,
+    relationship: &RelationshipDef,
+    name: &str,
+) -> Option<Value> {
+    Some(match name {
+        "MetadataId" => json!(id(&relationship_path(relationship))),
+        "SchemaName" => json!(relationship.schema_name),
+        "ReferencedEntity" => json!(relationship.target),
+        "ReferencedAttribute" => {
+            json!(
+                schema
+                    .tables
+                    .get(&relationship.target)
+                    .map(|target| &target.primary_id)
+            )
+        }
+        "ReferencingEntity" => json!(table.logical_name),
+        "ReferencingAttribute" => json!(relationship.column),
+        "ReferencedEntityNavigationPropertyName" => json!(relationship.collection),
+        "ReferencingEntityNavigationPropertyName" => json!(relationship.navigation),
+        "IsCustomRelationship" => json!(is_custom(&relationship.schema_name)),
+        "CascadeConfiguration" => json!({
+            "Assign": "NoCascade",
+            "Delete": "RemoveLink",
+            "Merge": "NoCascade",
+            "Reparent": "NoCascade",
+            "Share": "NoCascade",
+            "Unshare": "NoCascade",
+            "RollupView": "NoCascade",
+        }),
+        _ => return None,
+    })
+}
+
+fn plural(name: &str) -> String {
+    match name.strip_suffix('y') {
+        Some(stem) => format!("{stem}ies"),
+        None => format!("{name}s"),
+    }
+}
