@@ -6,9 +6,10 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::chaos::Fault;
+use crate::context::Context;
 use crate::engine::Engine;
 use crate::multipart::{Inner, Part};
-use crate::odata::{self, Answer, Context};
+use crate::odata::{self, Answer};
 use crate::options::FailedChangeSet;
 use crate::payload::References;
 use crate::refusal::Refusal;

@@ -34,61 +34,7 @@ pub(crate) fn read(
         column,
         json,
     };
-    let value = match &column.kind {
-        ColumnKind::Text { max_length } | ColumnKind::Memo { max_length } => {
-            let text = token.text("Edm.String")?;
-            if text.is_empty() && empty_text == EmptyText::Null {
-                return Ok(None);
-            }
-            token.check_text(&text, *max_length)?;
-            Value::Text(Cow::Owned(text))
-        }
-        ColumnKind::Integer { min, max } => {
-            let number: i32 = token.whole("Edm.Int32")?;
-            if number < *min || number > *max {
-                return Err(token.out_of_range("0x8004432f"));
-            }
-            Value::Integer(number)
-        }
-        ColumnKind::BigInt => Value::BigInt(token.whole("Edm.Int64")?),
-        ColumnKind::Decimal {
-            min,
-            max,
-            precision,
-        }
-        | ColumnKind::Money {
-            min,
-            max,
-            precision,
-        } => Value::Decimal(token.decimal(*min, *max, *precision)?),
-        ColumnKind::Double {
-            min,
-            max,
-            precision,
-        } => Value::Double(token.double(*min, *max, *precision)?),
-        ColumnKind::Boolean { .. } => match json {
-            "true" => Value::Boolean(true),
-            "false" => Value::Boolean(false),
-            _ => return Err(token.not_a("Edm.Boolean")),
-        },
-        ColumnKind::Picklist { options } => token.choice(&options.options)?,
-        ColumnKind::State { options } | ColumnKind::Status { options } => token.choice(options)?,
-        ColumnKind::MultiSelect { options } => {
-            let text = token.text("Edm.String")?;
-            if text.is_empty() {
-                return Ok(None);
-            }
-            token.choices(&text, &options.options)?
-        }
-        ColumnKind::Date => token.date()?,
-        ColumnKind::DateTime | ColumnKind::DateTimeIndependent => token.date_time()?,
-        ColumnKind::Guid => {
-            let text = token.text("Edm.Guid")?;
-            Value::Guid(guid(&text).ok_or_else(|| token.not_a("Edm.Guid"))?)
-        }
-        ColumnKind::Lookup { .. } => return Err(Refusal::reference_as_value()),
-    };
-    Ok(Some(value))
+    token.value(empty_text)
 }
 
 /// A JSON value and the column that it is meant for.
@@ -99,6 +45,55 @@ struct Token<'a> {
 }
 
 impl Token<'_> {
+    fn value(&self, empty_text: EmptyText) -> Result<Option<Value<'static>>, Refusal> {
+        let value = match &self.column.kind {
+            ColumnKind::Text { max_length } | ColumnKind::Memo { max_length } => {
+                return self.stored_text(*max_length, empty_text);
+            }
+            ColumnKind::MultiSelect { options } => return self.choices(&options.options),
+            ColumnKind::Integer { min, max } => {
+                let number: i32 = self.whole("Edm.Int32")?;
+                if number < *min || number > *max {
+                    return Err(self.out_of_range("0x8004432f"));
+                }
+                Value::Integer(number)
+            }
+            ColumnKind::BigInt => Value::BigInt(self.whole("Edm.Int64")?),
+            ColumnKind::Decimal {
+                min,
+                max,
+                precision,
+            }
+            | ColumnKind::Money {
+                min,
+                max,
+                precision,
+            } => Value::Decimal(self.decimal(*min, *max, *precision)?),
+            ColumnKind::Double {
+                min,
+                max,
+                precision,
+            } => Value::Double(self.double(*min, *max, *precision)?),
+            ColumnKind::Boolean { .. } => match self.json {
+                "true" => Value::Boolean(true),
+                "false" => Value::Boolean(false),
+                _ => return Err(self.not_a("Edm.Boolean")),
+            },
+            ColumnKind::Picklist { options } => self.choice(&options.options)?,
+            ColumnKind::State { options } | ColumnKind::Status { options } => {
+                self.choice(options)?
+            }
+            ColumnKind::Date => self.date()?,
+            ColumnKind::DateTime | ColumnKind::DateTimeIndependent => self.date_time()?,
+            ColumnKind::Guid => {
+                let text = self.text("Edm.Guid")?;
+                Value::Guid(guid(&text).ok_or_else(|| self.not_a("Edm.Guid"))?)
+            }
+            ColumnKind::Lookup { .. } => return Err(Refusal::reference_as_value()),
+        };
+        Ok(Some(value))
+    }
+
     fn is_text(&self) -> bool {
         self.json.starts_with('"')
     }
@@ -138,6 +133,19 @@ impl Token<'_> {
             format!("Cannot convert the literal '{literal}' to the expected type '{edm}'.")
         };
         Refusal::odata_payload(&self.layout.def.entity_set, &inner)
+    }
+
+    fn stored_text(
+        &self,
+        max_length: usize,
+        empty_text: EmptyText,
+    ) -> Result<Option<Value<'static>>, Refusal> {
+        let text = self.text("Edm.String")?;
+        if text.is_empty() && empty_text == EmptyText::Null {
+            return Ok(None);
+        }
+        self.check_text(&text, max_length)?;
+        Ok(Some(Value::Text(Cow::Owned(text))))
     }
 
     fn check_text(&self, text: &str, max_length: usize) -> Result<(), Refusal> {
@@ -222,24 +230,28 @@ impl Token<'_> {
         Err(self.not_accepted(&number.to_string(), options))
     }
 
-    fn choices(&self, text: &str, options: &[OptionDef]) -> Result<Value<'static>, Refusal> {
+    /// `"1,9"`; blanks after the commas are accepted.
+    fn choices(&self, options: &[OptionDef]) -> Result<Option<Value<'static>>, Refusal> {
+        let text = self.text("Edm.String")?;
+        if text.is_empty() {
+            return Ok(None);
+        }
         let mut numbers: Vec<i32> = Vec::new();
-        for piece in text.split(',') {
-            let number = piece.trim().parse().ok();
+        for piece in text.split(',').map(str::trim) {
             let known = |number: &i32| options.iter().any(|option| option.value == *number);
-            let Some(number) = number.filter(known) else {
-                return Err(self.not_accepted(piece.trim(), options));
+            let Some(number) = piece.parse().ok().filter(known) else {
+                return Err(self.not_accepted(piece, options));
             };
             if !numbers.contains(&number) {
                 numbers.push(number);
             }
         }
         if numbers.len() > MOST_CHOICES {
-            return Err(self.not_accepted(text, options));
+            return Err(self.not_accepted(&text, options));
         }
         numbers.sort_unstable();
         let numbers: Vec<String> = numbers.iter().map(i32::to_string).collect();
-        Ok(Value::Text(numbers.join(",").into()))
+        Ok(Some(Value::Text(numbers.join(",").into())))
     }
 
     fn not_accepted(&self, value: &str, options: &[OptionDef]) -> Refusal {

@@ -13,6 +13,7 @@ use crate::pattern::Pattern;
 use crate::refusal::Refusal;
 use crate::schema::ColumnKind;
 use crate::value::{Column, TableNumber, Value};
+use crate::words::{Token, Words};
 
 /// Parentheses and `not` may stand in each other only so deep.
 const DEEPEST: usize = 64;
@@ -63,43 +64,27 @@ pub(crate) fn parse(layout: &Layout, text: &str, aliases: &Aliases) -> Result<Fi
     let mut parser = Parser {
         layout,
         aliases,
-        text,
-        rest: text,
+        words: Words::of(text),
         depth: 0,
     };
     let filter = parser.any()?;
-    if parser.rest.trim_start().is_empty() {
+    if parser.words.is_at_end() {
         return Ok(filter);
     }
-    Err(parser.syntax())
+    Err(parser.words.syntax())
 }
 
 struct Parser<'a> {
     layout: &'a Layout,
     aliases: &'a Aliases,
-    text: &'a str,
-    rest: &'a str,
+    words: Words<'a>,
     depth: usize,
 }
 
-enum Token<'a> {
-    Quoted(String),
-    Word(&'a str),
-}
-
 impl<'a> Parser<'a> {
-    fn syntax(&self) -> Refusal {
-        let place = self.text.len().saturating_sub(self.rest.len());
-        Refusal::new(
-            400,
-            "0x80060888",
-            format!("Syntax error at position {place} in '{}'.", self.text),
-        )
-    }
-
     fn any(&mut self) -> Result<Filter, Refusal> {
         let mut parts = vec![self.all()?];
-        while self.keyword("or") {
+        while self.words.keyword("or") {
             parts.push(self.all()?);
         }
         Ok(single(parts, Filter::Any))
@@ -107,7 +92,7 @@ impl<'a> Parser<'a> {
 
     fn all(&mut self) -> Result<Filter, Refusal> {
         let mut parts = vec![self.one()?];
-        while self.keyword("and") {
+        while self.words.keyword("and") {
             parts.push(self.one()?);
         }
         Ok(single(parts, Filter::All))
@@ -116,7 +101,7 @@ impl<'a> Parser<'a> {
     fn one(&mut self) -> Result<Filter, Refusal> {
         self.depth += 1;
         if self.depth > DEEPEST {
-            return Err(self.syntax());
+            return Err(self.words.syntax());
         }
         let filter = self.factor();
         self.depth -= 1;
@@ -124,24 +109,24 @@ impl<'a> Parser<'a> {
     }
 
     fn factor(&mut self) -> Result<Filter, Refusal> {
-        if self.symbol('(') {
+        if self.words.symbol('(') {
             let filter = self.any()?;
-            self.expect(')')?;
+            self.words.expect(')')?;
             return Ok(filter);
         }
-        if self.keyword("not") {
+        if self.words.keyword("not") {
             return Ok(Filter::Not(Box::new(self.one()?)));
         }
-        let before = self.rest;
-        let word = self.word()?;
-        if self.symbol('(') {
+        let before = self.words;
+        let word = self.words.word()?;
+        if self.words.symbol('(') {
             return self.function(word);
         }
         if word.contains('/') {
             return Err(Refusal::not_served("filters on related rows"));
         }
         let Some(column) = self.layout.readable(word) else {
-            self.rest = before;
+            self.words = before;
             return self.literal_first();
         };
         let operator = self.operator()?;
@@ -155,24 +140,24 @@ impl<'a> Parser<'a> {
 
     /// `5 lt numberofemployees`
     fn literal_first(&mut self) -> Result<Filter, Refusal> {
-        let name = self.word()?;
+        let name = self.words.word()?;
         let is_name = name.starts_with(|c: char| c.is_alphabetic() || c == '_');
         if is_name && !matches!(name, "null" | "true" | "false") {
             return Err(Refusal::unknown_column(&self.layout.def.logical_name, name));
         }
-        Err(self.syntax())
+        Err(self.words.syntax())
     }
 
     fn function(&mut self, name: &str) -> Result<Filter, Refusal> {
         match name {
             "contains" | "startswith" | "endswith" => {
-                let word = self.word()?;
+                let word = self.words.word()?;
                 let column = self.column(word)?;
-                self.expect(',')?;
-                let Token::Quoted(text) = self.token()? else {
-                    return Err(self.syntax());
+                self.words.expect(',')?;
+                let Token::Quoted(text) = self.words.token()? else {
+                    return Err(self.words.syntax());
                 };
-                self.expect(')')?;
+                self.words.expect(')')?;
                 let pattern = match name {
                     "contains" => Pattern::contains(&text),
                     "startswith" => Pattern::starts_with(&text),
@@ -195,18 +180,18 @@ impl<'a> Parser<'a> {
     /// `PropertyName='x',PropertyValues=["a","b"])`
     fn in_list(&mut self) -> Result<Filter, Refusal> {
         self.argument("PropertyName")?;
-        let Token::Quoted(name) = self.token()? else {
-            return Err(self.syntax());
+        let Token::Quoted(name) = self.words.token()? else {
+            return Err(self.words.syntax());
         };
         let plain = self.layout.number_of(&name);
         let column = match plain {
             Some(column) => column,
             None => self.column(&name)?,
         };
-        self.expect(',')?;
+        self.words.expect(',')?;
         self.argument("PropertyValues")?;
         let values = self.values()?;
-        self.expect(')')?;
+        self.words.expect(')')?;
         let values = values.iter().map(|value| {
             let text = match value {
                 Json::String(text) => Cow::Borrowed(text.as_str()),
@@ -219,51 +204,43 @@ impl<'a> Parser<'a> {
     }
 
     fn argument(&mut self, name: &str) -> Result<(), Refusal> {
-        if self.word()? == name && self.symbol('=') {
+        if self.words.word()? == name && self.words.symbol('=') {
             return Ok(());
         }
-        Err(self.syntax())
+        Err(self.words.syntax())
     }
 
     /// A list in JSON, or an alias of one.
     fn values(&mut self) -> Result<Vec<Json>, Refusal> {
-        self.rest = self.rest.trim_start();
-        if self.rest.starts_with('@') {
-            let word = self.word()?;
-            let text = self.alias(word)?;
-            return serde_json::from_str(text).map_err(|_| self.syntax());
+        if let Some(values) = self.words.json_list() {
+            return Ok(values);
         }
-        let mut list = serde_json::Deserializer::from_str(self.rest).into_iter::<Vec<Json>>();
-        let values = match list.next() {
-            Some(Ok(values)) => values,
-            _ => return Err(self.syntax()),
-        };
-        let end = list.byte_offset();
-        self.rest = self.rest.get(end..).unwrap_or_default();
-        Ok(values)
+        let name = self.words.word()?;
+        let text = self.alias(name)?;
+        serde_json::from_str(text).map_err(|_| self.words.syntax())
     }
 
     fn alias(&self, name: &str) -> Result<&'a str, Refusal> {
         let found = self.aliases.iter().find(|(alias, _)| alias == name);
         let text = found.map(|(_, text)| text.as_str());
-        text.ok_or_else(|| self.syntax())
+        text.ok_or_else(|| self.words.syntax())
     }
 
     fn operator(&mut self) -> Result<Operator, Refusal> {
-        Ok(match self.word()? {
+        Ok(match self.words.word()? {
             "eq" => Operator::Equal,
             "ne" => Operator::NotEqual,
             "gt" => Operator::Greater,
             "ge" => Operator::GreaterOrEqual,
             "lt" => Operator::Less,
             "le" => Operator::LessOrEqual,
-            _ => return Err(self.syntax()),
+            _ => return Err(self.words.syntax()),
         })
     }
 
     fn operand(&mut self, column: Column) -> Result<Operand, Refusal> {
         let layout = self.layout;
-        let token = match self.token()? {
+        let token = match self.words.token()? {
             Token::Word(alias) if alias.starts_with('@') => {
                 let text = self.alias(alias)?;
                 match text.strip_prefix('\'').and_then(|t| t.strip_suffix('\'')) {
@@ -321,70 +298,9 @@ impl<'a> Parser<'a> {
             "0x80060888",
             format!(
                 "The literal '{literal}' in '{}' is not of its column's type.",
-                self.text
+                self.words.text()
             ),
         )
-    }
-
-    fn symbol(&mut self, symbol: char) -> bool {
-        let Some(rest) = self.rest.trim_start().strip_prefix(symbol) else {
-            return false;
-        };
-        self.rest = rest;
-        true
-    }
-
-    fn expect(&mut self, symbol: char) -> Result<(), Refusal> {
-        if self.symbol(symbol) {
-            return Ok(());
-        }
-        Err(self.syntax())
-    }
-
-    fn keyword(&mut self, keyword: &str) -> bool {
-        let Some(rest) = self.rest.trim_start().strip_prefix(keyword) else {
-            return false;
-        };
-        if !rest.starts_with([' ', '(']) {
-            return false;
-        }
-        self.rest = rest;
-        true
-    }
-
-    fn word(&mut self) -> Result<&'a str, Refusal> {
-        match self.token()? {
-            Token::Word(word) => Ok(word),
-            Token::Quoted(_) => Err(self.syntax()),
-        }
-    }
-
-    fn token(&mut self) -> Result<Token<'a>, Refusal> {
-        let text = self.rest.trim_start();
-        if let Some(quoted) = text.strip_prefix('\'') {
-            let mut value = String::new();
-            let mut characters = quoted.char_indices().peekable();
-            while let Some((place, character)) = characters.next() {
-                if character != '\'' {
-                    value.push(character);
-                } else if characters.next_if(|(_, next)| *next == '\'').is_some() {
-                    value.push('\'');
-                } else {
-                    self.rest = quoted.get(place + 1..).unwrap_or_default();
-                    return Ok(Token::Quoted(value));
-                }
-            }
-            return Err(self.syntax());
-        }
-        let end = text
-            .find([' ', '(', ')', ',', '=', '\''])
-            .unwrap_or(text.len());
-        let (word, rest) = text.split_at_checked(end).unwrap_or((text, ""));
-        if word.is_empty() {
-            return Err(self.syntax());
-        }
-        self.rest = rest;
-        Ok(Token::Word(word))
     }
 }
 

@@ -10,6 +10,8 @@ mod batch;
 mod chaos;
 mod check;
 mod clock;
+mod context;
+mod counts;
 mod datafile;
 mod emulator;
 mod engine;
@@ -25,10 +27,12 @@ mod odata;
 mod options;
 mod pattern;
 mod payload;
+mod property;
 mod query;
 mod refusal;
 mod render;
 mod request;
+mod restore;
 mod scan;
 pub mod schema;
 mod seed;
@@ -38,11 +42,13 @@ mod state;
 mod table;
 mod token;
 mod value;
+mod words;
 mod write;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use chaos::{Fault, OperationFault};
+pub use counts::Counts;
 pub use emulator::Emulator;
 pub use error::EmulatorError;
 pub use fold::Collation;
@@ -51,7 +57,7 @@ pub use options::{
     CLIENT_ID, CLIENT_SECRET, EmptyText, FailedChangeSet, Options, ReadOnly, TENANT_ID,
 };
 pub use request::{Delivery, Request, Response};
-pub use service::{Counts, Service};
+pub use service::Service;
 
 /// Takes a lock. A thread that panicked while it held one left nothing half done: effects stand in
 /// memory only as whole rows, and are undone or committed by the request that made them.

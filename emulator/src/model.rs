@@ -308,7 +308,7 @@ impl Special {
                 .and_then(|place| u16::try_from(place).ok())
                 .map(Column)
         };
-        let names = ["firstname", "middlename", "lastname"].map(named);
+        let parts = ["firstname", "middlename", "lastname"].map(named);
         Self {
             id: named(&def.primary_id),
             name: def.primary_name.as_deref().and_then(named),
@@ -327,9 +327,9 @@ impl Special {
             status: first(|kind| matches!(kind, ColumnKind::Status { .. })),
             currency: named("transactioncurrencyid"),
             exchange_rate: named("exchangerate"),
-            full_name: match names {
+            full_name: match parts {
                 [Some(_), _, Some(_)] if def.primary_name.as_deref() == Some("fullname") => {
-                    Some(names)
+                    Some(parts)
                 }
                 _ => None,
             },

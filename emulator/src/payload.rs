@@ -13,9 +13,9 @@ use uuid::Uuid;
 
 use crate::address::{self, Place, RowKey};
 use crate::check;
+use crate::context::Context;
 use crate::engine::{Engine, Written};
 use crate::model::Layout;
-use crate::odata::Context;
 use crate::refusal::Refusal;
 use crate::value::{Column, TableNumber, Value};
 

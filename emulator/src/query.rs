@@ -275,15 +275,24 @@ pub(crate) fn list(
 }
 
 fn push_count(body: &mut String, count: usize, preferences: &Preferences) {
-    let total = "Microsoft.Dynamics.CRM.totalrecordcount";
-    let exceeded = "Microsoft.Dynamics.CRM.totalrecordcountlimitexceeded";
-    body.push_str(&format!(",\"@odata.count\":{count}"));
-    if preferences.annotations.includes(total) {
-        body.push_str(&format!(",\"@{total}\":{count}"));
-    }
-    if preferences.annotations.includes(exceeded) {
-        let is_exceeded = count >= MOST;
-        body.push_str(&format!(",\"@{exceeded}\":{is_exceeded}"));
+    let mut member = |name: &str, value: &str| {
+        body.push(',');
+        push_text(body, name);
+        body.push(':');
+        body.push_str(value);
+    };
+    member("@odata.count", &count.to_string());
+    let is_exceeded = count >= MOST;
+    for (term, value) in [
+        ("Microsoft.Dynamics.CRM.totalrecordcount", count.to_string()),
+        (
+            "Microsoft.Dynamics.CRM.totalrecordcountlimitexceeded",
+            is_exceeded.to_string(),
+        ),
+    ] {
+        if preferences.annotations.includes(term) {
+            member(&format!("@{term}"), &value);
+        }
     }
 }
 

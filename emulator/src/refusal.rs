@@ -158,12 +158,12 @@ impl Refusal {
 
     /// `pairs` are the key's columns and the values that are taken.
     pub(crate) fn duplicate_key(key: &str, columns: &str, pairs: &[(&str, String)]) -> Self {
-        let mut attributes = String::from("<DuplicateAttributes>");
-        for (column, value) in pairs {
+        let attributes = pairs.iter().map(|(column, value)| {
             let value = xml_escaped(value);
-            attributes.push_str(&format!("<{column}>{value}</{column}>"));
-        }
-        attributes.push_str("</DuplicateAttributes>");
+            format!("<{column}>{value}</{column}>")
+        });
+        let attributes: String = attributes.collect();
+        let attributes = format!("<DuplicateAttributes>{attributes}</DuplicateAttributes>");
         let mut refusal = Self::new(
             412,
             "0x80060892",

@@ -91,13 +91,12 @@ impl<'a> Scan<'a> {
         if let Some(Value::Guid(id)) = self.layout.special.id.and_then(value_of) {
             return Some(BTreeSet::from([id]));
         }
-        let keys = self.layout.keys.iter().enumerate();
-        keys.filter_map(|(number, key)| {
+        let mut keys = self.layout.keys.iter().enumerate();
+        keys.find_map(|(number, key)| {
             let values: Option<Vec<_>> = key.columns.iter().map(|c| value_of(*c)).collect();
             let found = self.engine.find(self.layout, number, values?.into_iter());
             Some(found.into_iter().collect())
         })
-        .next()
     }
 
     fn holds(self, filter: &Filter, id: Uuid, row: &Row) -> bool {

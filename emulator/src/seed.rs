@@ -4,15 +4,16 @@
 //! application user as which every caller acts. Ids are random: two environments are never one.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use crate::address::guid;
+use crate::context::Identity;
 use crate::engine::{Engine, Written};
 use crate::error::EmulatorError;
 use crate::model::{Layout, Model};
-use crate::odata::Identity;
 use crate::options::CLIENT_ID;
 use crate::table::Row;
 use crate::value::{Cells, Column, TableNumber, Value};
@@ -64,106 +65,123 @@ fn table<'m>(model: &'m Model, table: &'static str) -> Result<&'m Layout, Emulat
 }
 
 /// Puts the first rows into a fresh environment.
-pub(crate) fn plant(
-    engine: &mut Engine,
-    language: i32,
-    milliseconds: u64,
-) -> Result<(), EmulatorError> {
-    let model = std::sync::Arc::clone(&engine.model);
-    let identity = Identity {
-        organization: Uuid::new_v4(),
-        business_unit: Uuid::new_v4(),
-        currency: Uuid::new_v4(),
-        user: Uuid::new_v4(),
-    };
-    let seconds = i64::try_from(milliseconds / 1000).unwrap_or_default();
+pub(crate) fn plant(engine: &mut Engine, language: i32, milliseconds: u64) {
+    let model = Arc::clone(&engine.model);
     let planter = Planter {
         model: &model,
-        identity,
-        now: Value::DateTime(seconds),
+        now: Value::DateTime(i64::try_from(milliseconds / 1000).unwrap_or_default()),
+        language,
+        identity: Identity {
+            organization: Uuid::new_v4(),
+            business_unit: Uuid::new_v4(),
+            currency: Uuid::new_v4(),
+            user: Uuid::new_v4(),
+        },
     };
-    let text = |text: &'static str| Value::Text(Cow::Borrowed(text));
-    let unit = planter.reference("businessunit", identity.business_unit);
-    let currency = planter.reference("transactioncurrency", identity.currency);
-    let rows: [(&'static str, Uuid, Vec<(&str, Option<Value<'static>>)>); 5] = [
+    let identity = planter.identity;
+    for (table, id, values) in [
         (
             "organization",
             identity.organization,
-            vec![
-                ("name", Some(text("segue emulator"))),
-                ("languagecode", Some(Value::Integer(language))),
-                ("basecurrencyid", currency.clone()),
-            ],
+            planter.organization(),
         ),
         (
             "businessunit",
             identity.business_unit,
-            vec![
-                ("name", Some(text("segue"))),
-                ("transactioncurrencyid", currency.clone()),
-            ],
+            planter.business_unit(),
         ),
         (
             "transactioncurrency",
             identity.currency,
-            vec![
-                ("currencyname", Some(text("US Dollar"))),
-                ("isocurrencycode", Some(text("USD"))),
-                ("currencysymbol", Some(text("$"))),
-                ("currencyprecision", Some(Value::Integer(2))),
-                ("exchangerate", Some(Value::Decimal(Decimal::ONE))),
-            ],
+            Planter::currency(),
         ),
-        (
-            "systemuser",
-            identity.user,
-            vec![
-                ("firstname", Some(text("#"))),
-                ("lastname", Some(text("segue"))),
-                ("fullname", Some(text("# segue"))),
-                ("domainname", Some(text("segue@emulator.example"))),
-                ("internalemailaddress", Some(text("segue@emulator.example"))),
-                ("applicationid", guid(CLIENT_ID).map(Value::Guid)),
-                ("businessunitid", unit.clone()),
-                ("accessmode", Some(Value::Integer(4))),
-                ("islicensed", Some(Value::Boolean(false))),
-            ],
-        ),
-        (
-            "team",
-            Uuid::new_v4(),
-            vec![
-                ("name", Some(text("segue"))),
-                ("businessunitid", unit),
-                ("teamtype", Some(Value::Integer(0))),
-                ("isdefault", Some(Value::Boolean(true))),
-            ],
-        ),
-    ];
-    for (name, id, values) in rows {
-        let Some(layout) = model.of_name(name) else {
-            continue;
-        };
-        let cells = planter.cells(layout, values);
-        // A fresh environment has no other rows with which these could collide.
-        drop(engine.create(layout, id, cells, Written::new()));
+        ("systemuser", identity.user, planter.user()),
+        ("team", Uuid::new_v4(), planter.team()),
+    ] {
+        if let Some(layout) = model.of_name(table) {
+            let cells = planter.cells(layout, values);
+            // A fresh environment has no other rows with which these could collide.
+            drop(engine.create(layout, id, cells, Written::new()));
+        }
     }
-    Ok(())
+}
+
+type Named = Vec<(&'static str, Option<Value<'static>>)>;
+
+fn text(text: &'static str) -> Value<'static> {
+    Value::Text(Cow::Borrowed(text))
 }
 
 struct Planter<'a> {
     model: &'a Model,
-    identity: Identity,
     now: Value<'static>,
+    language: i32,
+    identity: Identity,
 }
 
 impl Planter<'_> {
+    fn organization(&self) -> Named {
+        vec![
+            ("name", Some(text("segue emulator"))),
+            ("languagecode", Some(Value::Integer(self.language))),
+            ("basecurrencyid", self.base_currency()),
+        ]
+    }
+
+    fn business_unit(&self) -> Named {
+        vec![
+            ("name", Some(text("segue"))),
+            ("transactioncurrencyid", self.base_currency()),
+        ]
+    }
+
+    fn currency() -> Named {
+        vec![
+            ("currencyname", Some(text("US Dollar"))),
+            ("isocurrencycode", Some(text("USD"))),
+            ("currencysymbol", Some(text("$"))),
+            ("currencyprecision", Some(Value::Integer(2))),
+            ("exchangerate", Some(Value::Decimal(Decimal::ONE))),
+        ]
+    }
+
+    fn user(&self) -> Named {
+        vec![
+            ("firstname", Some(text("#"))),
+            ("lastname", Some(text("segue"))),
+            ("fullname", Some(text("# segue"))),
+            ("domainname", Some(text("segue@emulator.example"))),
+            ("internalemailaddress", Some(text("segue@emulator.example"))),
+            ("applicationid", guid(CLIENT_ID).map(Value::Guid)),
+            ("businessunitid", self.root_unit()),
+            ("accessmode", Some(Value::Integer(4))),
+            ("islicensed", Some(Value::Boolean(false))),
+        ]
+    }
+
+    fn team(&self) -> Named {
+        vec![
+            ("name", Some(text("segue"))),
+            ("businessunitid", self.root_unit()),
+            ("teamtype", Some(Value::Integer(0))),
+            ("isdefault", Some(Value::Boolean(true))),
+        ]
+    }
+
+    fn base_currency(&self) -> Option<Value<'static>> {
+        self.reference("transactioncurrency", self.identity.currency)
+    }
+
+    fn root_unit(&self) -> Option<Value<'static>> {
+        self.reference("businessunit", self.identity.business_unit)
+    }
+
     fn reference(&self, table: &str, id: Uuid) -> Option<Value<'static>> {
         let table = self.model.of_name(table)?.number;
         Some(Value::Reference { table, id })
     }
 
-    fn cells(&self, layout: &Layout, values: Vec<(&str, Option<Value<'static>>)>) -> Cells {
+    fn cells(&self, layout: &Layout, values: Named) -> Cells {
         let mut cells = layout.defaults.clone();
         let mut set = |column: Option<Column>, value: Option<Value<'static>>| {
             if let (Some(column), Some(value)) = (column, value) {

@@ -1,6 +1,6 @@
 //! The socket: real HTTP on loopback, and connections that break on demand.
 //!
-//! Everything else is the service's. Source of the shapes: none, this is plumbing.
+//! What is answered is left to the service.
 
 use std::io;
 use std::net::SocketAddr;
@@ -74,7 +74,7 @@ fn target(uri: &axum::http::Uri) -> String {
 fn sent(response: Response, cut: &Cut) -> axum::response::Response {
     let body = match response.delivery {
         Delivery::Whole => Body::from(response.body),
-        Delivery::HalfTheBody => Body::new(Half::new(response.body)),
+        Delivery::HalfTheBody => Body::new(Half::new(&response.body)),
         Delivery::Nothing => {
             cut.0.store(true, Ordering::Release);
             Body::empty()
@@ -99,15 +99,15 @@ fn sent(response: Response, cut: &Cut) -> axum::response::Response {
 /// Half of a body, with the length of the whole announced; then an error.
 struct Half {
     announced: u64,
-    half: Option<Bytes>,
+    rest: Option<Bytes>,
     was_flushed: bool,
 }
 
 impl Half {
-    fn new(body: Bytes) -> Self {
+    fn new(body: &Bytes) -> Self {
         Self {
             announced: u64::try_from(body.len()).unwrap_or(u64::MAX).max(1),
-            half: Some(body.slice(..body.len() / 2)),
+            rest: Some(body.slice(..body.len() / 2)),
             was_flushed: false,
         }
     }
@@ -121,7 +121,7 @@ impl HttpBody for Half {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<http_body::Frame<Bytes>, io::Error>>> {
-        if let Some(half) = self.half.take() {
+        if let Some(half) = self.rest.take() {
             return Poll::Ready(Some(Ok(http_body::Frame::data(half))));
         }
         if !self.was_flushed {

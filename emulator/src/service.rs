@@ -3,7 +3,6 @@
 //! Requests go in, responses come out; who may ask, what goes wrong on demand, and that effects
 //! stand in the data file before the answer. What an operation does is left to `odata`.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -12,22 +11,23 @@ use serde_json::Value as Json;
 use crate::batch;
 use crate::chaos::{self, Chaos, Fault};
 use crate::clock::Clock;
+use crate::context::{self, Context, Enclosure, Identity};
+use crate::counts::{Counters, Counts};
 use crate::datafile::DataFile;
 use crate::engine::Engine;
 use crate::error::EmulatorError;
-use crate::fold::Collation;
-use crate::journal::{Journal, JournalEntry};
+use crate::journal::JournalEntry;
 use crate::lock;
-use crate::model::{Model, Numbering};
+use crate::model::Model;
 use crate::multipart::{self, Part};
-use crate::odata::{self, Context, Enclosure, Identity};
+use crate::odata;
 use crate::options::{Options, TENANT_ID};
 use crate::payload::References;
 use crate::refusal::Refusal;
 use crate::render::{Shown, View};
 use crate::request::{Annotations, Call, Delivery, Request, Response};
+use crate::restore;
 use crate::schema::Schema;
-use crate::seed;
 use crate::token::{self, Issuer, Tokens};
 
 /// A Dataverse environment without a socket.
@@ -42,36 +42,6 @@ pub struct Service {
     clock: Clock,
     counters: Counters,
     origin: OnceLock<String>,
-}
-
-/// How many requests of each kind came since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Counts {
-    /// All requests, refused ones and those for the journal included.
-    pub requests: u64,
-    /// Requests for a token.
-    pub tokens: u64,
-    /// GET requests of the Web API, metadata included.
-    pub reads: u64,
-    /// Other requests of the Web API, batches not included.
-    pub writes: u64,
-    /// `$batch` requests.
-    pub batches: u64,
-    /// GET operations inside of batches.
-    pub batched_reads: u64,
-    /// Other operations inside of batches.
-    pub batched_writes: u64,
-}
-
-#[derive(Default)]
-struct Counters {
-    requests: AtomicU64,
-    tokens: AtomicU64,
-    reads: AtomicU64,
-    writes: AtomicU64,
-    batches: AtomicU64,
-    batched_reads: AtomicU64,
-    batched_writes: AtomicU64,
 }
 
 impl Service {
@@ -89,7 +59,7 @@ impl Service {
             None => None,
         };
         let clock = Clock::default();
-        let (engine, identity) = restore(&options, &schema, file, clock.now())?;
+        let (engine, identity) = restore::restore(&options, &schema, file, clock.now())?;
         Ok(Self {
             options,
             model: Arc::clone(&engine.model),
@@ -122,27 +92,20 @@ impl Service {
     ///
     /// Waits for its turn: requests are served one at a time.
     pub fn handle(&self, request: &Request) -> Response {
-        let number = self.counters.requests.fetch_add(1, Ordering::Relaxed) + 1;
+        let number = self.counters.request();
         let path = request.target.split('?').next().unwrap_or_default();
         if path.starts_with("/api/") {
             return self.api(request, number);
         }
         match (request.method.as_str(), path) {
-            ("GET", "/journal") => self.own(&self.journal_after(request)),
-            ("GET", "/counts") => self.own(&serde_json::json!(self.counts())),
+            ("GET", "/journal") => own(&self.journal_after(request)),
+            ("GET", "/counts") => own(&serde_json::json!(self.counts())),
             ("POST", _) if path.ends_with("/oauth2/v2.0/token") => self.token(request, path),
             _ => {
                 let refusal = Refusal::no_resource(&format!("{}{path}", self.origin()));
                 Response::refused(&refusal, &Annotations::default())
             }
         }
-    }
-
-    /// An endpoint that Dataverse does not have.
-    fn own(&self, body: &Json) -> Response {
-        let mut response = Response::new(200).header("Content-Type", "application/json".to_owned());
-        response.body = body.to_string().into();
-        response
     }
 
     fn journal_after(&self, request: &Request) -> Json {
@@ -158,7 +121,7 @@ impl Service {
     }
 
     fn token(&self, request: &Request, path: &str) -> Response {
-        self.counters.tokens.fetch_add(1, Ordering::Relaxed);
+        self.counters.token();
         let tenant = path.strip_suffix("/oauth2/v2.0/token").unwrap_or(path);
         let tenant = tenant.trim_start_matches('/');
         let origins = [self.origin().to_owned(), self.origin_for(request)];
@@ -203,12 +166,16 @@ impl Service {
     fn authorised(&self, origin: &str, call: &Call<'_>, number: u64) -> Result<Response, Refusal> {
         let uri = || format!("{origin}{}", call.target);
         let (version, target) =
-            odata::versioned(call.target).ok_or_else(|| Refusal::no_resource(&uri()))?;
+            context::versioned(call.target).ok_or_else(|| Refusal::no_resource(&uri()))?;
         let is_batch = target == "$batch";
         if is_batch && call.method != "POST" {
             return Err(Refusal::no_resource(&uri()));
         }
-        self.count(call.method, is_batch);
+        match call.method {
+            _ if is_batch => self.counters.batch(),
+            "GET" => self.counters.read_request(),
+            _ => self.counters.write_request(),
+        }
         let parts = if is_batch {
             let kind = call.headers.get("Content-Type").unwrap_or_default();
             let most = self.options.batch_operations;
@@ -216,9 +183,10 @@ impl Service {
         } else {
             None
         };
-        let fault = match self.is_writing(call, parts.as_deref()) {
-            true => self.chaos.next(),
-            false => Fault::Pass,
+        let fault = if self.is_writing(call, parts.as_deref()) {
+            self.chaos.next()
+        } else {
+            Fault::Pass
         };
         if let Some(answer) = chaos::answer(&fault) {
             return Ok(answer);
@@ -287,15 +255,6 @@ impl Service {
         Ok(response)
     }
 
-    fn count(&self, method: &str, is_batch: bool) {
-        let counter = match (is_batch, method) {
-            (true, _) => &self.counters.batches,
-            (false, "GET") => &self.counters.reads,
-            (false, _) => &self.counters.writes,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
-
     fn is_writing(&self, call: &Call<'_>, parts: Option<&[Part<'_>]>) -> bool {
         let Some(parts) = parts else {
             return call.method != "GET";
@@ -307,12 +266,7 @@ impl Service {
                 _ => writes += 1,
             }
         }
-        self.counters
-            .batched_reads
-            .fetch_add(reads, Ordering::Relaxed);
-        self.counters
-            .batched_writes
-            .fetch_add(writes, Ordering::Relaxed);
+        self.counters.batched(reads, writes);
         writes > 0
     }
 
@@ -323,17 +277,7 @@ impl Service {
 
     /// How many requests of each kind came since the start.
     pub fn counts(&self) -> Counts {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let counters = &self.counters;
-        Counts {
-            requests: read(&counters.requests),
-            tokens: read(&counters.tokens),
-            reads: read(&counters.reads),
-            writes: read(&counters.writes),
-            batches: read(&counters.batches),
-            batched_reads: read(&counters.batched_reads),
-            batched_writes: read(&counters.batched_writes),
-        }
+        self.counters.read()
     }
 
     /// All rows of a table, in the order of their ids, as the Web API shows them with every
@@ -385,6 +329,13 @@ impl Service {
     }
 }
 
+/// The answer of an endpoint that Dataverse does not have.
+fn own(body: &Json) -> Response {
+    let mut response = Response::new(200).header("Content-Type", "application/json".to_owned());
+    response.body = body.to_string().into();
+    response
+}
+
 /// Without a good token a client learns where to get one.
 fn challenge(origin: &str) -> Response {
     let challenge = format!(
@@ -393,61 +344,4 @@ fn challenge(origin: &str) -> Response {
     Response::new(401)
         .header("WWW-Authenticate", challenge)
         .header("REQ_ID", uuid::Uuid::new_v4().to_string())
-}
-
-/// The rows of the data file, or those that a fresh environment begins with.
-fn restore(
-    options: &Options,
-    schema: &Schema,
-    file: Option<DataFile>,
-    milliseconds: u64,
-) -> Result<(Engine, Identity), EmulatorError> {
-    let path = options.data.clone().unwrap_or_default();
-    let unusable = |source: rusqlite::Error| EmulatorError::DataFile {
-        path: path.clone(),
-        source: source.into(),
-    };
-    let corrupt = || EmulatorError::Corrupt { path: path.clone() };
-    let known = match &file {
-        Some(file) => file.numbering().map_err(unusable)?,
-        None => Numbering::new(),
-    };
-    let model = Model::new(schema, &known).map_err(|missing| EmulatorError::SchemaLacks {
-        path: path.clone(),
-        name: match missing.column {
-            Some(column) => format!("{}.{column}", missing.table),
-            None => missing.table,
-        },
-    })?;
-    let model = Arc::new(model);
-    let mut rows = Vec::new();
-    if let Some(file) = &file {
-        let mut is_whole = true;
-        file.rows(|row| match row {
-            Some(row) => rows.push(row),
-            None => is_whole = false,
-        })
-        .map_err(unusable)?;
-        if !is_whole {
-            return Err(corrupt());
-        }
-    }
-    let is_fresh = rows.is_empty();
-    let language = seed::language(&model, &rows).unwrap_or(options.language_code);
-    let journal = Journal::new(Arc::clone(&model), options.journal_entries);
-    let collation = Collation::of_language(language);
-    let mut engine = Engine::new(Arc::clone(&model), collation, journal);
-    for (table, id, row) in rows {
-        engine.load(table, id, row);
-    }
-    if let Some(mut file) = file {
-        file.save_numbering(&model).map_err(unusable)?;
-        engine.attach(file);
-    }
-    if is_fresh {
-        seed::plant(&mut engine, language, milliseconds)?;
-        engine.commit_silently().map_err(unusable)?;
-    }
-    let identity = seed::identity(&engine)?;
-    Ok((engine, identity.ok_or_else(corrupt)?))
 }

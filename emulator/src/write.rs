@@ -7,9 +7,9 @@
 use uuid::Uuid;
 
 use crate::address::RowKey;
+use crate::context::Context;
 use crate::engine::{Engine, Written};
 use crate::model::Layout;
-use crate::odata::Context;
 use crate::options::ReadOnly;
 use crate::payload::Assignments;
 use crate::refusal::Refusal;
