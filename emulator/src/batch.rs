@@ -76,7 +76,7 @@ impl Run<'_> {
                 replaced.as_str()
             }
             _ => context
-                .relative(target)
+                .target(target)
                 .ok_or_else(|| Refusal::no_resource(target))?,
         };
         let call = Call {

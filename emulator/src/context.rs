@@ -112,17 +112,25 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// A path below the API's root, from an absolute URL, an absolute path or itself.
-    pub(crate) fn relative<'t>(&self, text: &'t str) -> Option<&'t str> {
-        let path = text.strip_prefix(self.origin).unwrap_or(text);
-        match path.strip_prefix(ROOT) {
-            Some(below) => {
-                let (version, path) = below.split_once('/')?;
-                VERSIONS.contains(&version).then_some(path)
-            }
-            None if path.contains("://") => None,
-            None => Some(path.strip_prefix('/').unwrap_or(path)),
+    /// What a bind string means below the API's root: an absolute URL, an absolute path, or a path
+    /// with or without a slash before it.
+    pub(crate) fn bound_path<'t>(&self, text: &'t str) -> Option<&'t str> {
+        match self.target(text) {
+            Some(path) => Some(path),
+            None if text.contains("://") || text.starts_with(ROOT) => None,
+            None => Some(text.strip_prefix('/').unwrap_or(text)),
         }
+    }
+
+    /// What a request line of a batch means below the API's root: an absolute URL, an absolute
+    /// path, or a path without a slash before it.
+    pub(crate) fn target<'t>(&self, line: &'t str) -> Option<&'t str> {
+        let own = line.strip_prefix(self.origin);
+        let path = own.filter(|path| path.starts_with('/')).unwrap_or(line);
+        if path.starts_with('/') {
+            return versioned(path).map(|(_, below)| below);
+        }
+        (!path.contains("://")).then_some(path)
     }
 }
 

@@ -89,14 +89,16 @@ impl DataFile {
         connection.execute_batch("COMMIT")
     }
 
-    /// Reads every row; `None` stands for one that cannot be read.
+    /// Reads the rows of one table, or every row; `None` stands for one that cannot be read.
     pub(crate) fn rows(
         &self,
+        only: Option<TableNumber>,
         mut take: impl FnMut(Option<(TableNumber, Uuid, Row)>),
     ) -> Result<(), rusqlite::Error> {
-        let sql = "SELECT table_number, id, version, cells FROM rows";
+        let sql = "SELECT table_number, id, version, cells FROM rows \
+                   WHERE ?1 IS NULL OR table_number = ?1";
         let mut statement = self.connection()?.prepare(sql)?;
-        let mut rows = statement.query([])?;
+        let mut rows = statement.query(params![only.map(|table| table.0)])?;
         while let Some(row) = rows.next()? {
             let table: u16 = row.get(0)?;
             let id: Vec<u8> = row.get(1)?;

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use crate::schema::{
-    ColumnDef, ColumnKind, KeyIndexStatus, LookupFlavor, OptionDef, Schema, TableDef,
+    ColumnDef, ColumnKind, KeyIndexStatus, LookupFlavor, OptionDef, RequiredLevel, Schema, TableDef,
 };
 use crate::value::{Column, TableNumber, Value};
 
@@ -28,6 +28,8 @@ pub(crate) struct Layout {
     pub(crate) special: Special,
     /// What a create without these columns gets; sorted.
     pub(crate) defaults: Vec<(Column, Value<'static>)>,
+    /// Columns that are never null.
+    pub(crate) needed: Vec<Column>,
     columns: HashMap<String, Column>,
     /// Navigation properties: the lookup column and the table, one entry per table.
     navigations: HashMap<String, Vec<(Column, TableNumber)>>,
@@ -189,6 +191,7 @@ impl Layout {
             keys: active_keys(&def, &columns),
             special: Special::of(&def, &columns),
             defaults: defaults(&def),
+            needed: needed(&def),
             columns,
             navigations,
             def,
@@ -297,6 +300,16 @@ fn defaults(def: &TableDef) -> Vec<(Column, Value<'static>)> {
         defaults.extend(value.map(|value| (number, value)));
     }
     defaults
+}
+
+/// Those that the system requires. Those that business requires are not enforced.
+fn needed(def: &TableDef) -> Vec<Column> {
+    let numbered = (0..).map(Column).zip(&def.columns);
+    let needed = numbered.filter(|(_, column)| {
+        let is_id = column.logical_name == def.primary_id;
+        column.required == RequiredLevel::System && column.creatable && !is_id
+    });
+    needed.map(|(number, _)| number).collect()
 }
 
 impl Special {

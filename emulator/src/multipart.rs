@@ -33,7 +33,7 @@ pub(crate) fn read<'a>(
     let mut ids: Vec<&str> = Vec::new();
     let mut count = 0;
     let mut parts = Vec::new();
-    for bytes in split(body, &boundary).ok_or_else(unreadable)? {
+    for bytes in split(body, &boundary, Level::Batch).ok_or_else(unreadable)? {
         let (headers, content) = head(bytes).ok_or_else(unreadable)?;
         let kind = headers.get("Content-Type").unwrap_or_default();
         let part = match self::boundary(kind) {
@@ -90,7 +90,7 @@ fn too_many(most: usize) -> Refusal {
 
 fn change_set<'a>(content: &'a [u8], boundary: &str) -> Result<Vec<Inner<'a>>, Refusal> {
     let mut inners = Vec::new();
-    for bytes in split(content, boundary).ok_or_else(unreadable)? {
+    for bytes in split(content, boundary, Level::ChangeSet).ok_or_else(unreadable)? {
         let (headers, content) = head(bytes).ok_or_else(unreadable)?;
         let kind = headers.get("Content-Type").unwrap_or_default();
         let inner = inner(&headers, kind, content)?;
@@ -169,8 +169,24 @@ fn boundary(content_type: &str) -> Option<String> {
     is_good.then(|| value.to_owned())
 }
 
+/// Where a multipart ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Level {
+    /// With the request's body.
+    Batch,
+    /// With a part, whose last CRLF belongs to the boundary that follows.
+    ChangeSet,
+}
+
+impl Level {
+    fn ends(self, after_boundary: &[u8]) -> bool {
+        after_boundary.starts_with(b"--\r\n")
+            || (self == Self::ChangeSet && after_boundary == b"--")
+    }
+}
+
 /// The bytes between boundaries; `None` unless every boundary line, the last too, ends with CRLF.
-fn split<'a>(body: &'a [u8], boundary: &str) -> Option<Vec<&'a [u8]>> {
+fn split<'a>(body: &'a [u8], boundary: &str, level: Level) -> Option<Vec<&'a [u8]>> {
     let dashes = format!("--{boundary}");
     let delimiter = format!("\r\n{dashes}");
     let mut start = body;
@@ -180,12 +196,12 @@ fn split<'a>(body: &'a [u8], boundary: &str) -> Option<Vec<&'a [u8]>> {
     let mut rest = start.strip_prefix(dashes.as_bytes())?;
     let mut parts = Vec::new();
     loop {
-        if rest.starts_with(b"--\r\n") {
+        if level.ends(rest) {
             return Some(parts);
         }
         let content = rest.strip_prefix(b"\r\n")?;
         // The blank line before a boundary may be the one after the part's headers.
-        let end = delimiter_in(rest, delimiter.as_bytes())?;
+        let end = delimiter_in(rest, delimiter.as_bytes(), level)?;
         let part = content.get(..end.saturating_sub(2)).unwrap_or_default();
         parts.push(part);
         rest = rest.get(end + delimiter.len()..)?;
@@ -194,12 +210,12 @@ fn split<'a>(body: &'a [u8], boundary: &str) -> Option<Vec<&'a [u8]>> {
 
 /// A delimiter counts only if its line ends behind it, so that a longer boundary is not taken for
 /// a shorter one.
-fn delimiter_in(bytes: &[u8], delimiter: &[u8]) -> Option<usize> {
+fn delimiter_in(bytes: &[u8], delimiter: &[u8], level: Level) -> Option<usize> {
     let mut from = 0;
     loop {
         let place = from + find(bytes.get(from..)?, delimiter)?;
         let after = bytes.get(place + delimiter.len()..)?;
-        if after.starts_with(b"\r\n") || after.starts_with(b"--\r\n") {
+        if after.starts_with(b"\r\n") || level.ends(after) {
             return Some(place);
         }
         from = place + 1;

@@ -238,7 +238,7 @@ impl Reader<'_> {
         }
         let path = self
             .context
-            .relative(text)
+            .bound_path(text)
             .ok_or_else(Refusal::query_syntax)?;
         let address = address::parse(path, Place::Bind)?;
         let layout = model

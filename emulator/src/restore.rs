@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::context::Identity;
 use crate::datafile::DataFile;
 use crate::engine::Engine;
@@ -12,6 +14,8 @@ use crate::model::{Model, Numbering};
 use crate::options::Options;
 use crate::schema::Schema;
 use crate::seed;
+use crate::table::Row;
+use crate::value::TableNumber;
 
 /// The rows of the data file, or those that a fresh environment begins with.
 pub(crate) fn restore(
@@ -38,28 +42,29 @@ pub(crate) fn restore(
         },
     })?;
     let model = Arc::new(model);
-    let mut rows = Vec::new();
-    if let Some(file) = &file {
+    let mut language = None;
+    if let (Some(file), Some(layout)) = (&file, model.of_name("organization")) {
+        let organization = |row: Option<(TableNumber, Uuid, Row)>| {
+            language = row.and_then(|(_, _, row)| seed::language(layout, &row));
+        };
+        file.rows(Some(layout.number), organization)
+            .map_err(unusable)?;
+    }
+    let is_fresh = language.is_none();
+    let language = language.unwrap_or(options.language_code);
+    let journal = Journal::new(Arc::clone(&model), options.journal_entries);
+    let mut engine = Engine::new(model, Collation::of_language(language), journal);
+    if let Some(mut file) = file {
         let mut is_whole = true;
-        file.rows(|row| match row {
-            Some(row) => rows.push(row),
+        file.rows(None, |row| match row {
+            Some((table, id, row)) => engine.load(table, id, row),
             None => is_whole = false,
         })
         .map_err(unusable)?;
         if !is_whole {
             return Err(corrupt());
         }
-    }
-    let is_fresh = rows.is_empty();
-    let language = seed::language(&model, &rows).unwrap_or(options.language_code);
-    let journal = Journal::new(Arc::clone(&model), options.journal_entries);
-    let collation = Collation::of_language(language);
-    let mut engine = Engine::new(Arc::clone(&model), collation, journal);
-    for (table, id, row) in rows {
-        engine.load(table, id, row);
-    }
-    if let Some(mut file) = file {
-        file.save_numbering(&model).map_err(unusable)?;
+        file.save_numbering(&engine.model).map_err(unusable)?;
         engine.attach(file);
     }
     if is_fresh {

@@ -16,13 +16,11 @@ use crate::error::EmulatorError;
 use crate::model::{Layout, Model};
 use crate::options::CLIENT_ID;
 use crate::table::Row;
-use crate::value::{Cells, Column, TableNumber, Value};
+use crate::value::{Cells, Column, Value};
 
 /// The base language that the organization's row tells.
-pub(crate) fn language(model: &Model, rows: &[(TableNumber, Uuid, Row)]) -> Option<i32> {
-    let layout = model.of_name("organization")?;
-    let column = layout.number_of("languagecode")?;
-    let (_, _, row) = rows.iter().find(|(table, _, _)| *table == layout.number)?;
+pub(crate) fn language(organizations: &Layout, row: &Row) -> Option<i32> {
+    let column = organizations.number_of("languagecode")?;
     match row.cells.get(column) {
         Some(Value::Integer(language)) => Some(language),
         _ => None,

@@ -153,7 +153,14 @@ impl Service {
         }
         let preferences = call.headers.preferences();
         let served = self.authorised(&origin, &call, number);
-        served.unwrap_or_else(|refusal| Response::refused(&refusal, &preferences.annotations))
+        let mut response =
+            served.unwrap_or_else(|refusal| Response::refused(&refusal, &preferences.annotations));
+        let id = uuid::Uuid::new_v4().to_string();
+        if response.get("REQ_ID").is_none() {
+            response.headers.push(("REQ_ID", id.clone()));
+        }
+        response.headers.push(("x-ms-service-request-id", id));
+        response
     }
 
     fn is_known(&self, call: &Call<'_>) -> bool {

@@ -14,7 +14,7 @@ use crate::options::ReadOnly;
 use crate::payload::Assignments;
 use crate::refusal::Refusal;
 use crate::request::Condition;
-use crate::schema::{ColumnDef, RequiredLevel};
+use crate::schema::ColumnDef;
 use crate::state;
 use crate::value::{Cells, Column, Value};
 
@@ -145,7 +145,7 @@ fn insert(
 ) -> Result<Done, Refusal> {
     // The row begins in its first state, whatever the body says.
     let state = layout.special.state;
-    let written = writable(context, layout, written, |def| def.creatable)?;
+    let written = writable(context, layout, written, Verb::Create)?;
     let written: Written = written
         .into_iter()
         .filter(|(column, _)| Some(*column) != state)
@@ -178,7 +178,7 @@ fn insert(
         draft.set(ticket, Some(Value::Text(ticket_number(engine, id).into())));
     }
     draft.compute(engine, context, layout);
-    check_required(layout, &draft)?;
+    check_needed(layout, &draft)?;
     engine.create(layout, id, Cells::pack(&draft.0), written)?;
     Ok(Done::Created(id))
 }
@@ -194,14 +194,37 @@ fn change(
         return Err(absent(layout, &RowKey::Id(id)));
     };
     let mut draft = Draft(row.cells.unpacked());
-    let written = writable(context, layout, written, |def| def.updatable)?;
+    let written = writable(context, layout, written, Verb::Update)?;
     state::check_update(layout, id, &draft, &written)?;
     draft.take(&written);
     state::follow(layout, &mut draft, &written);
     draft.compute(engine, context, layout);
-    check_required(layout, &draft)?;
+    check_needed(layout, &draft)?;
     engine.update(layout, id, Cells::pack(&draft.0), written)?;
     Ok(Done::Updated(id))
+}
+
+/// Which of a column's two switches counts.
+#[derive(Debug, Clone, Copy)]
+enum Verb {
+    Create,
+    Update,
+}
+
+impl Verb {
+    fn allows(self, def: &ColumnDef) -> bool {
+        match self {
+            Self::Create => def.creatable,
+            Self::Update => def.updatable,
+        }
+    }
+
+    fn code(self) -> &'static str {
+        match self {
+            Self::Create => "0x80041a01",
+            Self::Update => "0x80041a02",
+        }
+    }
 }
 
 /// The columns that can be written; the others are passed over, or refused by the strict switch.
@@ -209,45 +232,40 @@ fn writable(
     context: &Context<'_>,
     layout: &Layout,
     written: Written,
-    allows: fn(&ColumnDef) -> bool,
+    verb: Verb,
 ) -> Result<Written, Refusal> {
     let mut kept = Written::with_capacity(written.len());
     for (column, value) in written {
         let Some(def) = layout.column(column) else {
             continue;
         };
-        if allows(def) || Some(column) == layout.special.state {
+        if verb.allows(def) || Some(column) == layout.special.state {
             kept.push((column, value));
         } else if context.read_only == ReadOnly::Refuse {
             let name = &def.logical_name;
             let table = &layout.def.logical_name;
             return Err(Refusal::new(
                 400,
-                "0x80041a02",
-                format!("The column '{name}' of '{table}' is not valid for this operation."),
+                verb.code(),
+                format!("The column '{name}' of '{table}' is not valid for {verb:?}."),
             ));
         }
     }
     Ok(kept)
 }
 
-/// Columns that the system needs are never null. Those that business requires are not enforced.
-fn check_required(layout: &Layout, draft: &Draft) -> Result<(), Refusal> {
-    for (column, def) in layout.numbered_columns() {
-        let is_needed = def.required == RequiredLevel::System && def.creatable;
-        let is_filled_in = Some(column) == layout.special.id;
-        if is_needed && !is_filled_in && draft.get(column).is_none() {
-            return Err(Refusal::new(
-                400,
-                "0x80040203",
-                format!(
-                    "Invalid argument. The column '{}' of '{}' cannot be null.",
-                    def.logical_name, layout.def.logical_name
-                ),
-            ));
-        }
-    }
-    Ok(())
+fn check_needed(layout: &Layout, draft: &Draft) -> Result<(), Refusal> {
+    let missing = |column: &&Column| draft.get(**column).is_none();
+    let Some(column) = layout.needed.iter().find(missing) else {
+        return Ok(());
+    };
+    let name = layout.column_name(*column);
+    let table = &layout.def.logical_name;
+    Err(Refusal::new(
+        400,
+        "0x80040203",
+        format!("Invalid argument. The column '{name}' of '{table}' cannot be null."),
+    ))
 }
 
 fn ticket_number(engine: &Engine, id: Uuid) -> String {

@@ -3,5 +3,14 @@
 
 mod batch;
 mod client;
+mod foreign;
+mod journal;
+mod keys;
+mod lookups;
+mod query;
 mod rows;
 mod socket;
+mod states;
+mod tokens;
+mod upserts;
+mod values;

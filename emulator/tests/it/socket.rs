@@ -1,5 +1,6 @@
 //! Over a real socket: connections that break, ports and data files that are taken, restarts.
 
+use segue_emulator::schema::Schema;
 use segue_emulator::{
     CLIENT_ID, CLIENT_SECRET, Emulator, EmulatorError, Fault, OperationFault, Options, TENANT_ID,
 };
@@ -219,4 +220,65 @@ async fn the_journal_and_the_counts_are_read_over_http() {
         serde_json::json!([])
     );
     assert_eq!(own("/counts").await["writes"], 1);
+}
+
+#[tokio::test]
+async fn a_stop_closes_connections_that_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let emulator = Emulator::start(kept_in(&folder)).await.unwrap();
+    let mut stream = TcpStream::connect(emulator.address()).await.unwrap();
+    let request = format!(
+        "GET /counts HTTP/1.1\r\nHost: {}\r\n\r\n",
+        emulator.address()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut some = [0; 15];
+    stream.read_exact(&mut some).await.unwrap();
+    assert_eq!(&some, b"HTTP/1.1 200 OK");
+    emulator.stop().await;
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).await.unwrap();
+    Emulator::start(kept_in(&folder)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_long_is_refused() {
+    let options = Options {
+        body_bytes: 1000,
+        ..Options::default()
+    };
+    let emulator = Emulator::start(options).await.unwrap();
+    let good = token(&emulator).await;
+    let answer = send(&emulator, &good, "POST", "accounts", &" ".repeat(1001)).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert_eq!(body(&answer)["error"]["code"], "0x8004418a");
+}
+
+#[tokio::test]
+async fn a_schema_must_have_what_the_file_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut schema = Schema::built_in().unwrap();
+    schema
+        .add_json(r#"{"table": "Account", "columns": {"new_Extra": "text(9)"}}"#)
+        .unwrap();
+    let wider = Options {
+        schema: Some(schema),
+        ..kept_in(&folder)
+    };
+    drop(Emulator::start(kept_in(&folder)).await.unwrap());
+    let emulator = Emulator::start(wider).await.unwrap();
+    let good = token(&emulator).await;
+    send(
+        &emulator,
+        &good,
+        "POST",
+        "accounts",
+        r#"{"name":"A","new_extra":"x"}"#,
+    )
+    .await;
+    assert_eq!(emulator.rows("account")[0]["new_extra"], "x");
+    drop(emulator);
+    let narrower = Emulator::start(kept_in(&folder)).await;
+    let lacks = narrower.err().unwrap();
+    assert!(lacks.to_string().contains("`account.new_extra`"), "{lacks}");
 }

@@ -1,0 +1,331 @@
+//! Queries of many rows.
+
+use serde_json::{Value, json};
+
+use crate::client::*;
+
+fn people() -> Client {
+    let client = Client::fresh();
+    for (number, (first, last, income, choice)) in [
+        ("Ann", "O'Brien", 1000, 1),
+        ("Bob", "lee", 2000, 2),
+        ("Cäcilie", "Lee", 3000, 1),
+        ("dora", "Ray", 4000, 2),
+        ("Eve", "50% Off", 5000, 1),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let body = json!({
+            "firstname": first, "lastname": last, "annualincome": income, "gendercode": choice,
+            "externaluseridentifier": format!("K{number}"), "numberofchildren": number,
+            "birthdate": format!("200{number}-01-01"),
+        });
+        client.create("contacts", &body.to_string());
+    }
+    client.create("contacts", r#"{"firstname":"Nil"}"#);
+    client
+}
+
+fn names(rows: &[Value]) -> String {
+    let names: Vec<_> = rows
+        .iter()
+        .map(|row| row["firstname"].as_str().unwrap())
+        .collect();
+    names.join(" ")
+}
+
+fn encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' => {
+                char::from(byte).to_string()
+            }
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+#[test]
+fn filters_find_what_they_say() {
+    let client = people();
+    for (filter, expected) in [
+        ("lastname eq 'O''Brien'", "Ann"),
+        ("lastname eq 'LEE'", "Bob Cäcilie"),
+        ("firstname eq 'cacilie  '", "Cäcilie"),
+        ("lastname ne 'Lee'", "Ann dora Eve Nil"),
+        ("lastname eq null", "Nil"),
+        ("lastname ne null", "Ann Bob Cäcilie dora Eve"),
+        ("annualincome gt 3000", "dora Eve"),
+        (
+            "annualincome ge 3000.00 and annualincome lt 5000",
+            "Cäcilie dora",
+        ),
+        ("annualincome le 1000 or numberofchildren eq 4", "Ann Eve"),
+        (
+            "not (gendercode eq 1) and not contains(firstname,'o')",
+            "Nil",
+        ),
+        ("not contains(firstname,'o')", "Ann Cäcilie Eve Nil"),
+        (
+            "gendercode eq 1 and (lastname eq 'Lee' or lastname eq 'Ray')",
+            "Cäcilie",
+        ),
+        ("startswith(firstname,'D')", "dora"),
+        ("endswith(firstname,'E')", "Cäcilie Eve"),
+        ("contains(lastname,'50[%]')", "Eve"),
+        ("contains(lastname,'_ra_')", ""),
+        ("birthdate ge 2003-01-01", "dora Eve"),
+        (
+            "createdon gt 2020-01-01T00:00:00Z and gendercode eq 2",
+            "Bob dora",
+        ),
+        ("donotphone eq false and firstname eq 'Ann'", "Ann"),
+        ("firstname lt 'C'", "Ann Bob"),
+        ("lastname eq firstname", ""),
+        (
+            "Microsoft.Dynamics.CRM.In(PropertyName='lastname',PropertyValues=[\"Ray\",\"O'Brien\",\"lee\"])",
+            "Ann Bob Cäcilie dora",
+        ),
+        (
+            "Microsoft.Dynamics.CRM.In(PropertyName='externaluseridentifier',PropertyValues=[\"k1\",\"K3\",\"none\",\"k1\"])",
+            "Bob dora",
+        ),
+        (
+            "Microsoft.Dynamics.CRM.In(PropertyName='numberofchildren',PropertyValues=[\"0\",\"2\"]) and gendercode eq 1",
+            "Ann Cäcilie",
+        ),
+        (
+            "externaluseridentifier eq 'K4' or externaluseridentifier eq 'K0'",
+            "Ann Eve",
+        ),
+        ("externaluseridentifier eq 'K4' and gendercode eq 2", ""),
+        (
+            "(((statecode eq 0)))and(gendercode eq 1)",
+            "Ann Cäcilie Eve",
+        ),
+    ] {
+        let rows = client.query(&format!(
+            "contacts?$select=firstname&$filter={}",
+            encoded(filter)
+        ));
+        assert_eq!(names(&rows), expected, "{filter}");
+    }
+}
+
+#[test]
+fn filters_find_ids_owners_and_aliases() {
+    let client = people();
+    let me = json(&client.get("WhoAmI"))["UserId"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let id = client.service.rows("contact")[2]["contactid"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for (query, expected) in [
+        (format!("$filter=contactid eq {id}"), 1),
+        (format!("$filter=_ownerid_value eq {me}"), 6),
+        (format!("$filter=_ownerid_value eq '{me}'"), 6),
+        ("$filter=lastname eq @p&@p='Lee'".to_owned(), 2),
+        ("$filter=annualincome gt @p&@p=3000".to_owned(), 2),
+        (
+            "$filter=Microsoft.Dynamics.CRM.In(PropertyName=@n,PropertyValues=@v)".to_owned(),
+            0,
+        ),
+    ] {
+        let answer = client.get(&format!("contacts?{}", query.replace(' ', "%20")));
+        if expected == 0 {
+            assert_eq!(answer.status, 400);
+        } else {
+            assert_eq!(
+                json(&answer)["value"].as_array().unwrap().len(),
+                expected,
+                "{query}"
+            );
+        }
+    }
+}
+
+#[test]
+fn wrong_queries_are_told() {
+    let client = people();
+    for (query, code, text) in [
+        (
+            "$select=nothing",
+            "0x0",
+            "Could not find a property named 'nothing' on type 'Microsoft.Dynamics.CRM.contact'.",
+        ),
+        ("$select=parentcustomerid", "0x0", "'parentcustomerid'"),
+        (
+            "$filter=nothing eq 1",
+            "0x0",
+            "Could not find a property named 'nothing'",
+        ),
+        ("$orderby=nothing", "0x0", "'nothing'"),
+        ("$filter=contains(nothing,'a')", "0x0", "'nothing'"),
+        ("$filter=lastname", "0x80060888", ""),
+        (
+            "$filter=lastname eq",
+            "0x80060888",
+            "Syntax error at position 11 in 'lastname eq'.",
+        ),
+        ("$filter=lastname is 'x'", "0x80060888", "Syntax error"),
+        ("$filter=lastname eq 'x' and", "0x80060888", "Syntax error"),
+        ("$filter=lastname eq 'x", "0x80060888", "Syntax error"),
+        ("$filter=(lastname eq 'x'", "0x80060888", "Syntax error"),
+        ("$filter=lastname eq 5", "0x80060888", "'5'"),
+        ("$filter=annualincome eq 'x'", "0x80060888", "'x'"),
+        ("$filter=numberofchildren eq 1.5", "0x80060888", "'1.5'"),
+        ("$filter=", "0x80060888", ""),
+        ("$orderby=lastname sideways", "0x80060888", ""),
+        ("$top=many", "0x80060888", "$top"),
+        (
+            "$skip=5",
+            "0x80060888",
+            "Skip Clause is not supported in CRM",
+        ),
+        ("$nothing=1", "0x80060888", "'$nothing'"),
+        ("$skiptoken=x", "0x80060888", "cookie"),
+    ] {
+        let answer = client.get(&format!("contacts?{}", query.replace(' ', "%20")));
+        refused(&answer, 400, code, text);
+    }
+    let deep = format!(
+        "$filter={}lastname%20eq%20null{}",
+        "(".repeat(2000),
+        ")".repeat(2000)
+    );
+    refused(
+        &client.get(&format!("contacts?{deep}")),
+        400,
+        "0x80060888",
+        "Syntax error",
+    );
+    for query in [
+        "$expand=parentcustomerid_account",
+        "$apply=x",
+        "fetchXml=x",
+        "$filter=parentcustomerid_account/name%20eq%20'x'",
+    ] {
+        assert_eq!(
+            client.get(&format!("contacts?{query}")).status,
+            501,
+            "{query}"
+        );
+    }
+}
+
+#[test]
+fn rows_come_in_the_order_that_is_asked() {
+    let client = people();
+    for (order, expected) in [
+        ("firstname", "Ann Bob Cäcilie dora Eve Nil"),
+        ("firstname desc", "Nil Eve dora Cäcilie Bob Ann"),
+        ("lastname,firstname desc", "Nil Eve Cäcilie Bob Ann dora"),
+        (
+            "gendercode desc,annualincome asc",
+            "Bob dora Ann Cäcilie Eve Nil",
+        ),
+    ] {
+        let path = format!(
+            "contacts?$select=firstname&$orderby={}",
+            order.replace(' ', "%20")
+        );
+        assert_eq!(names(&client.query(&path)), expected, "{order}");
+        let path = format!("{path}&$top=2");
+        assert_eq!(names(&client.query(&path)).split(' ').count(), 2);
+    }
+}
+
+#[test]
+fn pages_follow_each_other() {
+    let client = people();
+    for query in [
+        "",
+        "&$orderby=firstname%20desc",
+        "&$filter=lastname%20ne%20null",
+    ] {
+        let whole = names(&client.query(&format!("contacts?$select=firstname{query}")));
+        let prefer = [("Prefer", "odata.maxpagesize=2")];
+        let mut path = format!("contacts?$select=firstname&$count=true{query}");
+        let mut found = Vec::new();
+        loop {
+            let answer = json(&client.request("GET", &path, &prefer, ""));
+            let page = answer["value"].as_array().unwrap();
+            assert!((1..=2).contains(&page.len()));
+            assert!(answer["@odata.count"].as_u64().unwrap() >= 5);
+            found.push(names(page));
+            let Some(next) = answer["@odata.nextLink"].as_str() else {
+                break;
+            };
+            path = next.strip_prefix(&format!("{BASE}/")).unwrap().to_owned();
+        }
+        assert_eq!(found.join(" "), whole, "{query}");
+    }
+}
+
+#[test]
+fn top_ends_the_query() {
+    let client = people();
+    let answer = json(&client.get("contacts?$top=2"));
+    assert_eq!(answer["value"].as_array().unwrap().len(), 2);
+    assert_eq!(answer["@odata.nextLink"], json!(null));
+    assert_eq!(
+        answer["@odata.context"],
+        format!("{BASE}/$metadata#contacts")
+    );
+    let prefer = [("Prefer", "odata.maxpagesize=3")];
+    let answer = json(&client.request("GET", "contacts?$top=2", &prefer, ""));
+    assert_eq!(answer["value"].as_array().unwrap().len(), 3);
+    assert_eq!(
+        client
+            .request("GET", "contacts", &[("Prefer", "odata.maxpagesize=0")], "")
+            .status,
+        400
+    );
+}
+
+#[test]
+fn counts_come_with_a_byte_order_mark() {
+    let client = people();
+    let answer = client.get("contacts/$count");
+    assert_eq!((answer.status, text(&answer).as_str()), (200, "\u{feff}6"));
+    assert_eq!(answer.get("Content-Type"), Some("text/plain"));
+    assert_eq!(
+        text(&client.get("contacts/$count?$filter=gendercode%20eq%201")),
+        "\u{feff}3"
+    );
+    let prefer = [(
+        "Prefer",
+        "odata.include-annotations=\"Microsoft.Dynamics.CRM.*\"",
+    )];
+    let body = json(&client.request("GET", "contacts?$count=true&$top=1", &prefer, ""));
+    assert_eq!(body["@odata.count"], 6);
+    assert_eq!(body["@Microsoft.Dynamics.CRM.totalrecordcount"], 6);
+    assert_eq!(
+        body["@Microsoft.Dynamics.CRM.totalrecordcountlimitexceeded"],
+        false
+    );
+}
+
+#[test]
+fn a_query_with_special_characters_finds_what_a_key_cannot() {
+    let client = Client::fresh();
+    client.create("accounts", r#"{"accountnumber":"M&M+/?:*%\\<>#"}"#);
+    let filter = encoded("accountnumber eq 'M&M+/?:*%\\<>#'");
+    assert_eq!(
+        client
+            .query(&format!("accounts?$filter={filter}&$select=accountid"))
+            .len(),
+        1
+    );
+}
+
+#[test]
+fn a_long_url_is_refused() {
+    let client = Client::fresh();
+    let filter = format!("accounts?$filter=name%20eq%20'{}'", "x".repeat(33_000));
+    assert_eq!(client.get(&filter).status, 414);
+}
