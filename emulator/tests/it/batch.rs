@@ -19,7 +19,7 @@ fn read(path: &str) -> String {
 }
 
 fn change_set(boundary: &str, requests: &[(&str, String)]) -> String {
-    let parts: String = requests
+    let parts: Vec<String> = requests
         .iter()
         .map(|(id, request)| {
             let id = if id.is_empty() {
@@ -35,7 +35,8 @@ fn change_set(boundary: &str, requests: &[(&str, String)]) -> String {
         .collect();
     format!(
         "--batch_A\r\nContent-Type: multipart/mixed; boundary=\"{boundary}\"\r\n\r\n\
-         {parts}--{boundary}--\r\n"
+         {}--{boundary}--\r\n",
+        parts.concat()
     )
 }
 
@@ -62,7 +63,7 @@ fn shape(answer: &segue_emulator::Response) -> String {
         .unwrap();
     body = body.replace(boundary, "batchresponse");
     if let Some((_, rest)) = body.split_once("boundary=changesetresponse_") {
-        let inner = format!("changesetresponse_{}", &rest[..36]);
+        let inner = format!("changesetresponse_{}", rest.get(..36).unwrap());
         body = body.replace(&inner, "changesetresponse");
     }
     let mut lines: Vec<String> = body.split("\r\n").map(str::to_owned).collect();

@@ -217,7 +217,7 @@ fn the_challenge_names_the_host_that_was_asked() {
 #[test]
 fn tokens_end() {
     let mut client = Client::with(Options {
-        token_lifetime: Duration::from_secs(60),
+        token_lifetime: Duration::from_mins(1),
         ..Options::default()
     });
     client.service.advance(Duration::from_secs(59));

@@ -22,71 +22,58 @@ fn a_plain_patch_creates_the_row_with_exactly_that_id() {
     assert_eq!(client.service.rows("account")[0]["accountid"], ABSENT);
 }
 
-/// Method, headers, whether the row is there first; status, code and text.
+/// The two addresses of one account, with what is said when it is absent.
+fn addresses() -> [(String, &'static str, String); 2] {
+    [
+        (
+            format!("accounts({ABSENT})"),
+            "0x80040217",
+            format!("account With Id = {ABSENT} Does Not Exist"),
+        ),
+        (
+            "accounts(accountnumber='A1')".to_owned(),
+            "0x80060891",
+            "A record with the specified key values does not exist in account entity".to_owned(),
+        ),
+    ]
+}
+
+fn rename(client: &Client, path: &str, condition: &[(&str, &str)]) -> segue_emulator::Response {
+    client.request("PATCH", path, condition, r#"{"name":"B"}"#)
+}
+
 #[test]
-fn conditions_decide_between_update_and_create() {
-    let version = |client: &Client, path: &str| {
-        json(&client.get(path))["@odata.etag"]
-            .as_str()
-            .unwrap()
-            .to_owned()
-    };
-    for path in [
-        format!("accounts({ABSENT})"),
-        "accounts(accountnumber='A1')".to_owned(),
-    ] {
-        let fresh = || {
-            let client = Client::fresh();
-            let body = format!(r#"{{"accountid":"{ABSENT}","accountnumber":"A1","name":"A"}}"#);
-            client.create("accounts", &body);
-            client
-        };
-        let absent_code = if path.contains("A1") {
-            "0x80060891"
-        } else {
-            "0x80040217"
-        };
-        let patch = |client: &Client, headers: &[(&str, &str)]| {
-            client.request("PATCH", &path, headers, r#"{"name":"B"}"#)
-        };
-
+fn conditions_on_an_absent_row() {
+    for (path, code, message) in addresses() {
         let client = Client::fresh();
-        let answer = patch(&client, &[("If-Match", "*")]);
-        let text = if path.contains("A1") {
-            "A record with the specified key values does not exist in account entity".to_owned()
-        } else {
-            format!("account With Id = {ABSENT} Does Not Exist")
-        };
-        refused(&answer, 404, absent_code, &text);
-        refused(
-            &patch(&client, &[("If-Match", "W/\"5\"")]),
-            404,
-            absent_code,
-            "",
-        );
+        for condition in [("If-Match", "*"), ("If-Match", "W/\"5\"")] {
+            refused(&rename(&client, &path, &[condition]), 404, code, &message);
+        }
         assert_eq!(client.service.rows("account").len(), 0);
-        assert_eq!(patch(&client, &[("If-None-Match", "*")]).status, 204);
+        let answer = rename(&client, &path, &[("If-None-Match", "*")]);
+        assert_eq!(answer.status, 204);
         assert_eq!(client.service.rows("account").len(), 1);
+    }
+}
 
-        let client = fresh();
-        let answer = patch(&client, &[("If-None-Match", "*")]);
-        refused(
-            &answer,
-            412,
-            "0x80040237",
-            "A record with matching key values already exists.",
-        );
-        assert_eq!(patch(&client, &[("If-Match", "*")]).status, 204);
-        assert_eq!(patch(&client, &[("If-None-Match", "null")]).status, 204);
-        let tag = version(&client, &path);
-        assert_eq!(patch(&client, &[("If-Match", &tag)]).status, 204);
-        let answer = patch(&client, &[("If-Match", &tag)]);
-        refused(
-            &answer,
-            412,
-            "0x80060882",
-            "The version of the existing record doesn't match the RowVersion property provided.",
-        );
+#[test]
+fn conditions_on_a_row_that_is_there() {
+    for (path, _, _) in addresses() {
+        let client = Client::fresh();
+        let body = format!(r#"{{"accountid":"{ABSENT}","accountnumber":"A1","name":"A"}}"#);
+        client.create("accounts", &body);
+        let taken = "A record with matching key values already exists.";
+        let answer = rename(&client, &path, &[("If-None-Match", "*")]);
+        refused(&answer, 412, "0x80040237", taken);
+        for condition in [("If-Match", "*"), ("If-None-Match", "null")] {
+            assert_eq!(rename(&client, &path, &[condition]).status, 204);
+        }
+        let row = json(&client.get(&path));
+        let same = [("If-Match", row["@odata.etag"].as_str().unwrap())];
+        assert_eq!(rename(&client, &path, &same).status, 204);
+        let other = "The version of the existing record doesn't match the RowVersion property \
+                     provided.";
+        refused(&rename(&client, &path, &same), 412, "0x80060882", other);
     }
 }
 
