@@ -24,6 +24,19 @@ pub(crate) struct Identity {
     pub(crate) user: Uuid,
 }
 
+impl Identity {
+    /// Whether the environment would not be one without this row.
+    pub(crate) fn has(&self, id: Uuid) -> bool {
+        [
+            self.organization,
+            self.business_unit,
+            self.currency,
+            self.user,
+        ]
+        .contains(&id)
+    }
+}
+
 /// What holds for a request beside its own words.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {

@@ -3,15 +3,18 @@
 //! Source: Microsoft Learn, "Filter rows using OData".
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde_json::Value as Json;
 
 use crate::address::guid;
+use crate::fold::Collation;
 use crate::model::Layout;
 use crate::moment;
 use crate::pattern::Pattern;
 use crate::refusal::Refusal;
 use crate::schema::ColumnKind;
+use crate::table::{FoldedKey, fold_value};
 use crate::value::{Column, TableNumber, Value};
 use crate::words::{Token, Words};
 
@@ -36,6 +39,8 @@ pub(crate) enum Filter {
     In {
         column: Column,
         values: Vec<Value<'static>>,
+        /// The values as the collation folds them.
+        folded: HashSet<FoldedKey>,
     },
 }
 
@@ -60,9 +65,15 @@ pub(crate) enum Operand {
 pub(crate) type Aliases = Vec<(String, String)>;
 
 /// Reads a decoded filter.
-pub(crate) fn parse(layout: &Layout, text: &str, aliases: &Aliases) -> Result<Filter, Refusal> {
+pub(crate) fn parse(
+    layout: &Layout,
+    collation: Collation,
+    text: &str,
+    aliases: &Aliases,
+) -> Result<Filter, Refusal> {
     let mut parser = Parser {
         layout,
+        collation,
         aliases,
         words: Words::of(text),
         depth: 0,
@@ -76,6 +87,7 @@ pub(crate) fn parse(layout: &Layout, text: &str, aliases: &Aliases) -> Result<Fi
 
 struct Parser<'a> {
     layout: &'a Layout,
+    collation: Collation,
     aliases: &'a Aliases,
     words: Words<'a>,
     depth: usize,
@@ -158,11 +170,12 @@ impl<'a> Parser<'a> {
                     return Err(self.words.syntax());
                 };
                 self.words.expect(')')?;
-                let pattern = match name {
-                    "contains" => Pattern::contains(&text),
-                    "startswith" => Pattern::starts_with(&text),
-                    _ => Pattern::ends_with(&text),
+                let wanted = match name {
+                    "contains" => format!("%{text}%"),
+                    "startswith" => format!("{text}%"),
+                    _ => format!("%{text}"),
                 };
+                let pattern = Pattern::new(self.collation, &wanted);
                 Ok(Filter::Like { column, pattern })
             }
             "Microsoft.Dynamics.CRM.In" => self.in_list(),
@@ -199,8 +212,13 @@ impl<'a> Parser<'a> {
             };
             typed(self.layout, column, &text).ok_or_else(|| self.mismatch(&text))
         });
-        let values = values.collect::<Result<_, _>>()?;
-        Ok(Filter::In { column, values })
+        let values = values.collect::<Result<Vec<_>, _>>()?;
+        let folded = values.iter().map(|value| fold_value(self.collation, value));
+        Ok(Filter::In {
+            column,
+            folded: folded.collect(),
+            values,
+        })
     }
 
     fn argument(&mut self, name: &str) -> Result<(), Refusal> {

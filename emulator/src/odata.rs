@@ -173,19 +173,19 @@ impl Operation<'_> {
         }
     }
 
-    fn asked(&self) -> Result<Asked, Refusal> {
-        Asked::parse(self.layout, self.query)
+    fn asked(&self, engine: &Engine) -> Result<Asked, Refusal> {
+        Asked::parse(self.layout, engine.collation, self.query)
     }
 
     fn list(&self, engine: &Engine) -> Result<Response, Refusal> {
-        let asked = self.asked()?;
+        let asked = self.asked(engine)?;
         let base = self.context.base();
         let body = query::list(engine, self.layout, &base, &asked, &self.preferences)?;
         Ok(Response::json(200, body))
     }
 
     fn count(&self, engine: &Engine) -> Result<Response, Refusal> {
-        let count = query::count(engine, self.layout, self.asked()?.filter.as_ref());
+        let count = query::count(engine, self.layout, self.asked(engine)?.filter.as_ref());
         // The digits come behind a byte-order mark.
         let mut response = Response::odata(200).header("Content-Type", "text/plain".to_owned());
         response.body = format!("\u{feff}{count}").into();
@@ -193,7 +193,7 @@ impl Operation<'_> {
     }
 
     fn create(&self, engine: &mut Engine) -> Result<Answer, Refusal> {
-        let asked = self.asked()?;
+        let asked = self.asked(engine)?;
         let body = self.body()?;
         let purpose = Purpose::Create;
         let assignments = payload::assignments(engine, self.context, self.layout, body, purpose)?;
@@ -203,7 +203,7 @@ impl Operation<'_> {
     }
 
     fn upsert(&self, engine: &mut Engine, key: &Predicate) -> Result<Answer, Refusal> {
-        let asked = self.asked()?;
+        let asked = self.asked(engine)?;
         let condition = self.call.headers.condition()?;
         let key = address::resolve(self.layout, key)?;
         let body = self.body()?;
@@ -285,7 +285,7 @@ impl Operation<'_> {
     }
 
     fn read(&self, engine: &Engine, key: &Predicate) -> Result<Response, Refusal> {
-        let asked = self.asked()?;
+        let asked = self.asked(engine)?;
         let condition = self.call.headers.condition()?;
         let key = address::resolve(self.layout, key)?;
         let found = write::find(engine, self.layout, &key);
@@ -323,6 +323,11 @@ impl Operation<'_> {
         let found = write::find(engine, self.layout, &key);
         let id = found.ok_or_else(|| write::absent(self.layout, &key))?;
         write::check_version(engine, self.layout, id, condition)?;
+        if self.context.identity.has(id) {
+            let message = "The object you tried to delete is associated with another object and \
+                           cannot be deleted.";
+            return Err(Refusal::new(405, "0x80040227", message));
+        }
         engine.delete(self.layout, id);
         Ok(Response::odata(204))
     }

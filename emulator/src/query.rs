@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::engine::Engine;
 use crate::filter::{self, Aliases, Filter};
+use crate::fold::Collation;
 use crate::model::Layout;
 use crate::refusal::Refusal;
 use crate::render::{Shown, View, push_text, value_of};
@@ -48,7 +49,11 @@ struct Cookie {
 
 impl Asked {
     /// Reads the part of a URL after the question mark.
-    pub(crate) fn parse(layout: &Layout, query: &str) -> Result<Self, Refusal> {
+    pub(crate) fn parse(
+        layout: &Layout,
+        collation: Collation,
+        query: &str,
+    ) -> Result<Self, Refusal> {
         let mut asked = Self {
             shown: Shown::All,
             filter: None,
@@ -75,21 +80,19 @@ impl Asked {
         let is_alias = |(name, _): &&(String, String)| name.starts_with('@');
         let aliases: Aliases = options.iter().filter(is_alias).cloned().collect();
         for (name, value) in &options {
-            asked.take(layout, name, value, &aliases)?;
+            if name == "$filter" {
+                let filter = filter::parse(layout, collation, value, &aliases)?;
+                asked.filter = Some(filter);
+            } else {
+                asked.take(layout, name, value)?;
+            }
         }
         Ok(asked)
     }
 
-    fn take(
-        &mut self,
-        layout: &Layout,
-        name: &str,
-        value: &str,
-        aliases: &Aliases,
-    ) -> Result<(), Refusal> {
+    fn take(&mut self, layout: &Layout, name: &str, value: &str) -> Result<(), Refusal> {
         match name {
             "$select" => self.shown = selected(layout, value)?,
-            "$filter" => self.filter = Some(filter::parse(layout, value, aliases)?),
             "$orderby" => self.order = ordered(layout, value)?,
             "$top" => {
                 let top = value.parse().map_err(|_| {

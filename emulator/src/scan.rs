@@ -10,7 +10,7 @@ use crate::filter::{Filter, Operand, Operator};
 use crate::fold::Collation;
 use crate::model::Layout;
 use crate::render::value_of;
-use crate::table::Row;
+use crate::table::{Row, fold_value};
 use crate::value::{Column, Value};
 
 /// A filter on the rows of a table.
@@ -59,7 +59,7 @@ impl<'a> Scan<'a> {
                 }
                 Some(all)
             }
-            Filter::In { column, values } => {
+            Filter::In { column, values, .. } => {
                 let mut all = BTreeSet::new();
                 for value in values {
                     all.extend(self.lookup(&[(*column, value)])?);
@@ -110,15 +110,8 @@ impl<'a> Scan<'a> {
                 Some(Value::Text(text)) => pattern.matches(collation, &text),
                 _ => false,
             },
-            Filter::In { column, values } => {
-                let value = value(*column);
-                let is_one = |wanted: &Value<'_>| {
-                    let order = value
-                        .as_ref()
-                        .and_then(|value| compare(collation, value, wanted));
-                    order == Some(Ordering::Equal)
-                };
-                values.iter().any(is_one)
+            Filter::In { column, folded, .. } => {
+                value(*column).is_some_and(|value| folded.contains(&fold_value(collation, &value)))
             }
             Filter::Compare {
                 column,

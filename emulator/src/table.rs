@@ -106,12 +106,19 @@ pub(crate) fn fold_key<'a>(
     let mut bytes = Vec::with_capacity(32);
     bytes.push(u8::try_from(number).ok()?);
     for value in values {
-        fold_value(&mut bytes, collation, &value?);
+        push_folded(&mut bytes, collation, &value?);
     }
     Some(bytes.into_boxed_slice())
 }
 
-fn fold_value(bytes: &mut Vec<u8>, collation: Collation, value: &Value<'_>) {
+/// The folded form of one value: equal exactly if the values are.
+pub(crate) fn fold_value(collation: Collation, value: &Value<'_>) -> FoldedKey {
+    let mut bytes = Vec::with_capacity(16);
+    push_folded(&mut bytes, collation, value);
+    bytes.into_boxed_slice()
+}
+
+fn push_folded(bytes: &mut Vec<u8>, collation: Collation, value: &Value<'_>) {
     match value {
         Value::Text(text) => {
             let text = collation.fold(text);

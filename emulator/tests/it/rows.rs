@@ -293,3 +293,18 @@ fn a_cleared_system_column_is_refused() {
     // What only business requires is not enforced.
     assert_eq!(client.post("contacts", "{}").status, 204);
 }
+
+#[test]
+fn an_environment_keeps_the_rows_that_make_it_one() {
+    let client = Client::fresh();
+    let me = json(&client.get("WhoAmI"));
+    for (set, id) in [
+        ("systemusers", "UserId"),
+        ("businessunits", "BusinessUnitId"),
+        ("organizations", "OrganizationId"),
+    ] {
+        let path = format!("{set}({})", me[id].as_str().unwrap());
+        let answer = client.request("DELETE", &path, &[], "");
+        refused(&answer, 405, "0x80040227", "cannot be deleted");
+    }
+}

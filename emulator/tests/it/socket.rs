@@ -102,6 +102,24 @@ async fn a_dropped_emulator_leaves_whole_requests_behind() {
 }
 
 #[tokio::test]
+async fn a_killed_process_leaves_what_it_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let emulator = Emulator::start(kept_in(&folder)).await.unwrap();
+    let good = token(&emulator).await;
+    for _ in 0..3 {
+        send(&emulator, &good, "POST", "accounts", r#"{"name":"A"}"#).await;
+    }
+    // What stands on disk now is all that a killed process would leave.
+    let left = tempfile::tempdir().unwrap();
+    for name in ["sandbox.db", "sandbox.db-wal"] {
+        std::fs::copy(folder.path().join(name), left.path().join(name)).unwrap();
+    }
+    let again = Emulator::start(kept_in(&left)).await.unwrap();
+    assert_eq!(again.rows("account"), emulator.rows("account"));
+    assert_eq!(again.rows("account").len(), 3);
+}
+
+#[tokio::test]
 async fn one_process_holds_a_data_file() {
     let folder = tempfile::tempdir().unwrap();
     let _first = Emulator::start(kept_in(&folder)).await.unwrap();
