@@ -9,6 +9,8 @@ mod compile_steps;
 mod compile_words;
 mod convert;
 mod digest;
+#[cfg(test)]
+mod fixture;
 mod fold;
 mod plan;
 mod problem;
