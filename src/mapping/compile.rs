@@ -120,20 +120,21 @@ pub(super) struct Compiler<'a> {
 }
 
 impl Compiler<'_> {
+    /// Notes a problem: what is wrong, words beside the caret, and what to do.
     pub(super) fn tell(
         &mut self,
         code: ProblemCode,
         at: &Range<usize>,
         title: String,
         label: impl Into<String>,
-        help: impl Into<Option<String>>,
+        help: String,
     ) {
         self.problems.push(Problem {
             code,
             title,
             at: at.clone(),
             label: label.into(),
-            help: help.into(),
+            help: Some(help),
             other: None,
         });
     }

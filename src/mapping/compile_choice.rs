@@ -140,7 +140,7 @@ impl Compiler<'_> {
                     listed(names.iter().map(String::as_str))
                 )
             },
-            |close| format!("did you mean `{close}`?"),
+            |close| format!("did you mean `{}`?", shown(close)),
         );
         self.tell(
             codes::UNKNOWN_OPTION,

@@ -99,8 +99,8 @@ impl Compiler<'_> {
 
     /// Where the batches will have the source column.
     fn slot(&mut self, name: &Written<String>) -> Option<usize> {
-        let mut same = self.source.iter().enumerate();
-        let mut same = same.by_ref().filter(|(_, it)| it.name == name.value);
+        let columns = self.source.iter().enumerate();
+        let mut same = columns.filter(|(_, column)| column.name == name.value);
         let Some((index, column)) = same.next() else {
             self.unknown_source_column(name);
             return None;
@@ -138,7 +138,7 @@ impl Compiler<'_> {
     fn unknown_source_column(&mut self, name: &Written<String>) {
         let names = || self.source.iter().map(|column| column.name.as_str());
         let help = match closest(&name.value, names()) {
-            Some(close) => format!("did you mean `{close}`?"),
+            Some(close) => format!("did you mean `{}`?", shown(close)),
             None => format!("The extract has {}.", listed(names())),
         };
         self.tell(

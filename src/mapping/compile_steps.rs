@@ -120,7 +120,8 @@ impl Compiler<'_> {
                     .map(|it| it.trim().to_owned())
                     .collect();
                 if words.iter().any(String::is_empty) {
-                    self.bad_words(
+                    self.tell(
+                        codes::BAD_WORD,
                         &written.at,
                         "an empty cell is neither yes nor no, but null".to_owned(),
                         "one of the words is empty",
@@ -152,11 +153,8 @@ impl Compiler<'_> {
             ),
         };
         let title = format!("`{}` means both yes and no", shown(&both));
-        self.bad_words(&at.at, title, "overlaps with the other list", help);
-    }
-
-    fn bad_words(&mut self, at: &Range<usize>, title: String, label: &str, help: String) {
-        self.tell(codes::BAD_WORD, at, title, label, help);
+        let label = "overlaps with the other list";
+        self.tell(codes::BAD_WORD, &at.at, title, label, help);
     }
 
     fn date(&mut self, steps: &Steps, compiled: &mut DateSteps) {

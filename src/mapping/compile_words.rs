@@ -2,6 +2,7 @@
 
 use strsim::damerau_levenshtein;
 
+use super::convert::shown;
 use crate::model::{ColumnKind, DateTimeBehavior, LogicalName};
 
 /// What a column of that type holds.
@@ -64,11 +65,11 @@ pub(super) fn kind_in_words(kind: &ColumnKind) -> String {
 /// Names in backticks, the first dozen of them.
 pub(super) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     const MOST: usize = 12;
-    let quoted: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    let quoted: Vec<String> = names.map(|name| format!("`{}`", shown(name))).collect();
     match quoted.get(MOST..) {
         Some(rest) if !rest.is_empty() => {
-            let shown: Vec<&str> = quoted.iter().take(MOST).map(String::as_str).collect();
-            format!("{} and {} more", shown.join(", "), rest.len())
+            let first: Vec<&str> = quoted.iter().take(MOST).map(String::as_str).collect();
+            format!("{} and {} more", first.join(", "), rest.len())
         }
         _ if quoted.is_empty() => "none".to_owned(),
         _ => quoted.join(", "),

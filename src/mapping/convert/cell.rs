@@ -207,3 +207,86 @@ fn timestamp(array: &dyn Array, row: usize, unit: TimeUnit) -> Option<Timestamp>
     }
     .ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{
+        ArrayRef, BooleanArray, Date32Array, Decimal128Array, DurationSecondArray, Float32Array,
+        Float64Array, Int8Array, Int64Array, LargeStringArray, NullArray, StringViewArray,
+        TimestampMicrosecondArray, TimestampNanosecondArray, TimestampSecondArray, UInt64Array,
+    };
+
+    use super::*;
+
+    fn first(array: impl Array + 'static) -> (bool, Result<String, Refusal>) {
+        let array: ArrayRef = Arc::new(array);
+        let mut buffer = String::new();
+        let cell = CellColumn::of(&array).at(0);
+        let text = cell.map(|cell| format!("{cell:?} {:?}", cell.text(&mut buffer)));
+        (is_readable(array.data_type()), text)
+    }
+
+    fn reads(array: impl Array + 'static, expected: &str) {
+        assert_eq!(first(array), (true, Ok(expected.to_owned())));
+    }
+
+    #[test]
+    fn every_readable_type_becomes_a_cell() {
+        reads(StringArray::from(vec!["a"]), r#"Text("a") Some("a")"#);
+        reads(LargeStringArray::from(vec!["a"]), r#"Text("a") Some("a")"#);
+        reads(StringViewArray::from(vec!["a"]), r#"Text("a") Some("a")"#);
+        reads(Int8Array::from(vec![-7]), r#"Integer(-7) Some("-7")"#);
+        reads(Int64Array::from(vec![7]), r#"Integer(7) Some("7")"#);
+        reads(UInt64Array::from(vec![7]), r#"Integer(7) Some("7")"#);
+        let most = UInt64Array::from(vec![u64::MAX]);
+        reads(
+            most,
+            r#"Decimal(18446744073709551615) Some("18446744073709551615")"#,
+        );
+        reads(Float32Array::from(vec![0.1]), r#"Decimal(0.1) Some("0.1")"#);
+        reads(
+            Float64Array::from(vec![3003.0]),
+            r#"Float(3003.0) Some("3003")"#,
+        );
+        let decimal = Decimal128Array::from(vec![1250]).with_precision_and_scale(10, 2);
+        reads(decimal.unwrap(), r#"Decimal(12.50) Some("12.50")"#);
+        reads(
+            BooleanArray::from(vec![true]),
+            r#"Boolean(true) Some("true")"#,
+        );
+        reads(
+            Date32Array::from(vec![-1]),
+            r#"Date(1969-12-31) Some("1969-12-31")"#,
+        );
+        reads(
+            TimestampSecondArray::from(vec![60]),
+            r#"WallClock(1970-01-01T00:01:00) Some("1970-01-01T00:01:00")"#,
+        );
+        reads(
+            TimestampMicrosecondArray::from(vec![-1]).with_timezone("Europe/Amsterdam"),
+            r#"Instant(1969-12-31T23:59:59.999999Z) Some("1969-12-31T23:59:59.999999Z")"#,
+        );
+        reads(
+            TimestampNanosecondArray::from(vec![0]).with_timezone_utc(),
+            r#"Instant(1970-01-01T00:00:00Z) Some("1970-01-01T00:00:00Z")"#,
+        );
+        reads(NullArray::new(1), "Null None");
+        reads(Int64Array::from(vec![None]), "Null None");
+    }
+
+    #[test]
+    fn what_has_no_counterpart_is_refused() {
+        let refused = |readable| (readable, Err(Refusal::CellUnsupported));
+        assert_eq!(first(DurationSecondArray::from(vec![1])), refused(false));
+        assert_eq!(first(Date32Array::from(vec![i32::MAX])), refused(true));
+        assert_eq!(
+            first(TimestampSecondArray::from(vec![i64::MAX])),
+            refused(true)
+        );
+        assert_eq!(first(Decimal128Array::from(vec![i128::MAX])), refused(true));
+        assert_eq!(first(Int64Array::from(Vec::<i64>::new())), refused(true));
+        assert_eq!(first(StringArray::from(Vec::<&str>::new())), refused(true));
+    }
+}

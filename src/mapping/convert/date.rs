@@ -16,6 +16,7 @@ use jiff::fmt::strtime::BrokenDownTime;
 use jiff::fmt::temporal::Pieces;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
+use super::cell::spell;
 use super::number::{NumberSteps, NumberTarget};
 use super::{Cell, Refusal};
 use crate::mapping::Parse;
@@ -82,7 +83,7 @@ impl DateSteps {
     pub(super) fn convert(&self, cell: Cell<'_>, buffer: &mut String) -> Result<Value, Refusal> {
         let moment = match (cell, &self.parse) {
             (Cell::Null, _) => return Ok(Value::Null),
-            (Cell::Text(text), None | Some(Parse::Iso8601)) => iso8601(text)?,
+            (Cell::Text(text), None | Some(Parse::Iso8601)) => iso8601(text, buffer)?,
             (Cell::Text(text), Some(Parse::Format(format))) => formatted(format, text)?,
             (cell, Some(Parse::Epoch)) => Moment::Instant(epoch(cell, 1_000_000_000, buffer)?),
             (cell, Some(Parse::EpochMs)) => Moment::Instant(epoch(cell, 1_000_000, buffer)?),
@@ -175,15 +176,23 @@ impl DateSteps {
     }
 }
 
-/// A date `YYYY-MM-DD`, alone or with a time behind `T` or a blank, with or without fraction and zone. The forms of
-/// ISO 8601 without hyphens, by week or by day of the year are not taken: they look like numbers.
-fn iso8601(text: &str) -> Result<Moment, Refusal> {
+/// A date `YYYY-MM-DD`, alone or with a time behind `T` or a blank, with or without fraction and zone. As warehouses
+/// write it, a blank may stand before the zone, and `UTC` for `Z`. The forms of ISO 8601 without hyphens, by week or
+/// by day of the year are not taken: they look like numbers.
+fn iso8601(text: &str, buffer: &mut String) -> Result<Moment, Refusal> {
     let bytes = text.as_bytes();
     let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
     let is_extended = bytes.get(4) == Some(&b'-') && bytes.get(7) == Some(&b'-');
     if !is_extended || ![0, 1, 2, 3, 5, 6, 8, 9].into_iter().all(is_digit) || text.contains('[') {
         return Err(Refusal::DateInvalid);
     }
+    let text = match text.rsplit_once(' ') {
+        Some((time, "UTC")) => spell(buffer, format_args!("{time}Z")),
+        Some((time, zone)) if zone.starts_with(['+', '-', 'Z']) => {
+            spell(buffer, format_args!("{time}{zone}"))
+        }
+        _ => text,
+    };
     let pieces = Pieces::parse(text).map_err(|_| Refusal::DateInvalid)?;
     let Some(time) = pieces.time() else {
         return Ok(Moment::Date(pieces.date()));
@@ -400,6 +409,30 @@ mod tests {
             read(&local, "2024-05-01T20:00:00-08:00"),
             Ok(instant("2024-05-02T04:00:00Z"))
         );
+    }
+
+    #[test]
+    fn warehouses_put_a_blank_before_the_zone() {
+        let steps = steps(DateTarget::Instant);
+        for text in [
+            "2024-05-01 20:00:00.0000000 +02:00",
+            "2024-05-01 18:00:00 UTC",
+            "2024-05-01 18:00:00 Z",
+            "2024-05-01 20:00:00+02",
+        ] {
+            assert_eq!(
+                read(&steps, text),
+                Ok(instant("2024-05-01T18:00:00Z")),
+                "{text}"
+            );
+        }
+        for bad in [
+            "2024-05-01 +02:00",
+            "2024-05-01 UTC",
+            "2024-05-01 18:00 CET",
+        ] {
+            assert_eq!(read(&steps, bad), Err(Refusal::DateInvalid), "{bad}");
+        }
     }
 
     #[test]
