@@ -1,8 +1,25 @@
 //! The mapping language: the YAML as written ([`Mapping`]), and compiled against a table's schema into a plan.
 
+mod compile;
+mod compile_choice;
+mod compile_codes;
+mod compile_column;
+mod compile_key;
+mod compile_steps;
+mod compile_words;
+mod convert;
+mod digest;
+#[cfg(test)]
+mod fixture;
+mod fold;
+mod plan;
 mod problem;
+mod reject;
 mod written;
 
+pub use compile::CompileContext;
+pub use compile_codes::COMPILE_CODES;
+pub use plan::{LayoutNames, Plan};
 pub use problem::{Problem, ProblemCode, Problems};
 pub use written::{
     Case, ChoiceMap, ColumnMapping, Duplicates, Guard, Literal, Mapping, Missing, Mode, Origin,

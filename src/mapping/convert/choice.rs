@@ -1,0 +1,139 @@
+//! Cells that become options of a choice.
+
+use std::collections::HashMap;
+
+use super::number::{NumberSteps, NumberTarget};
+use super::{Cell, Refusal};
+use crate::model::{ChoiceOption, Value};
+
+/// How cells of one column become option numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::mapping) enum ChoiceSteps {
+    /// The cell holds the number of one of these options.
+    Numbers(Vec<i32>),
+    /// The cell holds a label; the labels are [`word`]s.
+    Labels(HashMap<String, i32>),
+    /// The mapping lists the cells, which are compared as they are.
+    Listed {
+        options: HashMap<String, i32>,
+        otherwise: Option<i32>,
+    },
+}
+
+/// A label as it is compared: without blanks around it and without case.
+pub(in crate::mapping) fn word(label: &str, buffer: &mut String) {
+    buffer.clear();
+    buffer.extend(label.trim().chars().flat_map(char::to_lowercase));
+}
+
+impl ChoiceSteps {
+    pub(in crate::mapping) fn numbers(options: &[ChoiceOption]) -> Self {
+        Self::Numbers(options.iter().map(|option| option.value).collect())
+    }
+
+    pub(super) fn convert(
+        &self,
+        cell: Cell<'_>,
+        buffer: &mut String,
+        folded: &mut String,
+    ) -> Result<Value, Refusal> {
+        if cell == Cell::Null {
+            return Ok(Value::Null);
+        }
+        let option = match self {
+            Self::Numbers(numbers) => number(cell, buffer).filter(|it| numbers.contains(it)),
+            Self::Labels(labels) => {
+                word(cell.text(buffer).unwrap_or_default(), folded);
+                labels.get(folded).copied()
+            }
+            Self::Listed { options, otherwise } => {
+                let text = cell.text(buffer).unwrap_or_default();
+                options.get(text).copied().or(*otherwise)
+            }
+        };
+        option.map(Value::Choice).ok_or(Refusal::OptionUnknown)
+    }
+
+    /// The numbers that cells lead to, not the labels that a mapping may use to name them.
+    pub(super) fn describe(&self, program: &mut String) {
+        let (name, options, otherwise) = match self {
+            Self::Numbers(_) => return program.push_str("numbers"),
+            Self::Labels(labels) => ("labels", labels, &None),
+            Self::Listed { options, otherwise } => ("listed", options, otherwise),
+        };
+        program.push_str(name);
+        let mut sorted: Vec<_> = options.iter().collect();
+        sorted.sort_unstable();
+        for (cell, number) in sorted {
+            super::describe_text(program, cell);
+            program.push_str(&number.to_string());
+        }
+        if let Some(number) = otherwise {
+            program.push_str(" else ");
+            program.push_str(&number.to_string());
+        }
+    }
+}
+
+fn number(cell: Cell<'_>, buffer: &mut String) -> Option<i32> {
+    let whole = NumberSteps::plain(NumberTarget::Integer {
+        min: i64::from(i32::MIN),
+        max: i64::from(i32::MAX),
+    });
+    match whole.convert(cell, buffer) {
+        Ok(Value::Integer(number)) => i32::try_from(number).ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(steps: &ChoiceSteps, cell: Cell<'_>) -> Result<Value, Refusal> {
+        steps.convert(cell, &mut String::new(), &mut String::new())
+    }
+
+    fn options(pairs: &[(&str, i32)]) -> HashMap<String, i32> {
+        pairs
+            .iter()
+            .map(|(cell, number)| ((*cell).to_owned(), *number))
+            .collect()
+    }
+
+    #[test]
+    fn a_number_must_be_an_option() {
+        let steps = ChoiceSteps::Numbers(vec![1, 2]);
+        assert_eq!(read(&steps, Cell::Text("2")), Ok(Value::Choice(2)));
+        assert_eq!(read(&steps, Cell::Integer(1)), Ok(Value::Choice(1)));
+        assert_eq!(read(&steps, Cell::Text("3")), Err(Refusal::OptionUnknown));
+        assert_eq!(
+            read(&steps, Cell::Text("Male")),
+            Err(Refusal::OptionUnknown)
+        );
+    }
+
+    #[test]
+    fn a_label_is_compared_without_case() {
+        let steps = ChoiceSteps::Labels(options(&[("männlich", 1), ("male", 1), ("female", 2)]));
+        assert_eq!(read(&steps, Cell::Text("MÄNNLICH")), Ok(Value::Choice(1)));
+        assert_eq!(read(&steps, Cell::Text("Female")), Ok(Value::Choice(2)));
+        assert_eq!(read(&steps, Cell::Text("1")), Err(Refusal::OptionUnknown));
+    }
+
+    #[test]
+    fn listed_cells_are_compared_as_they_are() {
+        let mut steps = ChoiceSteps::Listed {
+            options: options(&[("M", 1), ("7", 2)]),
+            otherwise: None,
+        };
+        assert_eq!(read(&steps, Cell::Text("M")), Ok(Value::Choice(1)));
+        assert_eq!(read(&steps, Cell::Integer(7)), Ok(Value::Choice(2)));
+        assert_eq!(read(&steps, Cell::Text("m")), Err(Refusal::OptionUnknown));
+        if let ChoiceSteps::Listed { otherwise, .. } = &mut steps {
+            *otherwise = Some(9);
+        }
+        assert_eq!(read(&steps, Cell::Text("m")), Ok(Value::Choice(9)));
+        assert_eq!(read(&steps, Cell::Null), Ok(Value::Null));
+    }
+}

@@ -1,0 +1,223 @@
+//! Digests under a ledger's secret: what goes in, in which bytes.
+//!
+//! Every part is its tag, its length and its bytes, so that no two lists of parts give the same bytes. Values enter
+//! in canonical form: a number is the same however it was spelt or typed.
+
+use rust_decimal::Decimal;
+use uuid::Uuid;
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
+
+use super::convert::{Canonical, Cell, Refusal, canonical};
+use super::fold::fold;
+use crate::model::{Collation, DigestSecret, Value};
+
+/// What a digest is about; digests of different things never meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum About {
+    Key = 1,
+    Source = 2,
+    Column = 3,
+}
+
+/// Gathers bytes behind the secret and digests them. Its buffer is used again for each digest.
+pub(super) struct Digester {
+    seed: u64,
+    /// Length of what stands before the parts.
+    preamble: usize,
+    pub(super) parts: Parts,
+}
+
+impl Digester {
+    pub(super) fn new(secret: &DigestSecret, about: About) -> Self {
+        let seed = secret
+            .0
+            .first_chunk()
+            .copied()
+            .map_or(0, u64::from_le_bytes);
+        let mut bytes = secret.0.to_vec();
+        bytes.push(about as u8);
+        Self {
+            seed,
+            preamble: bytes.len(),
+            parts: Parts(bytes),
+        }
+    }
+
+    /// Forgets the parts that were added so far.
+    pub(super) fn start(&mut self) -> &mut Parts {
+        self.parts.0.truncate(self.preamble);
+        &mut self.parts
+    }
+
+    pub(super) fn wide(&self) -> [u8; 16] {
+        xxh3_128_with_seed(&self.parts.0, self.seed).to_be_bytes()
+    }
+
+    pub(super) fn narrow(&self) -> u64 {
+        xxh3_64_with_seed(&self.parts.0, self.seed)
+    }
+}
+
+/// Parts in their bytes: tag, length, content.
+#[derive(Debug, Default)]
+pub(super) struct Parts(pub(super) Vec<u8>);
+
+impl Parts {
+    pub(super) fn push(&mut self, tag: u8, content: &[u8]) {
+        self.0.push(tag);
+        let length = u64::try_from(content.len()).unwrap_or(u64::MAX);
+        self.0.extend_from_slice(&length.to_le_bytes());
+        self.0.extend_from_slice(content);
+    }
+
+    /// One value of a column, as it is.
+    pub(super) fn push_value(&mut self, value: &Canonical<'_>) {
+        match value {
+            Canonical::Text(text) => self.push(b't', text.as_bytes()),
+            Canonical::Value(Value::Text(text)) => self.push(b't', text.as_bytes()),
+            Canonical::Value(Value::Null) => self.push(b'0', &[]),
+            Canonical::Value(Value::Integer(number)) => self.push(b'i', &number.to_le_bytes()),
+            Canonical::Value(Value::Decimal(number)) => self.push_decimal(b'd', *number),
+            Canonical::Value(Value::Float(number)) => self.push_float(b'f', *number),
+            Canonical::Value(Value::Boolean(yes)) => self.push(b'b', &[u8::from(*yes)]),
+            Canonical::Value(Value::Date(date)) => self.push_date(b'D', *date),
+            Canonical::Value(Value::Timestamp(instant)) => {
+                self.push(b'T', &instant.as_second().to_le_bytes());
+            }
+            Canonical::Value(Value::Choice(number)) => self.push(b'c', &number.to_le_bytes()),
+            Canonical::Value(Value::Guid(guid)) => self.push(b'g', guid.as_bytes()),
+        }
+    }
+
+    /// One part of a key, as the environment compares it. Tells whether there was anything to compare.
+    pub(super) fn push_key(
+        &mut self,
+        value: &Canonical<'_>,
+        collation: Collation,
+        folded: &mut Vec<u8>,
+    ) -> KeyPart {
+        let text = match value {
+            Canonical::Text(text) => *text,
+            Canonical::Value(Value::Text(text)) => text,
+            Canonical::Value(other) => {
+                self.push_value(value);
+                // The service takes a nil GUID for none.
+                let empty = other.is_null() || *other == Value::Guid(Uuid::nil());
+                return if empty {
+                    KeyPart::Empty
+                } else {
+                    KeyPart::There
+                };
+            }
+        };
+        fold(text, collation, folded);
+        self.push(b't', folded);
+        if folded.is_empty() {
+            KeyPart::Empty
+        } else {
+            KeyPart::There
+        }
+    }
+
+    /// One cell of the extract as the reader gave it.
+    pub(super) fn push_cell(&mut self, cell: Result<Cell<'_>, Refusal>) {
+        match cell {
+            Err(_) => self.push(b'?', &[]),
+            Ok(Cell::Null) => self.push(b'0', &[]),
+            Ok(Cell::Text(text)) => self.push(b't', text.as_bytes()),
+            Ok(Cell::Integer(number)) => self.push(b'i', &number.to_le_bytes()),
+            Ok(Cell::Float(number)) => self.push_float(b'f', number),
+            Ok(Cell::Decimal(number)) => self.push_decimal(b'd', number),
+            Ok(Cell::Boolean(yes)) => self.push(b'b', &[u8::from(yes)]),
+            Ok(Cell::Date(date)) => self.push_date(b'D', date),
+            Ok(Cell::Instant(instant)) => self.push(b'T', &instant.as_nanosecond().to_le_bytes()),
+            Ok(Cell::WallClock(clock)) => {
+                self.push_date(b'W', clock.date());
+                let time = clock.time().duration_since(jiff::civil::Time::midnight());
+                self.push(b'w', &time.as_nanos().to_le_bytes());
+            }
+        }
+    }
+
+    fn push_decimal(&mut self, tag: u8, number: Decimal) {
+        let number = canonical(number);
+        let mut content = [0; 20];
+        let (mantissa, scale) = content.split_at_mut(16);
+        mantissa.copy_from_slice(&number.mantissa().to_le_bytes());
+        scale.copy_from_slice(&number.scale().to_le_bytes());
+        self.push(tag, &content);
+    }
+
+    fn push_float(&mut self, tag: u8, number: f64) {
+        // Zero has two spellings in bits, and one meaning.
+        let number = if number == 0.0 { 0.0 } else { number };
+        self.push(tag, &number.to_bits().to_le_bytes());
+    }
+
+    fn push_date(&mut self, tag: u8, date: jiff::civil::Date) {
+        let [low, high] = date.year().to_le_bytes();
+        let (month, day) = (date.month().unsigned_abs(), date.day().unsigned_abs());
+        self.push(tag, &[low, high, month, day]);
+    }
+}
+
+/// Whether a part of a key holds anything that the service compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum KeyPart {
+    There,
+    Empty,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(secret: u8, about: About, values: &[Value]) -> [u8; 16] {
+        let mut digester = Digester::new(&DigestSecret([secret; 32]), about);
+        let parts = digester.start();
+        for value in values {
+            parts.push_value(&value.into());
+        }
+        digester.wide()
+    }
+
+    fn text(text: &str) -> Value {
+        Value::Text(text.to_owned())
+    }
+
+    #[test]
+    fn parts_do_not_run_into_each_other() {
+        let of = |values: &[Value]| digest(1, About::Key, values);
+        assert_ne!(of(&[text("ab"), text("c")]), of(&[text("a"), text("bc")]));
+        assert_ne!(of(&[Value::Null]), of(&[text("")]));
+        assert_ne!(of(&[Value::Integer(1)]), of(&[Value::Choice(1)]));
+    }
+
+    #[test]
+    fn secret_and_purpose_change_a_digest() {
+        let of = |secret, about| digest(secret, about, &[text("ada")]);
+        assert_eq!(of(1, About::Key), of(1, About::Key));
+        assert_ne!(of(1, About::Key), of(2, About::Key));
+        assert_ne!(of(1, About::Key), of(1, About::Source));
+    }
+
+    #[test]
+    fn equal_numbers_have_one_digest() {
+        let of = |value: Value| digest(1, About::Column, &[value]);
+        let decimal = |number, scale| Value::Decimal(Decimal::new(number, scale));
+        assert_eq!(of(decimal(1250, 2)), of(decimal(125, 1)));
+        assert_eq!(of(decimal(0, 3)), of(decimal(0, 0)));
+        assert_eq!(of(Value::Float(-0.0)), of(Value::Float(0.0)));
+    }
+
+    #[test]
+    fn a_buffer_that_is_used_again_forgets() {
+        let mut digester = Digester::new(&DigestSecret([7; 32]), About::Key);
+        digester.start().push(b't', b"first");
+        digester.start().push(b't', b"second");
+        let again = digester.wide();
+        let mut fresh = Digester::new(&DigestSecret([7; 32]), About::Key);
+        fresh.start().push(b't', b"second");
+        assert_eq!(again, fresh.wide());
+    }
+}

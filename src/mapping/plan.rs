@@ -1,0 +1,896 @@
+//! The compiled mapping: rows in, records and digests out.
+//!
+//! Owns the one way from a row to a key, so that the survey's digest, the record that is sent and a key that is read
+//! back from Dataverse agree. Leaves to others what a difference means and when a row is due.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::convert::{Canonical, Cell, CellColumn, Conversion, Refusal, Scratch};
+use super::digest::{About, Digester, KeyPart, Parts};
+use super::reject::{faulty, refused};
+use super::{Duplicates, Guard, Missing, Mode};
+use crate::model::{
+    Collation, ColumnDigest, ColumnKind, DateTimeBehavior, DigestSecret, Fault, KeyDigest,
+    KeyReading, LogicalName, Position, Record, RecordId, Reject, RowDigest, Rows, SourceDigest,
+    Target, Value,
+};
+
+/// A mapping compiled against a table and the header of an extract. It re-checks nothing and cannot fail as a whole:
+/// each row becomes a [`Record`] or a [`Reject`].
+///
+/// Every [`Rows`] that it is given must have the columns of [`Plan::source_columns`], in that order.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub(super) target: Arc<Target>,
+    /// One per target column, in the same order.
+    pub(super) columns: Vec<PlannedColumn>,
+    /// Indexes of the columns to read; a *slot* is an index in this list, and in each batch.
+    pub(super) sources: Vec<usize>,
+    /// The slots that some column besides the key reads, ascending.
+    pub(super) digested: Vec<usize>,
+    /// Digest of everything that the mapping does to cells.
+    pub(super) program: [u8; 16],
+    pub(super) collation: Collation,
+    pub(super) organisation: Uuid,
+    pub(super) mapping: String,
+    pub(super) mode: Mode,
+    pub(super) duplicates: Duplicates,
+    pub(super) missing: Missing,
+    pub(super) guard: Guard,
+}
+
+/// Where a target column's values come from.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum PlannedColumn {
+    /// The same for every row.
+    Constant(Value),
+    /// A cell and its steps.
+    Cell {
+        /// The cell's place in each batch.
+        slot: usize,
+        conversion: Conversion,
+        /// Stands for a null.
+        default: Option<Value>,
+    },
+}
+
+/// The names and types of a plan's target columns, in their order: what a ledger's states belong to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayoutNames {
+    /// Each column's name and the tag of its type. Digests made under different tags cannot be compared.
+    pub columns: Vec<(LogicalName, &'static str)>,
+}
+
+impl Plan {
+    /// Where the records go.
+    pub fn target(&self) -> &Arc<Target> {
+        &self.target
+    }
+
+    /// Which columns of the extract both readings need, as indexes into its columns, in the order of the batches.
+    pub fn source_columns(&self) -> &[usize] {
+        &self.sources
+    }
+
+    /// Which writes are allowed.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// What becomes of rows with the same key.
+    pub fn duplicates(&self) -> Duplicates {
+        self.duplicates
+    }
+
+    /// What becomes of records that are not in the extract any more.
+    pub fn missing(&self) -> Missing {
+        self.missing
+    }
+
+    /// What stops a run before anything is sent.
+    pub fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    /// Names and type tags of the target columns, for the ledger.
+    pub fn layout(&self) -> LayoutNames {
+        let columns = self.target.columns.iter();
+        LayoutNames {
+            columns: columns
+                .map(|column| (column.name.clone(), type_tag(&column.kind)))
+                .collect(),
+        }
+    }
+
+    /// Adds one digest per row, in the order of the rows.
+    pub fn digest(&self, rows: &Rows, secret: &DigestSecret, out: &mut Vec<RowDigest>) {
+        let arrays = rows.batch.columns().iter();
+        let cells: Vec<CellColumn<'_>> = arrays.map(|array| CellColumn::of(array)).collect();
+        let mut keys = Digester::new(secret, About::Key);
+        let mut sources = Digester::new(secret, About::Source);
+        let mut scratch = Scratch::default();
+        let mut folded = Vec::new();
+        out.reserve(rows.positions.len());
+        for (row, position) in rows.positions.iter().enumerate() {
+            let faults = faults_of(rows, row);
+            let cell_at = |slot: usize| cell(&cells, faults, slot, row);
+            let key = match self.push_row_key(keys.start(), cell_at, &mut scratch, &mut folded) {
+                KeyState::Whole => KeyReading::Known(KeyDigest(keys.wide())),
+                KeyState::Refused => KeyReading::Refused,
+                KeyState::Unreadable => KeyReading::Unreadable,
+            };
+            let parts = sources.start();
+            parts.push(b'P', &self.program);
+            for slot in &self.digested {
+                parts.push_cell(cell_at(*slot));
+            }
+            out.push(RowDigest {
+                position: *position,
+                key,
+                source: SourceDigest(sources.wide()),
+            });
+        }
+    }
+
+    /// Adds the key of a row to the parts, as far as it can be read.
+    fn push_row_key<'s>(
+        &self,
+        parts: &mut Parts,
+        cell_at: impl Fn(usize) -> Result<Cell<'s>, Refusal>,
+        scratch: &mut Scratch,
+        folded: &mut Vec<u8>,
+    ) -> KeyState {
+        let mut state = KeyState::Whole;
+        let columns = self.target.key.iter();
+        for column in columns.filter_map(|index| self.columns.get(*index)) {
+            let value = match column {
+                PlannedColumn::Constant(value) => Ok(value.into()),
+                PlannedColumn::Cell {
+                    slot, conversion, ..
+                } => cell_at(*slot).and_then(|cell| conversion.convert(cell, scratch)),
+            };
+            let part = value.map(|value| parts.push_key(&value, self.collation, folded));
+            state = state.worst(match part {
+                Ok(KeyPart::There) => KeyState::Whole,
+                Ok(KeyPart::Empty) => KeyState::Refused,
+                Err(refusal) if refusal.rules_out_any_record() => KeyState::Refused,
+                Err(_) => KeyState::Unreadable,
+            });
+        }
+        state
+    }
+
+    /// The digest of a key by its values, in the key's order: the same as [`Plan::digest`] gives a row that has that
+    /// key, however the values are spelt. For keys that Dataverse returned.
+    pub fn key_digest(&self, values: &[Value], secret: &DigestSecret) -> KeyDigest {
+        let mut digester = Digester::new(secret, About::Key);
+        self.push_key_values(digester.start(), values);
+        KeyDigest(digester.wide())
+    }
+
+    fn push_key_values<'v>(
+        &self,
+        parts: &mut Parts,
+        values: impl IntoIterator<Item = &'v Value>,
+    ) -> KeyState {
+        let mut folded = Vec::new();
+        let mut state = KeyState::Whole;
+        for value in values {
+            if parts.push_key(&value.into(), self.collation, &mut folded) == KeyPart::Empty {
+                state = KeyState::Refused;
+            }
+        }
+        state
+    }
+
+    /// Digests of a record's values, one per target column.
+    pub fn column_digests(&self, record: &Record, secret: &DigestSecret) -> Vec<ColumnDigest> {
+        let mut digester = Digester::new(secret, About::Column);
+        let digest = |value: &Value| {
+            digester.start().push_value(&value.into());
+            ColumnDigest::from_hash(digester.narrow())
+        };
+        record.values.iter().map(digest).collect()
+    }
+
+    /// Maps one row.
+    ///
+    /// # Errors
+    /// The first fault of the row, in the order of the columns: what is wrong, and what to do about it.
+    #[expect(
+        clippy::result_large_err,
+        reason = "a reject is moved once, into its outcome"
+    )]
+    pub fn record(&self, rows: &Rows, index: usize) -> Result<Record, Reject> {
+        let faults = faults_of(rows, index);
+        if let Some(fault) = faults.iter().find(|fault| fault.column.is_none()) {
+            return Err(faulty(position_of(rows, index), fault, None));
+        }
+        let mut scratch = Scratch::default();
+        let mut values = Vec::with_capacity(self.columns.len());
+        let columns = self.columns.iter().zip(&self.target.columns);
+        for (place, (planned, column)) in columns.enumerate() {
+            let (slot, conversion, default) = match planned {
+                PlannedColumn::Constant(value) => {
+                    values.push(value.clone());
+                    continue;
+                }
+                PlannedColumn::Cell {
+                    slot,
+                    conversion,
+                    default,
+                } => (*slot, conversion, default),
+            };
+            if let Some(fault) = faults.iter().find(|fault| fault.column == Some(slot)) {
+                return Err(faulty(position_of(rows, index), fault, Some(column)));
+            }
+            let cell = cell_of(rows, slot, index);
+            let mut value = cell
+                .and_then(|cell| conversion.convert(cell, &mut scratch))
+                .map(Canonical::into_value);
+            if self.target.key.contains(&place) {
+                value = self.as_key(value);
+            }
+            match (value, default) {
+                (Ok(Value::Null), Some(default)) => values.push(default.clone()),
+                (Ok(value), _) => values.push(value),
+                (Err(refusal), _) => {
+                    let (position, cell) = (position_of(rows, index), cell.unwrap_or(Cell::Null));
+                    return Err(refused(position, refusal, cell, column, conversion));
+                }
+            }
+        }
+        let derived_id = self.derived_id(&values);
+        Ok(Record { values, derived_id })
+    }
+
+    /// Refuses what cannot be a key: null, and what the service compares as empty.
+    fn as_key(&self, value: Result<Value, Refusal>) -> Result<Value, Refusal> {
+        let value = value.map_err(Refusal::of_key)?;
+        match self.push_key_values(&mut Parts::default(), [&value]) {
+            KeyState::Whole => Ok(value),
+            KeyState::Refused | KeyState::Unreadable => Err(Refusal::KeyNull),
+        }
+    }
+
+    /// The GUID that a create of this key carries: the same on every attempt and every run.
+    fn derived_id(&self, values: &[Value]) -> RecordId {
+        let key = || self.target.key.iter().filter_map(|at| values.get(*at));
+        if self.target.key_is_primary_id
+            && let Some(Value::Guid(id)) = key().next()
+        {
+            return RecordId(*id);
+        }
+        let mut name = Parts::default();
+        name.push(b'm', self.mapping.as_bytes());
+        name.push(b'e', self.target.table.as_str().as_bytes());
+        self.push_key_values(&mut name, key());
+        RecordId(Uuid::new_v5(&self.organisation, &name.0))
+    }
+}
+
+/// How far the key of a row can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum KeyState {
+    Whole,
+    Unreadable,
+    /// One part that can be the key of no record decides, even if another part cannot be read.
+    Refused,
+}
+
+impl KeyState {
+    fn worst(self, other: Self) -> Self {
+        self.max(other)
+    }
+}
+
+/// The cell of a row, unless the reader found fault with it.
+fn cell<'a>(
+    cells: &[CellColumn<'a>],
+    faults: &[Fault],
+    slot: usize,
+    row: usize,
+) -> Result<Cell<'a>, Refusal> {
+    let is_concerned = |fault: &Fault| fault.column.is_none_or(|column| column == slot);
+    if faults.iter().any(is_concerned) {
+        return Err(Refusal::CellUnsupported);
+    }
+    let column = cells.get(slot).ok_or(Refusal::CellUnsupported)?;
+    column.at(row)
+}
+
+fn faults_of(rows: &Rows, row: usize) -> &[Fault] {
+    let from = rows.faults.partition_point(|fault| fault.row < row);
+    let to = rows.faults.partition_point(|fault| fault.row <= row);
+    rows.faults.get(from..to).unwrap_or_default()
+}
+
+fn cell_of(rows: &Rows, slot: usize, row: usize) -> Result<Cell<'_>, Refusal> {
+    let array = rows.batch.columns().get(slot);
+    CellColumn::of(array.ok_or(Refusal::CellUnsupported)?).at(row)
+}
+
+fn position_of(rows: &Rows, index: usize) -> Position {
+    let position = rows.positions.get(index).copied();
+    position.unwrap_or(Position::new(0, 0))
+}
+
+/// How values of the type become digests.
+pub(super) fn type_tag(kind: &ColumnKind) -> &'static str {
+    match kind {
+        ColumnKind::Text { .. } | ColumnKind::Memo { .. } => "text",
+        ColumnKind::Integer { .. } | ColumnKind::BigInt => "integer",
+        ColumnKind::Decimal { .. } | ColumnKind::Money { .. } => "decimal",
+        ColumnKind::Float { .. } => "float",
+        ColumnKind::Boolean { .. } => "boolean",
+        ColumnKind::Date => "date",
+        ColumnKind::DateTime {
+            behavior: DateTimeBehavior::UserLocal,
+        } => "instant",
+        ColumnKind::DateTime {
+            behavior: DateTimeBehavior::TimeZoneIndependent,
+        } => "wall_clock",
+        ColumnKind::Choice { .. } => "choice",
+        ColumnKind::Guid => "guid",
+        ColumnKind::Choices { .. } => "choices",
+        ColumnKind::State { .. } => "state",
+        ColumnKind::Status { .. } => "status",
+        ColumnKind::Lookup { .. } => "lookup",
+        ColumnKind::Other(_) => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{
+        ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array,
+        LargeStringArray, StringArray, TimestampMillisecondArray,
+    };
+    use proptest::prelude::*;
+    use rust_decimal::Decimal;
+
+    use super::*;
+    use crate::mapping::fixture::{
+        CONTEXT, compile, contact, from, header, literal, mapping, name, project, rows, value,
+        with, written,
+    };
+    use crate::mapping::{Case, ChoiceMap, ColumnMapping, Mapping, Parse, TooLong};
+    use crate::model::{FaultKind, RejectCode};
+
+    const SECRET: DigestSecret = DigestSecret([42; 32]);
+
+    fn plan(key: &[&str], columns: Vec<ColumnMapping>, names: &[&str]) -> Plan {
+        compile(&mapping(key, columns), names).unwrap_or_else(|it| panic!("{it:#?}"))
+    }
+
+    fn text(text: &str) -> Value {
+        Value::Text(text.to_owned())
+    }
+
+    fn digests(plan: &Plan, rows: &Rows) -> Vec<RowDigest> {
+        let mut out = Vec::new();
+        plan.digest(rows, &SECRET, &mut out);
+        out
+    }
+
+    fn key_of(plan: &Plan, record: &Record) -> KeyDigest {
+        let values: Vec<Value> = record.key(plan.target()).cloned().collect();
+        plan.key_digest(&values, &SECRET)
+    }
+
+    /// Keyed by e-mail, with a name that may be cut and a number of children.
+    fn people() -> Plan {
+        let columns = vec![
+            from("emailaddress1", "email"),
+            with("firstname", "name", |it| {
+                it.max = Some(written(TooLong::Truncate));
+            }),
+            from("numberofchildren", "children"),
+        ];
+        plan(&["emailaddress1"], columns, &["name", "email", "children"])
+    }
+
+    #[test]
+    fn a_row_becomes_a_record() {
+        let columns = vec![
+            from("externaluseridentifier", "key"),
+            from("birthdate", "born"),
+            from("annualincome", "income"),
+            with("gendercode", "gender", |it| {
+                let option =
+                    |cell: &str, to: &str| (written(cell.to_owned()), written(to.to_owned()));
+                it.choice = Some(written(ChoiceMap::Map {
+                    options: vec![option("M", "Male"), option("F", "2")],
+                    otherwise: None,
+                }));
+            }),
+            from("donotbulkemail", "mail"),
+            with("jobtitle", "title", |it| {
+                it.default = Some(written(literal("none")));
+            }),
+            value("description", literal("from the warehouse")),
+        ];
+        let names = ["key", "born", "income", "gender", "mail", "title"];
+        let plan = plan(&["externaluseridentifier"], columns, &names);
+        let rows = rows(
+            &plan,
+            &[&[
+                "21596444800",
+                "1945-12-30 00:00:00.000",
+                "40000.0000",
+                "M",
+                "0",
+                "",
+            ]],
+        );
+        let record = plan.record(&rows, 0).unwrap();
+        assert_eq!(
+            record.values,
+            [
+                text("21596444800"),
+                Value::Date(jiff::civil::date(1945, 12, 30)),
+                Value::Decimal(Decimal::from(40_000)),
+                Value::Choice(1),
+                Value::Boolean(false),
+                text("none"),
+                text("from the warehouse"),
+            ]
+        );
+    }
+
+    #[test]
+    fn only_columns_in_use_are_read() {
+        let plan = people();
+        assert_eq!(plan.source_columns(), [1, 0, 2]);
+        let columns = plan.layout().columns;
+        let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["emailaddress1", "firstname", "numberofchildren"]);
+        assert_eq!(columns.last(), Some(&(name("numberofchildren"), "integer")));
+    }
+
+    #[test]
+    fn the_first_fault_in_the_order_of_the_columns_decides() {
+        let plan = people();
+        let rows = rows(
+            &plan,
+            &[&["Ada\u{7}", "ada@example.com", "2.5"], &["", "", "2.5"]],
+        );
+        let reject = plan.record(&rows, 0).unwrap_err();
+        assert_eq!(reject.code, RejectCode("text_invalid_character"));
+        assert_eq!(reject.column.as_deref(), Some("firstname"));
+        assert_eq!(reject.position, Position::new(0, 2));
+        assert!(
+            reject
+                .reason
+                .contains("`Ada\\u{7}` has the character U+0007"),
+            "{reject:?}"
+        );
+        let reject = plan.record(&rows, 1).unwrap_err();
+        assert_eq!(reject.code, RejectCode("key_null"));
+        assert_eq!(reject.column.as_deref(), Some("emailaddress1"));
+    }
+
+    #[test]
+    fn rejects_name_the_value_and_the_limit() {
+        let plan = plan(
+            &["emailaddress1"],
+            vec![
+                from("emailaddress1", "email"),
+                from("numberofchildren", "cell"),
+                with("gendercode", "cell", |it| {
+                    it.choice = Some(written(ChoiceMap::Labels));
+                }),
+            ],
+            &["email", "cell"],
+        );
+        let rows = rows(&plan, &[&["a", "-1"], &["b", "7"]]);
+        let reasons = [0, 1].map(|row| plan.record(&rows, row).unwrap_err().reason);
+        assert_eq!(
+            reasons,
+            [
+                "`-1` is outside of 0 to 1000000000",
+                "`7` is no label of an option (1 Male, 2 Female)",
+            ]
+        );
+    }
+
+    #[test]
+    fn keys_that_cannot_be_keys_are_refused_in_both_readings() {
+        let plan = people();
+        let long = "x".repeat(101);
+        let rows = rows(
+            &plan,
+            &[
+                &["a", "", ""],
+                &["b", "  ", ""],
+                &["c", &long, ""],
+                &["d", "\u{301}", ""],
+            ],
+        );
+        assert!(
+            digests(&plan, &rows)
+                .iter()
+                .all(|it| it.key == KeyReading::Refused)
+        );
+        let codes = [0, 1, 2, 3].map(|row| plan.record(&rows, row).unwrap_err().code.0);
+        assert_eq!(codes, ["key_null", "key_null", "key_too_long", "key_null"]);
+    }
+
+    #[test]
+    fn a_key_that_is_no_value_of_its_column_may_be_any_key() {
+        let plan = plan(
+            &["numberofchildren"],
+            vec![from("numberofchildren", "n")],
+            &["n"],
+        );
+        let rows = rows(&plan, &[&["many"], &["3"], &["3.0"]]);
+        let keys: Vec<KeyReading> = digests(&plan, &rows).iter().map(|it| it.key).collect();
+        assert_eq!(keys[0], KeyReading::Unreadable);
+        assert_eq!(keys[1], keys[2]);
+        assert_eq!(
+            keys[1],
+            KeyReading::Known(plan.key_digest(&[Value::Integer(3)], &SECRET))
+        );
+    }
+
+    #[test]
+    fn faults_of_the_reader_are_rejects() {
+        let plan = people();
+        let cells: [ArrayRef; 3] = [
+            Arc::new(StringArray::from(vec![None, Some("b"), None, Some("d")])),
+            Arc::new(StringArray::from(vec![
+                None,
+                Some("b@x"),
+                Some("c@x"),
+                None,
+            ])),
+            Arc::new(StringArray::from(vec![None::<&str>; 4])),
+        ];
+        let encoding = "windows-1252";
+        let fault = |row, column, kind| Fault { row, column, kind };
+        let ragged = FaultKind::Ragged {
+            cells: 7,
+            expected: 24,
+            raw: Vec::new(),
+        };
+        let faults = vec![
+            fault(0, None, ragged),
+            // In the batch, `email` comes first and `name` second.
+            fault(2, Some(1), FaultKind::Undecodable { encoding }),
+            fault(3, Some(0), FaultKind::Undecodable { encoding }),
+        ];
+        let rows = project(&plan, &cells, faults);
+        let digests = digests(&plan, &rows);
+        assert_eq!(digests[0].key, KeyReading::Unreadable);
+        assert!(matches!(digests[2].key, KeyReading::Known(_)));
+        assert_eq!(digests[3].key, KeyReading::Unreadable);
+        assert!(plan.record(&rows, 1).is_ok());
+        let reject = plan.record(&rows, 0).unwrap_err();
+        assert_eq!(reject.code, RejectCode("row_ragged"));
+        assert_eq!(reject.reason, "the row has 7 cells, the header has 24");
+        let reject = plan.record(&rows, 2).unwrap_err();
+        assert_eq!(reject.code, RejectCode("cell_undecodable"));
+        assert_eq!(reject.column.as_deref(), Some("firstname"));
+        assert!(reject.reason.contains(encoding));
+    }
+
+    #[test]
+    fn the_source_digest_sees_every_cell_but_the_key() {
+        let plan = people();
+        let rows = rows(
+            &plan,
+            &[
+                &["Ada", "ada@x", "1"],
+                &["Ada", "ADA@X ", "1"],
+                &["Ada", "bob@x", "1"],
+                &["Ada", "ada@x", "2"],
+                &["ada", "ada@x", "1"],
+                &["", "ada@x", "1"],
+            ],
+        );
+        let source: Vec<SourceDigest> = digests(&plan, &rows).iter().map(|it| it.source).collect();
+        assert_eq!(source[0], source[1]);
+        assert_eq!(source[0], source[2]);
+        for other in 3..6 {
+            assert_ne!(source[0], source[other]);
+        }
+    }
+
+    fn source_digest(mapping: &Mapping) -> SourceDigest {
+        let plan = compile(mapping, &["email", "name"]).unwrap();
+        let rows = rows(&plan, &[&["ada@x", "Ada"]]);
+        digests(&plan, &rows)[0].source
+    }
+
+    #[test]
+    fn the_source_digest_sees_what_the_mapping_does() {
+        let of = |lines: Vec<ColumnMapping>| {
+            let mut columns = vec![from("emailaddress1", "email")];
+            columns.extend(lines);
+            mapping(&["emailaddress1"], columns)
+        };
+        let case = |case| with("firstname", "name", |it| it.case = Some(written(case)));
+        let choice = |to: &str| {
+            with("gendercode", "name", |it| {
+                it.choice = Some(written(ChoiceMap::Map {
+                    options: vec![(written("M".to_owned()), written(to.to_owned()))],
+                    otherwise: None,
+                }));
+            })
+        };
+        let mut mappings = vec![
+            of(vec![]),
+            of(vec![from("firstname", "name")]),
+            of(vec![from("lastname", "name")]),
+            of(vec![case(Case::Lower)]),
+            of(vec![case(Case::Upper)]),
+            of(vec![
+                from("firstname", "name"),
+                value("jobtitle", literal("a")),
+            ]),
+            of(vec![
+                from("firstname", "name"),
+                value("jobtitle", literal("b")),
+            ]),
+            of(vec![choice("1")]),
+            of(vec![choice("2")]),
+        ];
+        let mut create = of(vec![from("firstname", "name")]);
+        create.mode = Mode::Create;
+        mappings.push(create);
+        let digests: Vec<[u8; 16]> = mappings.iter().map(|it| source_digest(it).0).collect();
+        let distinct: std::collections::HashSet<_> = digests.iter().collect();
+        assert_eq!(distinct.len(), digests.len());
+        // A label and the number that it names are the same program.
+        assert_eq!(source_digest(&of(vec![choice("Male")])).0, digests[7]);
+    }
+
+    #[test]
+    fn a_key_is_one_key_however_it_is_typed() {
+        let names = ["key"];
+        let of = |column: &str, array: ArrayRef| {
+            let mapping = mapping(&[column], vec![from(column, "key")]);
+            let mut header = header(&names);
+            header[0].data_type = array.data_type().clone();
+            let plan = mapping.compile(&contact(), &header, &CONTEXT).unwrap();
+            let rows = project(&plan, &[array], Vec::new());
+            let digest = digests(&plan, &rows)[0];
+            let record = plan.record(&rows, 0).unwrap();
+            assert_eq!(digest.key, KeyReading::Known(key_of(&plan, &record)));
+            digest.key
+        };
+        let spelt = |text: &str| Arc::new(StringArray::from(vec![text])) as ArrayRef;
+        let number: ArrayRef = Arc::new(Int64Array::from(vec![3003]));
+        let wide: ArrayRef = Arc::new(LargeStringArray::from(vec!["3003"]));
+        let float: ArrayRef = Arc::new(Float64Array::from(vec![3003.0]));
+        let decimal = Decimal128Array::from(vec![300_300]).with_precision_and_scale(10, 2);
+        let decimal: ArrayRef = Arc::new(decimal.unwrap());
+        let user = "externaluseridentifier";
+        for typed in [&number, &wide, &float] {
+            assert_eq!(of(user, typed.clone()), of(user, spelt("3003")));
+        }
+        for typed in [&number, &wide, &float, &decimal] {
+            assert_eq!(
+                of("numberofchildren", typed.clone()),
+                of("numberofchildren", spelt("3003.0"))
+            );
+        }
+        let time: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![1_714_593_600_000]));
+        let campaign = "lastusedincampaign";
+        assert_eq!(
+            of(campaign, time),
+            of(campaign, spelt("2024-05-01 22:00+02:00"))
+        );
+        assert_eq!(
+            of("gendercode", Arc::new(Int64Array::from(vec![2]))),
+            of("gendercode", spelt("2"))
+        );
+    }
+
+    #[test]
+    fn typed_cells_become_values() {
+        let columns = vec![
+            from("emailaddress1", "key"),
+            from("donotbulkemail", "flag"),
+            from("birthdate", "day"),
+            from("firstname", "day"),
+        ];
+        let mapping = mapping(&["emailaddress1"], columns);
+        let cells: [ArrayRef; 3] = [
+            Arc::new(StringArray::from(vec!["ada@x"])),
+            Arc::new(BooleanArray::from(vec![true])),
+            Arc::new(Date32Array::from(vec![-8767])),
+        ];
+        let mut header = header(&["key", "flag", "day"]);
+        for (column, array) in header.iter_mut().zip(&cells) {
+            column.data_type = array.data_type().clone();
+        }
+        let plan = mapping.compile(&contact(), &header, &CONTEXT).unwrap();
+        let record = plan.record(&project(&plan, &cells, Vec::new()), 0).unwrap();
+        let day = jiff::civil::date(1945, 12, 31);
+        let expected = [
+            text("ada@x"),
+            Value::Boolean(true),
+            Value::Date(day),
+            text("1945-12-31"),
+        ];
+        assert_eq!(record.values, expected);
+    }
+
+    #[test]
+    fn the_derived_id_follows_the_key_and_not_its_spelling() {
+        let plan = people();
+        let rows = rows(
+            &plan,
+            &[
+                &["a", "ada@x", ""],
+                &["b", "ÀDA@x", "3"],
+                &["c", "bob@x", ""],
+            ],
+        );
+        let ids = [0, 1, 2].map(|row| plan.record(&rows, row).unwrap().derived_id);
+        assert_eq!(ids[0], ids[1]);
+        assert_ne!(ids[0], ids[2]);
+        assert_eq!(ids[0].0.get_version_num(), 5);
+    }
+
+    #[test]
+    fn the_derived_id_never_changes_between_versions() {
+        let plan = people();
+        let rows = rows(&plan, &[&["a", "Ada@Example.com", ""]]);
+        let id = plan.record(&rows, 0).unwrap().derived_id;
+        assert_eq!(id.to_string(), "a8278d81-29dc-5e34-bf2b-4cbde1451f76");
+    }
+
+    #[test]
+    fn the_primary_id_as_key_is_the_id() {
+        let plan = plan(&["contactid"], vec![from("contactid", "id")], &["id"]);
+        let guid = "{0F8FAD5B-D9CB-469F-A165-70867728950E}";
+        let rows = rows(&plan, &[&[guid], &["00000000-0000-0000-0000-000000000000"]]);
+        assert!(plan.target().key_is_primary_id);
+        let id = plan.record(&rows, 0).unwrap().derived_id;
+        assert_eq!(id.to_string(), "0f8fad5b-d9cb-469f-a165-70867728950e");
+        // Dataverse takes the nil GUID for none.
+        assert_eq!(
+            plan.record(&rows, 1).unwrap_err().code,
+            RejectCode("key_null")
+        );
+        assert_eq!(digests(&plan, &rows)[1].key, KeyReading::Refused);
+    }
+
+    #[test]
+    fn column_digests_tell_values_apart() {
+        let plan = people();
+        let rows = rows(
+            &plan,
+            &[&["Ada", "a", "1"], &["Ada", "a", "1.0"], &["ada", "a", ""]],
+        );
+        let of = |row| plan.column_digests(&plan.record(&rows, row).unwrap(), &SECRET);
+        assert_eq!(of(0), of(1));
+        assert_ne!(of(0)[1], of(2)[1]);
+        assert_ne!(of(0)[2], of(2)[2]);
+    }
+
+    #[test]
+    fn a_row_that_is_not_there_is_a_reject() {
+        let plan = people();
+        let rows = rows(&plan, &[&["Ada", "a", "1"]]);
+        assert!(plan.record(&rows, 1).is_err());
+    }
+
+    /// A column of each type, all from the same cell.
+    fn everything(key: &str, collation: Collation) -> Plan {
+        let mut table = contact();
+        table.collation = collation;
+        let mut columns = vec![from(key, "key")];
+        for target in [
+            "firstname",
+            "description",
+            "birthdate",
+            "lastusedincampaign",
+            "new_opens",
+            "annualincome",
+            "numberofchildren",
+            "new_visits",
+            "new_score",
+            "address1_latitude",
+            "gendercode",
+            "donotbulkemail",
+            "new_guid",
+        ] {
+            if target != key {
+                columns.push(from(target, "cell"));
+            }
+        }
+        let header = header(&["key", "cell"]);
+        mapping(&[key], columns)
+            .compile(&table, &header, &CONTEXT)
+            .unwrap()
+    }
+
+    /// Each column alone, so that the fault of one does not hide the others.
+    fn one_by_one() -> Vec<Plan> {
+        let targets = everything("emailaddress1", Collation::AccentInsensitive);
+        let columns = targets.target().columns.iter().skip(1);
+        columns
+            .map(|column| {
+                let line = from(column.name.as_str(), "cell");
+                plan(
+                    &["emailaddress1"],
+                    vec![from("emailaddress1", "key"), line],
+                    &["key", "cell"],
+                )
+            })
+            .collect()
+    }
+
+    fn cell() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "\\PC{0,12}",
+            any::<String>(),
+            "[-+]?[0-9.,e]{1,12}",
+            "(17|19|20)[0-9]{2}-[01][0-9]-[0-3][0-9]([T ][0-2][0-9]:[0-5][0-9](:[0-5][0-9])?(Z|[+-][01][0-9]:00)?)?",
+            "[aAàÀeéÉsSßẞiIİıσςΣ ]{0,4}",
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_cell_makes_it_panic(key in cell(), cell in cell()) {
+            for plan in one_by_one() {
+                let rows = rows(&plan, &[&[&key, &cell]]);
+                prop_assert_eq!(digests(&plan, &rows).len(), 1);
+                if let Err(reject) = plan.record(&rows, 0) {
+                    prop_assert!(!reject.reason.chars().any(char::is_control));
+                }
+            }
+        }
+
+        #[test]
+        fn both_readings_agree_on_every_key(key in cell(), target in 0_usize..6) {
+            let keys = ["emailaddress1", "numberofchildren", "gendercode", "lastusedincampaign", "externaluseridentifier", "contactid"];
+            for case in [None, Some(Case::Lower), Some(Case::Upper), Some(Case::Title)] {
+                let line = with(keys[target], "key", |it| if target % 4 == 0 { it.case = case.map(written); });
+                let plan = plan(&[keys[target]], vec![line], &["key"]);
+                let rows = rows(&plan, &[&[&key]]);
+                let expected = plan.record(&rows, 0).ok().map(|record| key_of(&plan, &record));
+                let known = match digests(&plan, &rows)[0].key {
+                    KeyReading::Known(key) => Some(key),
+                    KeyReading::Refused | KeyReading::Unreadable => None,
+                };
+                prop_assert_eq!(known, expected);
+            }
+        }
+
+        #[test]
+        fn keys_are_equal_exactly_if_they_fold_to_the_same(one in "[aAàÀeéÉßσΣ ]{1,4}", other in "[aAàÀeéÉßσΣ ]{1,4}") {
+            for collation in [Collation::AccentInsensitive, Collation::AccentSensitive] {
+                let plan = everything("emailaddress1", collation);
+                let rows = rows(&plan, &[&[&one, ""], &[&other, ""]]);
+                let keys: Vec<KeyReading> = digests(&plan, &rows).iter().map(|it| it.key).collect();
+                let fold = |text: &str| {
+                    let mut folded = Vec::new();
+                    super::super::fold::fold(text.trim(), collation, &mut folded);
+                    folded
+                };
+                prop_assert_eq!(keys[0] == keys[1], fold(&one) == fold(&other));
+            }
+        }
+
+        #[test]
+        fn parts_of_a_composite_key_do_not_run_together(one in "[ab]{1,3}", other in "[ab]{1,3}") {
+            let lines = vec![
+                from("lastname", "name"),
+                from("new_score", "score"),
+                with("birthdate", "born", |it| it.parse = Some(written(Parse::Format("%Y%m%d".to_owned())))),
+            ];
+            let plan = plan(&["lastname", "new_score", "birthdate"], lines, &["name", "score", "born"]);
+            let rows = rows(&plan, &[&[&one, "1.50", "20240501"], &[&other, "1.5", "20240501"]]);
+            let digests = digests(&plan, &rows);
+            prop_assert_eq!(digests[0].key == digests[1].key, one == other);
+            prop_assert_eq!(digests[0].key, KeyReading::Known(key_of(&plan, &plan.record(&rows, 0).unwrap())));
+        }
+    }
+}
