@@ -363,7 +363,7 @@ mod tests {
 
     fn row(index: u64, stride: u32) -> Vec<u8> {
         (0..u64::from(stride))
-            .map(|byte| (index * 31 + byte * 7) as u8)
+            .map(|byte| ((index * 31 + byte * 7) % 251).to_le_bytes()[0])
             .collect()
     }
 

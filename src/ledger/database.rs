@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::LedgerError;
 use super::disk;
@@ -19,6 +19,16 @@ pub(super) struct Schema {
     pub(super) application: i32,
     /// The statements that make its tables, harmless if they are there.
     pub(super) tables: &'static str,
+    pub(super) mode: Mode,
+}
+
+/// How SQLite makes commits durable.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Mode {
+    /// A rollback journal, gone after each commit: for a file that is written seldom and read without leaving a trace.
+    Rollback,
+    /// A write-ahead log: for a file that is appended to all the time.
+    WriteAhead,
 }
 
 /// Opens a database for reading and writing; makes it if it is not there.
@@ -30,9 +40,12 @@ pub(super) fn open(path: &Path, schema: Schema) -> Result<Connection, LedgerErro
     let connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
     connection.busy_timeout(PATIENCE).map_err(sqlite)?;
     let state = recognise(&connection, path, schema)?;
-    connection
-        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
-        .map_err(sqlite)?;
+    // Without `EXTRA` a power failure could bring back a rollback journal, and with it undo a commit.
+    let durable = match schema.mode {
+        Mode::Rollback => "PRAGMA journal_mode = DELETE; PRAGMA synchronous = EXTRA;",
+        Mode::WriteAhead => "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
+    };
+    connection.execute_batch(durable).map_err(sqlite)?;
     if let State::Blank = state {
         let tables = format!(
             "BEGIN IMMEDIATE; {} PRAGMA application_id = {}; PRAGMA user_version = {FORMAT}; COMMIT;",
@@ -52,13 +65,26 @@ pub(super) fn open_to_read(path: &Path, schema: Schema) -> Result<Option<Connect
     {
         return Ok(None);
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
-    connection.busy_timeout(PATIENCE).map_err(sqlite)?;
-    match recognise(&connection, path, schema)? {
-        State::Blank => Ok(None),
-        State::Ours => Ok(Some(connection)),
-    }
+    let open = |access| {
+        let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
+        connection.busy_timeout(PATIENCE).map_err(sqlite)?;
+        let state = recognise(&connection, path, schema)?;
+        Ok((connection, state))
+    };
+    let opened = match open(OpenFlags::SQLITE_OPEN_READ_ONLY) {
+        // A writer died in a commit; undoing its half is what any reader has to do first.
+        Err(LedgerError::Database { source, .. })
+            if source.sqlite_error_code() == Some(ErrorCode::ReadOnly) =>
+        {
+            open(OpenFlags::SQLITE_OPEN_READ_WRITE)
+        }
+        opened => opened,
+    };
+    opened.map(|(connection, state)| match state {
+        State::Blank => None,
+        State::Ours => Some(connection),
+    })
 }
 
 enum State {
@@ -104,6 +130,7 @@ mod tests {
     const SCHEMA: Schema = Schema {
         application: 77,
         tables: "CREATE TABLE IF NOT EXISTS t(n INTEGER) STRICT;",
+        mode: Mode::Rollback,
     };
 
     fn refused(path: &Path) -> LedgerError {
@@ -152,11 +179,51 @@ mod tests {
     }
 
     #[test]
+    fn a_commit_that_was_cut_short_is_undone_by_the_next_reader() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.db");
+        let connection = open(&path, SCHEMA).unwrap();
+        connection
+            .execute_batch("INSERT INTO t VALUES (1)")
+            .unwrap();
+        let half = "PRAGMA cache_size = 2; BEGIN; UPDATE t SET n = 2; INSERT INTO t
+            WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 9999) SELECT n FROM c;";
+        connection.execute_batch(half).unwrap();
+        let copy = folder.path().join("y.db");
+        std::fs::copy(&path, &copy).unwrap();
+        std::fs::copy(
+            folder.path().join("x.db-journal"),
+            folder.path().join("y.db-journal"),
+        )
+        .unwrap();
+        let reader = open_to_read(&copy, SCHEMA).unwrap().unwrap();
+        let rows: (i64, i64) = reader
+            .query_row("SELECT count(*), sum(n) FROM t", (), |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .unwrap();
+        assert_eq!(rows, (1, 1));
+    }
+
+    #[test]
+    fn a_reader_leaves_no_trace() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.db");
+        drop(open(&path, SCHEMA).unwrap());
+        drop(open_to_read(&path, SCHEMA).unwrap());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
     #[cfg(unix)]
     fn the_side_files_are_as_private_as_the_database() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
-        let connection = open(&folder.path().join("x.db"), SCHEMA).unwrap();
+        let logged = Schema {
+            mode: Mode::WriteAhead,
+            ..SCHEMA
+        };
+        let connection = open(&folder.path().join("x.db"), logged).unwrap();
         connection
             .execute_batch("INSERT INTO t VALUES (1)")
             .unwrap();

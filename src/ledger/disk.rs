@@ -6,15 +6,19 @@ use std::path::Path;
 
 use super::LedgerError;
 
-/// Every step that changes a generation on disk goes through here, so that a test can stop after any of them.
+/// Every step that changes a generation on disk goes through here, so that a test can watch the steps, and stop after
+/// any of them.
 #[derive(Debug, Default)]
 pub(super) enum Disk {
     /// As in every run.
     #[default]
     Steady,
-    /// The power fails after so many more steps, and stays away.
+    /// The power fails after so many more steps, and stays away. The steps made are kept: a verb and a name.
     #[cfg(test)]
-    FailsAfter(std::sync::atomic::AtomicU64),
+    Failing {
+        left: std::sync::atomic::AtomicU64,
+        made: std::sync::Mutex<Vec<String>>,
+    },
 }
 
 impl Disk {
@@ -22,17 +26,19 @@ impl Disk {
         not(test),
         expect(clippy::unnecessary_wraps, reason = "a step fails in tests")
     )]
-    fn step(&self) -> io::Result<()> {
+    #[cfg_attr(not(test), expect(unused_variables, reason = "tests watch the steps"))]
+    fn step(&self, doing: &str, path: &Path) -> io::Result<()> {
         match self {
             Self::Steady => Ok(()),
             #[cfg(test)]
-            Self::FailsAfter(steps) => {
+            Self::Failing { left, made } => {
                 use std::sync::atomic::Ordering::SeqCst;
-                let left = steps.load(SeqCst);
-                if left == 0 {
+                if left.load(SeqCst) == 0 {
                     return Err(io::Error::other("the power failed"));
                 }
-                steps.store(left - 1, SeqCst);
+                left.fetch_sub(1, SeqCst);
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                made.lock().unwrap().push(format!("{doing} {name}"));
                 Ok(())
             }
         }
@@ -40,7 +46,7 @@ impl Disk {
 
     /// Makes a file that only its owner can read, empty even if there was one.
     pub(super) fn create(&self, path: &Path) -> Result<File, LedgerError> {
-        self.step()
+        self.step("create", path)
             .and_then(|()| private().truncate(true).open(path))
             .map_err(|source| LedgerError::io("create", path, source))
     }
@@ -51,33 +57,35 @@ impl Disk {
         path: &Path,
         bytes: &[u8],
     ) -> Result<(), LedgerError> {
-        self.step()
+        self.step("write", path)
             .and_then(|()| file.write_all(bytes))
             .map_err(|source| LedgerError::io("write to", path, source))
     }
 
     pub(super) fn sync(&self, file: &File, path: &Path) -> Result<(), LedgerError> {
-        self.step()
+        self.step("sync", path)
             .and_then(|()| file.sync_all())
             .map_err(|source| LedgerError::io("sync", path, source))
     }
 
     /// Makes names that were added to the folder durable.
     pub(super) fn sync_folder(&self, folder: &Path) -> Result<(), LedgerError> {
-        self.step()
+        self.step("sync", folder)
             .and_then(|()| sync_folder(folder))
             .map_err(|source| LedgerError::io("sync", folder, source))
     }
 
     /// A step that is made elsewhere: by SQLite.
     pub(super) fn before(&self, doing: &'static str, path: &Path) -> Result<(), LedgerError> {
-        self.step()
+        self.step(doing, path)
             .map_err(|source| LedgerError::io(doing, path, source))
     }
 
     /// Removes a file; one that is not there is fine.
     pub(super) fn remove(&self, path: &Path) -> Result<(), LedgerError> {
-        let removed = self.step().and_then(|()| std::fs::remove_file(path));
+        let removed = self
+            .step("remove", path)
+            .and_then(|()| std::fs::remove_file(path));
         match removed {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
                 Err(LedgerError::io("remove", path, source))
@@ -87,15 +95,29 @@ impl Disk {
     }
 }
 
-/// Makes a folder, and those above it, that only its owner can enter.
+/// Makes a folder, and those above it, that only its owner can enter. Their names are durable when this returns:
+/// what is recorded in them must not be lost with them.
 pub(super) fn create_folder(folder: &Path) -> Result<(), LedgerError> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let above = folder
+        .parent()
+        .filter(|above| !above.as_os_str().is_empty());
+    if let Some(above) = above {
+        create_folder(above)?;
+    }
     let mut builder = DirBuilder::new();
-    builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-        .create(folder)
-        .map_err(|source| LedgerError::io("create", folder, source))
+    match builder.create(folder) {
+        Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(LedgerError::io("create", folder, source));
+        }
+        _ => {}
+    }
+    let above = above.unwrap_or(Path::new("."));
+    sync_folder(above).map_err(|source| LedgerError::io("sync", above, source))
 }
 
 /// Opens a file for reading and writing that only its owner can read; makes it if it is not there.

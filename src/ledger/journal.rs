@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::LedgerError;
-use super::database::{self, Schema};
+use super::database::{self, Mode, Schema};
 use super::format::SecretCheck;
 use super::layout::LayoutId;
 
@@ -18,6 +18,7 @@ const SCHEMA: Schema = Schema {
 CREATE TABLE IF NOT EXISTS belongs(one INTEGER PRIMARY KEY CHECK (one = 1), secret_check BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS entries(
   sequence INTEGER PRIMARY KEY, layout BLOB NOT NULL, entries BLOB NOT NULL) STRICT;",
+    mode: Mode::WriteAhead,
 };
 
 /// The journal of one generation.
@@ -140,7 +141,10 @@ mod tests {
         let journal = Journal::open_to_read(&path, check).unwrap().unwrap();
         let mut seen = Vec::new();
         journal
-            .each(|layout, entries| Ok(seen.push((layout.0[0], entries.to_vec()))))
+            .each(|layout, entries| {
+                seen.push((layout.0[0], entries.to_vec()));
+                Ok(())
+            })
             .unwrap();
         assert_eq!(seen, [(1, b"first".to_vec()), (2, b"second".to_vec())]);
         assert_eq!(journal.entry_bytes().unwrap(), 11);

@@ -179,7 +179,9 @@ mod tests {
         ) {
             let folder = tempfile::tempdir().unwrap();
             let mut spill = Spill::new(folder.path(), 40, 1, 400);
-            given.iter().for_each(|row| spill.push(0, bytes_of(row).as_flattened()).unwrap());
+            for row in &given {
+                spill.push(0, bytes_of(row).as_flattened()).unwrap();
+            }
             let mut sorted = SortedRows::of(&spill, 0, most_rows, folder.path()).unwrap();
             let mut seen = Vec::new();
             while let Some(row) = sorted.next().unwrap() {

@@ -179,7 +179,10 @@ mod tests {
         assert_eq!((spill.rows(0), spill.rows(1)), (100, 1));
         let mut seen = Vec::new();
         spill
-            .each(0, |row| Ok(seen.push(words_of::<2>(row))))
+            .each(0, |row| {
+                seen.push(words_of::<2>(row));
+                Ok(())
+            })
             .unwrap();
         assert_eq!(seen, (0..100).map(|n| [n, n * n]).collect::<Vec<_>>());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);

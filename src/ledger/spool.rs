@@ -151,7 +151,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = SpoolWriter::<3>::new(folder.path());
         let rows: Vec<[u64; 3]> = (0..10_000).map(|n| [n, n + 1, n * 2]).collect();
-        rows.iter().for_each(|row| writer.push(row).unwrap());
+        for row in &rows {
+            writer.push(row).unwrap();
+        }
         let spool = writer.finish().unwrap();
         for _ in 0..2 {
             assert_eq!(spool.rows().collect::<Result<Vec<_>, _>>().unwrap(), rows);

@@ -452,7 +452,9 @@ mod tests {
     ) -> Survey {
         let generation = Arc::new(generation(folder, model));
         let mut builder = SurveyBuilder::new(generation, options).unwrap();
-        rows.iter().for_each(|row| builder.add(*row).unwrap());
+        for row in rows {
+            builder.add(*row).unwrap();
+        }
         builder.finish().unwrap()
     }
 
@@ -462,72 +464,80 @@ mod tests {
         rows: &[RowDigest],
         options: &SurveyOptions,
     ) -> (SurveyCounts, Vec<SurveyEntry>, Vec<KeyDigest>) {
-        let slots: BTreeMap<_, u64> = model.keys().copied().zip(0..).collect();
         let removed = |flags: &StandingFlags| flags.has(StandingFlags::REMOVED);
-        let mut counts = SurveyCounts::default();
-        counts.standing_before = model.values().filter(|(_, flags)| !removed(flags)).count() as u64;
+        let mut counts = SurveyCounts {
+            read: rows.len() as u64,
+            standing_before: model.values().filter(|(_, flags)| !removed(flags)).count() as u64,
+            ..SurveyCounts::default()
+        };
         let mut first: BTreeMap<KeyDigest, Position> = BTreeMap::new();
         let mut entries = Vec::new();
         for row in rows {
-            counts.read += 1;
             let finding = match row.key {
                 KeyReading::Refused => {
                     counts.refused_keys += 1;
-                    Finding::Unkeyed
+                    Some(Finding::Unkeyed)
                 }
                 KeyReading::Unreadable => {
                     counts.unreadable_keys += 1;
-                    Finding::Unkeyed
+                    Some(Finding::Unkeyed)
                 }
                 KeyReading::Known(key) if first.contains_key(&key) => {
                     counts.duplicates += 1;
-                    Finding::Duplicate {
+                    Some(Finding::Duplicate {
                         key,
                         standing: first[&key],
-                    }
+                    })
                 }
                 KeyReading::Known(key) => {
                     first.insert(key, row.position);
-                    let open = StandingFlags::PENDING.to_bits()
-                        | StandingFlags::INCOMPLETE.to_bits()
-                        | StandingFlags::REMOVED.to_bits();
-                    match model.get(&key) {
-                        None => counts.due_new += 1,
-                        Some((held, flags))
-                            if source(*held) == row.source
-                                && flags.to_bits() & open == 0
-                                && options.scope == Scope::Changed =>
-                        {
-                            counts.unchanged += 1;
-                            continue;
-                        }
-                        Some(_) => counts.due_known += 1,
-                    }
-                    let slot = slots.get(&key).map(|index| Slot {
-                        generation: 3,
-                        index: *index,
-                    });
-                    Finding::Due { key, slot }
+                    naive_standing(model, key, row.source, options.scope, &mut counts)
                 }
             };
-            entries.push(SurveyEntry {
+            entries.extend(finding.map(|finding| SurveyEntry {
                 position: row.position,
                 source: row.source,
                 finding,
-            });
+            }));
         }
-        let gone = model
-            .iter()
-            .filter(|(key, (_, flags))| !first.contains_key(key) && !removed(flags));
-        let mut vanished: Vec<_> = gone.map(|(key, _)| *key).collect();
-        if options.extent == Extent::Partial {
-            vanished.clear();
-        }
+        let gone = |(key, (_, flags)): &(&KeyDigest, &(u8, StandingFlags))| {
+            !first.contains_key(key) && !removed(flags) && options.extent == Extent::Whole
+        };
+        let mut vanished: Vec<_> = model.iter().filter(gone).map(|(key, _)| *key).collect();
         counts.vanished = vanished.len() as u64;
         if counts.unreadable_keys > 0 {
             vanished.clear();
         }
         (counts, entries, vanished)
+    }
+
+    fn naive_standing(
+        model: &Model,
+        key: KeyDigest,
+        read: SourceDigest,
+        scope: Scope,
+        counts: &mut SurveyCounts,
+    ) -> Option<Finding> {
+        let Some((held, flags)) = model.get(&key) else {
+            counts.due_new += 1;
+            return Some(Finding::Due { key, slot: None });
+        };
+        let open = flags.has(StandingFlags::PENDING)
+            || flags.has(StandingFlags::INCOMPLETE)
+            || flags.has(StandingFlags::REMOVED);
+        if source(*held) == read && !open && scope == Scope::Changed {
+            counts.unchanged += 1;
+            return None;
+        }
+        counts.due_known += 1;
+        let index = model.keys().take_while(|other| **other != key).count() as u64;
+        Some(Finding::Due {
+            key,
+            slot: Some(Slot {
+                generation: 3,
+                index,
+            }),
+        })
     }
 
     fn options(folder: &Path, memory: usize) -> SurveyOptions {
