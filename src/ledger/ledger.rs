@@ -79,13 +79,13 @@ impl Ledger {
             catalogue.move_mapping(identity)?;
         }
         catalogue.keep_layout(layout)?;
-        remove_leftovers(&disk, folder, stored.generation)?;
-
+        refuse_later(folder, stored.generation)?;
         let check = SecretCheck::of(&stored.secret);
         let generation = match stored.generation {
             0 => Generation::empty(layout.clone()),
             number => Generation::open(folder, number, check, |id| catalogue.layout(id))?,
         };
+        remove_leftovers(&disk, folder, stored.generation)?;
         let mut ledger = Self {
             folder: folder.to_owned(),
             layout: layout.clone(),
@@ -280,14 +280,26 @@ pub(super) fn refuse_remains(folder: &Path) -> Result<(), LedgerError> {
     ))
 }
 
+/// A fold writes the next generation and no other. Later ones mean that the catalogue is older than its files.
+pub(super) fn refuse_later(folder: &Path, in_force: u32) -> Result<(), LedgerError> {
+    let numbers = generations_in(folder)?;
+    match numbers.last() {
+        Some(later) if *later > in_force + 1 => {
+            let what = format!(
+                "it names generation {in_force}, but there are files of generation {later}"
+            );
+            Err(LedgerError::torn(&folder.join("catalogue.db"), what))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Removes the files of all generations but the one in force: what a fold that was stopped left behind.
 fn remove_leftovers(disk: &Disk, folder: &Path, in_force: u32) -> Result<(), LedgerError> {
-    let others = generations_in(folder)?
-        .into_iter()
-        .filter(|number| *number != in_force);
-    others
-        .into_iter()
-        .try_for_each(|number| remove_generation(disk, folder, number))
+    let mut numbers = generations_in(folder)?;
+    numbers.retain(|number| *number != in_force);
+    let mut others = numbers.into_iter();
+    others.try_for_each(|number| remove_generation(disk, folder, number))
 }
 
 fn remove_generation(disk: &Disk, folder: &Path, number: u32) -> Result<(), LedgerError> {
@@ -345,7 +357,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::ledger::{Extent, LayoutColumn, Scope, SurveyOptions};
+    use crate::ledger::{Extent, LayoutColumn, Scope, Survey, SurveyOptions};
     use crate::model::{ColumnDigest, LogicalName, Position};
 
     /// What a test expects of a key: source digest, GUID, flags and the states' bits.
@@ -598,6 +610,17 @@ mod tests {
         assert_eq!(held[&key(2)].3, [state(6).to_bits()]);
     }
 
+    /// A survey of an extract without rows.
+    fn survey_of(snapshot: &Snapshot, spill: &Path) -> Result<Survey, LedgerError> {
+        let options = SurveyOptions {
+            scope: Scope::Changed,
+            extent: Extent::Whole,
+            memory: SurveyOptions::MEMORY,
+            spill: spill.to_owned(),
+        };
+        snapshot.survey(options)?.finish()
+    }
+
     fn refusal(house: &House, identity: &Identity) -> LedgerError {
         let spill = house.base.path().join("spill");
         let error = Ledger::open(&house.folder(), identity, &house.layout).unwrap_err();
@@ -685,6 +708,54 @@ mod tests {
         }
         std::fs::remove_file(house.folder().join("catalogue.db")).unwrap();
         assert!(matches!(refusal(&house, &ours), LedgerError::Torn { .. }));
+    }
+
+    #[test]
+    fn a_catalogue_that_is_older_than_its_files_costs_no_file() {
+        let house = House::new();
+        drop(house.open().unwrap());
+        let catalogue = house.folder().join("catalogue.db");
+        let oldest = std::fs::read(&catalogue).unwrap();
+        for number in 1..4 {
+            house
+                .record(&[standing(number, 1, &[1, 2])])
+                .fold()
+                .unwrap();
+        }
+        let newest = std::fs::read(&catalogue).unwrap();
+        std::fs::write(&catalogue, oldest).unwrap();
+        assert!(matches!(house.open(), Err(LedgerError::Torn { .. })));
+        assert!(matches!(house.read(), Err(LedgerError::Torn { .. })));
+        std::fs::write(&catalogue, newest).unwrap();
+        assert_eq!(house.open().unwrap().snapshot().len(), 3);
+    }
+
+    #[test]
+    fn a_flipped_bit_ends_the_survey_and_the_diff() {
+        let house = House::new();
+        let entries: Vec<_> = (0..2000)
+            .map(|number| standing(number, 1, &[1, 2]))
+            .collect();
+        house.record(&entries).fold().unwrap();
+        for (file, surveys) in [("columns.1", true), ("digests.1", false)] {
+            let path = house.folder().join(file);
+            let mut bytes = std::fs::read(&path).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 4;
+            std::fs::write(&path, bytes).unwrap();
+            let ledger = house.open().unwrap();
+            let snapshot = ledger.snapshot();
+            let torn = |index| {
+                let standing = snapshot.standing(generation::Slot {
+                    generation: 1,
+                    index,
+                });
+                matches!(standing, Err(LedgerError::Torn { .. }))
+            };
+            assert!((0..2000).any(torn), "{file}");
+            let survey = survey_of(snapshot, &house.folder());
+            assert_eq!(survey.is_ok(), surveys, "{file}");
+        }
     }
 
     #[test]
@@ -869,13 +940,7 @@ mod tests {
         let house = House::new();
         house.record(&[standing(1, 1, &[1, 2])]).fold().unwrap();
         let ledger = house.record(&[standing(2, 1, &[1, 2])]);
-        let options = SurveyOptions {
-            scope: Scope::Changed,
-            extent: Extent::Whole,
-            memory: SurveyOptions::MEMORY,
-            spill: house.folder(),
-        };
-        let survey = ledger.snapshot().survey(options).unwrap().finish().unwrap();
+        let survey = survey_of(ledger.snapshot(), &house.folder()).unwrap();
         let vanished: Vec<_> = survey.vanished().map(|it| it.unwrap().key).collect();
         assert_eq!(
             vanished,

@@ -134,6 +134,7 @@ fn load(
     layout: &Layout,
     spill: &Path,
 ) -> Result<Generation, LedgerError> {
+    super::ledger::refuse_later(folder, number)?;
     let check = SecretCheck::of(secret);
     let generation = match number {
         0 => Generation::empty(layout.clone()),
