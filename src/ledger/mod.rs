@@ -1,1 +1,43 @@
-//! The `ledger` room.
+//! What Dataverse last accepted, by key: the store, the survey, the diff and the lock.
+//!
+//! Owns the files under `<state>/<destination>/<mapping>/` and the locks under `<state>/locks/`. Holds digests under
+//! a random secret and GUIDs, never values. Does not decide what a reply of Dataverse means, what becomes of rows
+//! that are not unchanged, or whether a guard trips.
+
+mod blocks;
+mod catalogue;
+mod database;
+mod diff;
+mod disk;
+mod error;
+mod findings;
+mod fold;
+mod format;
+mod generation;
+mod identity;
+mod journal;
+mod layout;
+#[expect(
+    clippy::module_inception,
+    reason = "the room's main type has the room's name"
+)]
+mod ledger;
+mod lock;
+mod snapshot;
+mod sorted;
+mod spill;
+mod spool;
+mod survey;
+
+pub use catalogue::{Ending, RunNumber, UnfinishedRun};
+pub use diff::{Scope, after, diff};
+pub use error::LedgerError;
+pub use generation::Slot;
+pub use identity::Identity;
+pub use layout::{Layout, LayoutColumn};
+pub use ledger::{Entry, Ledger, Recorded};
+pub use lock::RunLock;
+pub use snapshot::Snapshot;
+pub use survey::{
+    Extent, Finding, Survey, SurveyBuilder, SurveyCounts, SurveyEntry, SurveyOptions, Vanished,
+};

@@ -1,0 +1,259 @@
+//! What of a record differs from what the ledger holds, and what the ledger holds after the record was accepted.
+
+use crate::model::{ColumnDigest, ColumnSet, ColumnState, Nulls, Record, Standing, Target, Value};
+
+/// How much of what has not changed is sent all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Nothing.
+    Changed,
+    /// Everything: a full refresh.
+    Everything,
+}
+
+/// The columns of a record that have to be sent. Key columns are never among them.
+///
+/// `digests` has one digest per column of the target, of the record's values. Without a standing nothing was ever
+/// sent. A value is sent if it differs. A null is sent if the mapping filled the column before ([`Nulls::Owned`]),
+/// or unless the ledger knows it to be null ([`Nulls::Clear`]).
+pub fn diff(
+    standing: Option<&Standing>,
+    record: &Record,
+    digests: &[ColumnDigest],
+    target: &Target,
+    scope: Scope,
+) -> ColumnSet {
+    let differs = |index: usize, value: &Value, digest: ColumnDigest, nulls: Nulls| {
+        let state = state_of(standing, index);
+        let again = match scope {
+            Scope::Everything => true,
+            Scope::Changed => !state.holds(digest),
+        };
+        match (value, nulls) {
+            (Value::Null, Nulls::Owned) => state.is_owned(),
+            (Value::Null, Nulls::Skip) => false,
+            (Value::Null, Nulls::Clear) => again,
+            _ => again,
+        }
+    };
+    let columns = target
+        .columns
+        .iter()
+        .zip(&record.values)
+        .zip(digests)
+        .enumerate();
+    columns
+        .filter(|(index, _)| !target.key.contains(index))
+        .filter(|(index, ((column, value), digest))| differs(*index, value, **digest, column.nulls))
+        .map(|(index, _)| index)
+        .collect()
+}
+
+/// The states of the columns once the columns `sent` were accepted: one per digest.
+pub fn after(
+    standing: Option<&Standing>,
+    record: &Record,
+    digests: &[ColumnDigest],
+    sent: &ColumnSet,
+) -> Vec<ColumnState> {
+    let values = record.values.iter().zip(digests).enumerate();
+    values
+        .map(|(index, (value, digest))| match value {
+            _ if !sent.contains(index) => state_of(standing, index),
+            Value::Null => ColumnState::null_sent(*digest),
+            _ => ColumnState::value_sent(*digest),
+        })
+        .collect()
+}
+
+fn state_of(standing: Option<&Standing>, index: usize) -> ColumnState {
+    let state = standing.and_then(|standing| standing.columns.get(index));
+    state.copied().unwrap_or(ColumnState::NEVER_SENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::model::{
+        ColumnKind, EntitySetName, LogicalName, RecordId, StandingFlags, TargetColumn,
+    };
+
+    const NULL: u64 = 1000;
+
+    fn target(nulls: &[Nulls]) -> Target {
+        let name = |text: &str| LogicalName::parse(text).unwrap();
+        let column = |(index, nulls): (usize, &Nulls)| TargetColumn {
+            name: name(&format!("c{index}")),
+            kind: ColumnKind::BigInt,
+            nulls: *nulls,
+        };
+        Target {
+            table: name("contact"),
+            entity_set: EntitySetName::parse("contacts").unwrap(),
+            primary_id: name("contactid"),
+            columns: nulls.iter().enumerate().map(column).collect(),
+            key: vec![0],
+            key_is_primary_id: false,
+        }
+    }
+
+    /// A record of whole numbers; `None` is null.
+    fn record(cells: &[Option<i64>]) -> (Record, Vec<ColumnDigest>) {
+        let value = |cell: &Option<i64>| cell.map_or(Value::Null, Value::Integer);
+        let digest = |cell: &Option<i64>| {
+            ColumnDigest::from_hash(cell.map_or(NULL, |cell| 4 * cell.unsigned_abs() + 4))
+        };
+        let values = cells.iter().map(value).collect();
+        let derived_id = RecordId(Uuid::nil());
+        (
+            Record { values, derived_id },
+            cells.iter().map(digest).collect(),
+        )
+    }
+
+    fn standing(columns: Vec<ColumnState>) -> Standing {
+        Standing {
+            id: None,
+            flags: StandingFlags::default(),
+            columns,
+        }
+    }
+
+    fn sent(
+        standing: Option<&Standing>,
+        cells: &[Option<i64>],
+        nulls: &[Nulls],
+        scope: Scope,
+    ) -> Vec<usize> {
+        let (record, digests) = record(cells);
+        diff(standing, &record, &digests, &target(nulls), scope)
+            .iter()
+            .collect()
+    }
+
+    use Nulls::{Clear, Owned, Skip};
+
+    #[test]
+    fn an_unknown_key_gets_its_values_and_the_nulls_that_always_clear() {
+        let cells = [Some(1), Some(2), None, None, None];
+        assert_eq!(
+            sent(
+                None,
+                &cells,
+                &[Owned, Owned, Owned, Clear, Skip],
+                Scope::Changed
+            ),
+            [1, 3]
+        );
+    }
+
+    #[test]
+    fn only_what_differs_is_sent() {
+        let nulls = [Owned; 4];
+        let (was, digests) = record(&[Some(1), Some(2), Some(3), None]);
+        let states = after(None, &was, &digests, &ColumnSet::from_iter([1, 2]));
+        let held = standing(states);
+        assert!(
+            sent(
+                Some(&held),
+                &[Some(1), Some(2), Some(3), None],
+                &nulls,
+                Scope::Changed
+            )
+            .is_empty()
+        );
+        assert_eq!(
+            sent(
+                Some(&held),
+                &[Some(1), Some(2), Some(9), Some(4)],
+                &nulls,
+                Scope::Changed
+            ),
+            [2, 3]
+        );
+    }
+
+    #[test]
+    fn an_owned_null_clears_what_this_mapping_filled_and_nothing_else() {
+        let filled = ColumnState::value_sent(ColumnDigest::from_hash(8));
+        let adopted = ColumnState::adopted(ColumnDigest::from_hash(8));
+        let held = standing(vec![
+            ColumnState::NEVER_SENT,
+            filled,
+            adopted,
+            ColumnState::NEVER_SENT,
+        ]);
+        let cells = [Some(1), None, None, None];
+        assert_eq!(sent(Some(&held), &cells, &[Owned; 4], Scope::Changed), [1]);
+        assert_eq!(
+            sent(Some(&held), &cells, &[Skip; 4], Scope::Everything),
+            [0; 0]
+        );
+        assert_eq!(
+            sent(Some(&held), &cells, &[Clear; 4], Scope::Changed),
+            [1, 2, 3]
+        );
+    }
+
+    #[test]
+    fn a_null_that_was_sent_is_not_sent_again() {
+        let null = ColumnState::null_sent(ColumnDigest::from_hash(NULL));
+        let held = standing(vec![ColumnState::NEVER_SENT, null]);
+        let cells = [Some(1), None];
+        for nulls in [Owned, Clear, Skip] {
+            assert!(sent(Some(&held), &cells, &[nulls; 2], Scope::Changed).is_empty());
+        }
+        assert_eq!(
+            sent(Some(&held), &cells, &[Clear; 2], Scope::Everything),
+            [1]
+        );
+    }
+
+    #[test]
+    fn an_adopted_value_that_is_equal_is_not_sent() {
+        let adopted = ColumnState::adopted(ColumnDigest::from_hash(12));
+        let held = standing(vec![ColumnState::NEVER_SENT, adopted]);
+        assert!(
+            sent(
+                Some(&held),
+                &[Some(1), Some(2)],
+                &[Owned; 2],
+                Scope::Changed
+            )
+            .is_empty()
+        );
+        assert_eq!(
+            sent(
+                Some(&held),
+                &[Some(1), Some(2)],
+                &[Owned; 2],
+                Scope::Everything
+            ),
+            [1]
+        );
+    }
+
+    fn cells() -> impl Strategy<Value = Vec<Option<i64>>> {
+        prop::collection::vec(prop::option::of(0i64..4), 6)
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_accepted_is_not_sent_again(first in cells(), second in cells()) {
+            let nulls = [Owned, Owned, Clear, Skip, Owned, Clear];
+            let target = target(&nulls);
+            let mut held: Option<Standing> = None;
+            for cells in [&first, &second] {
+                let (record, digests) = record(cells);
+                let columns = diff(held.as_ref(), &record, &digests, &target, Scope::Changed);
+                let next = standing(after(held.as_ref(), &record, &digests, &columns));
+                let again = diff(Some(&next), &record, &digests, &target, Scope::Changed);
+                prop_assert!(again.is_empty());
+                held = Some(next);
+            }
+        }
+    }
+}

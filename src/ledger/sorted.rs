@@ -1,0 +1,195 @@
+//! The rows of one chain of a survey, by key and position.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::path::Path;
+
+use super::LedgerError;
+use super::spill::{CHUNK_BYTES, Spill, bytes_of, words_of};
+
+/// A row as it is sorted: by key, then by position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Row([u64; 5]);
+
+impl Row {
+    /// Key, position, source digest.
+    pub(super) fn new(words: [u64; 5]) -> Self {
+        Self(words)
+    }
+
+    /// The halves of its key digest.
+    pub(super) fn key(&self) -> [u64; 2] {
+        let [high, low, ..] = self.0;
+        [high, low]
+    }
+
+    pub(super) fn position(&self) -> u64 {
+        let [_, _, position, ..] = self.0;
+        position
+    }
+
+    /// The halves of its source digest.
+    pub(super) fn source(&self) -> [u64; 2] {
+        let [.., high, low] = self.0;
+        [high, low]
+    }
+}
+
+/// The rows of a chain in order.
+#[derive(Debug)]
+pub(super) enum SortedRows {
+    /// All in memory: the usual case, since keys are spread evenly.
+    InMemory(std::vec::IntoIter<Row>),
+    /// Sorted in pieces that are merged: one key that very many rows have makes such a chain.
+    Merged(Merge),
+}
+
+impl SortedRows {
+    /// Sorts a chain, with at most so many rows in memory.
+    pub(super) fn of(
+        rows: &Spill,
+        chain: usize,
+        most_rows: usize,
+        folder: &Path,
+    ) -> Result<Self, LedgerError> {
+        if rows.rows(chain) > most_rows {
+            return Merge::of(rows, chain, most_rows, folder).map(Self::Merged);
+        }
+        let mut piece = Vec::with_capacity(rows.rows(chain));
+        rows.each(chain, |row| {
+            piece.push(Row::new(words_of(row)));
+            Ok(())
+        })?;
+        piece.sort_unstable();
+        Ok(Self::InMemory(piece.into_iter()))
+    }
+
+    #[inline]
+    pub(super) fn next(&mut self) -> Result<Option<Row>, LedgerError> {
+        match self {
+            Self::InMemory(rows) => Ok(rows.next()),
+            Self::Merged(merge) => merge.next(),
+        }
+    }
+}
+
+/// Sorted pieces, each a chain of a spill of its own, and their next rows.
+#[derive(Debug)]
+pub(super) struct Merge {
+    pieces: Spill,
+    cursors: Vec<Cursor>,
+    heads: BinaryHeap<Reverse<(Row, usize)>>,
+}
+
+/// How far a piece was read.
+#[derive(Debug, Default)]
+struct Cursor {
+    /// Its next chunk.
+    chunk: usize,
+    rows: Vec<u8>,
+    at: usize,
+}
+
+impl Merge {
+    fn of(
+        rows: &Spill,
+        chain: usize,
+        most_rows: usize,
+        folder: &Path,
+    ) -> Result<Self, LedgerError> {
+        let count = rows.rows(chain).div_ceil(most_rows);
+        let chunk = (most_rows * 40 / count).clamp(40, CHUNK_BYTES);
+        let mut pieces = Spill::new(folder, 40, count, count * chunk);
+        let mut piece: Vec<Row> = Vec::with_capacity(most_rows);
+        let mut number = 0;
+        let mut write = |piece: &mut Vec<Row>| {
+            piece.sort_unstable();
+            let written = piece
+                .drain(..)
+                .try_for_each(|row| pieces.push(number, bytes_of(&row.0).as_flattened()));
+            number += 1;
+            written
+        };
+        rows.each(chain, |row| {
+            piece.push(Row::new(words_of(row)));
+            if piece.len() == most_rows {
+                write(&mut piece)
+            } else {
+                Ok(())
+            }
+        })?;
+        if !piece.is_empty() {
+            write(&mut piece)?;
+        }
+        let mut merge = Self {
+            pieces,
+            cursors: Vec::new(),
+            heads: BinaryHeap::new(),
+        };
+        for number in 0..count {
+            merge.cursors.push(Cursor::default());
+            merge.pull(number)?;
+        }
+        Ok(merge)
+    }
+
+    fn next(&mut self) -> Result<Option<Row>, LedgerError> {
+        let Some(Reverse((row, piece))) = self.heads.pop() else {
+            return Ok(None);
+        };
+        self.pull(piece)?;
+        Ok(Some(row))
+    }
+
+    /// Puts the next row of a piece among the heads.
+    fn pull(&mut self, piece: usize) -> Result<(), LedgerError> {
+        let Some(cursor) = self.cursors.get_mut(piece) else {
+            return Ok(());
+        };
+        if cursor.at >= cursor.rows.len() {
+            let more = self
+                .pieces
+                .read_chunk(piece, cursor.chunk, &mut cursor.rows)?;
+            cursor.chunk += 1;
+            cursor.at = 0;
+            if !more {
+                return Ok(());
+            }
+        }
+        if let Some(row) = cursor.rows.get(cursor.at..) {
+            self.heads.push(Reverse((Row::new(words_of(row)), piece)));
+            cursor.at += 40;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+        #[test]
+        fn a_chain_is_sorted_whatever_memory_there_is(
+            given in prop::collection::vec([0u64..5, 0..5, 0..100, 0..3, 0..3], 0..300),
+            most_rows in 1usize..320,
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let mut spill = Spill::new(folder.path(), 40, 1, 400);
+            for row in &given {
+                spill.push(0, bytes_of(row).as_flattened()).unwrap();
+            }
+            let mut sorted = SortedRows::of(&spill, 0, most_rows, folder.path()).unwrap();
+            let mut seen = Vec::new();
+            while let Some(row) = sorted.next().unwrap() {
+                seen.push(row.0);
+            }
+            let mut expected = given.clone();
+            expected.sort_unstable();
+            prop_assert_eq!(seen, expected);
+        }
+    }
+}

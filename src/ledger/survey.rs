@@ -1,0 +1,684 @@
+//! The survey: every row's digests in, one finding for every row that is not unchanged out.
+//!
+//! Rows are spilled into chains by the first bytes of their key, which are spread evenly. The chains are then judged
+//! against the ledger's sorted file, several at a time. What was found is sorted by position in the same way.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::LedgerError;
+use super::diff::Scope;
+use super::disk;
+use super::findings::{Findings, Judge, Spread};
+use super::generation::{Generation, Slot};
+use super::spill::{Spill, bytes_of, chain_of, halves, whole};
+use super::spool::{Spool, SpoolWriter};
+use crate::model::{
+    KeyDigest, KeyReading, Position, RecordId, RowDigest, SourceDigest, StandingFlags,
+};
+
+/// With so many chains, ten million rows make chains of one and a half megabytes.
+pub(super) const KEY_CHAINS: usize = 256;
+
+/// One row in so many tells where rows stand, so that findings can be spread evenly by position.
+const SAMPLE_EVERY: u64 = 256;
+
+/// A survey works on at most so many chains at a time: more threads would wait for the disk.
+const MOST_WORKERS: usize = 4;
+
+/// What a survey should do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SurveyOptions {
+    /// Whether unchanged rows are due too.
+    pub scope: Scope,
+    /// Whether the rows are the whole extract.
+    pub extent: Extent,
+    /// About how many bytes may be held in memory.
+    pub memory: usize,
+    /// A folder for temporary files; they have no names and are gone when they are closed.
+    pub spill: PathBuf,
+}
+
+impl SurveyOptions {
+    /// 64 MiB: it leaves room for readers and mappers within the 192 MiB of a run, and sorts 50 million rows
+    /// without a second pass.
+    pub const MEMORY: usize = 64 * 1024 * 1024;
+}
+
+/// Whether the rows of a survey are the whole extract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it: keys that it does not have are vanished.
+    Whole,
+    /// A part: nothing can be said of other keys.
+    Partial,
+}
+
+/// What a survey found, in numbers. `read` is the sum of `unchanged`, `due_new`, `due_known`, `duplicates`,
+/// `refused_keys` and `unreadable_keys`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SurveyCounts {
+    /// Rows.
+    pub read: u64,
+    /// Rows of which nothing differs from what Dataverse accepted.
+    pub unchanged: u64,
+    /// Rows to send whose key the ledger does not know.
+    pub due_new: u64,
+    /// Rows to send whose key the ledger knows, removed keys included.
+    pub due_known: u64,
+    /// Rows whose key an earlier row has.
+    pub duplicates: u64,
+    /// Rows whose key is there and refused.
+    pub refused_keys: u64,
+    /// Rows whose key cannot be read.
+    pub unreadable_keys: u64,
+    /// Keys of the ledger that are neither in the extract nor removed; 0 for a partial extract.
+    pub vanished: u64,
+    /// Keys of the ledger that were not removed before the run.
+    pub standing_before: u64,
+}
+
+impl SurveyCounts {
+    fn add(&mut self, other: &Self) {
+        self.read += other.read;
+        self.unchanged += other.unchanged;
+        self.due_new += other.due_new;
+        self.due_known += other.due_known;
+        self.duplicates += other.duplicates;
+        self.refused_keys += other.refused_keys;
+        self.unreadable_keys += other.unreadable_keys;
+        self.vanished += other.vanished;
+        self.standing_before += other.standing_before;
+    }
+}
+
+/// A row that is not unchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SurveyEntry {
+    /// Where it stands.
+    pub position: Position,
+    /// What the second reading must digest to.
+    pub source: SourceDigest,
+    /// What it is.
+    pub finding: Finding,
+}
+
+/// What a row that is not unchanged is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finding {
+    /// To be mapped and sent.
+    Due {
+        /// Its key.
+        key: KeyDigest,
+        /// Where the ledger holds it; `None` if the key is new.
+        slot: Option<Slot>,
+    },
+    /// An earlier row has its key.
+    Duplicate {
+        /// Its key.
+        key: KeyDigest,
+        /// The row that stands for the key.
+        standing: Position,
+    },
+    /// It has no key that can be used: a reject.
+    Unkeyed,
+}
+
+/// A key that the ledger holds and the extract does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vanished {
+    /// The key.
+    pub key: KeyDigest,
+    /// Where the ledger holds it.
+    pub slot: Slot,
+    /// The record's GUID, if it is known.
+    pub id: Option<RecordId>,
+    /// What else is known of it.
+    pub flags: StandingFlags,
+}
+
+/// A survey that takes rows.
+#[derive(Debug)]
+pub struct SurveyBuilder {
+    generation: Arc<Generation>,
+    options: SurveyOptions,
+    /// One chain per part of the keys, and a last one for rows without a key.
+    rows: Spill,
+    samples: Vec<u64>,
+    counts: SurveyCounts,
+}
+
+impl SurveyBuilder {
+    pub(super) fn new(
+        generation: Arc<Generation>,
+        options: SurveyOptions,
+    ) -> Result<Self, LedgerError> {
+        disk::create_folder(&options.spill)?;
+        // A row is 40 bytes: key, position, source digest.
+        let rows = Spill::new(&options.spill, 40, KEY_CHAINS + 1, options.memory / 4);
+        let counts = SurveyCounts::default();
+        Ok(Self {
+            generation,
+            options,
+            rows,
+            samples: Vec::new(),
+            counts,
+        })
+    }
+
+    /// Takes the digests of one row.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    #[inline]
+    pub fn add(&mut self, row: RowDigest) -> Result<(), LedgerError> {
+        let position = row.position.to_bits();
+        if self.counts.read.is_multiple_of(SAMPLE_EVERY) {
+            self.samples.push(position);
+        }
+        self.counts.read += 1;
+        let (chain, key) = match row.key {
+            KeyReading::Known(key) => (chain_of(&key.0, KEY_CHAINS), key.0),
+            KeyReading::Refused => {
+                self.counts.refused_keys += 1;
+                (KEY_CHAINS, [0; 16])
+            }
+            KeyReading::Unreadable => {
+                self.counts.unreadable_keys += 1;
+                (KEY_CHAINS, [0; 16])
+            }
+        };
+        let ([key_high, key_low], [high, low]) = (halves(key), halves(row.source.0));
+        let words = [key_high, key_low, position, high, low];
+        self.rows.push(chain, bytes_of(&words).as_flattened())
+    }
+
+    /// Judges all rows.
+    ///
+    /// # Errors
+    /// If the disk refuses, or the ledger's file is damaged.
+    pub fn finish(self) -> Result<Survey, LedgerError> {
+        let generation = self.generation.number();
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let workers = cores.min(MOST_WORKERS);
+        let spread = Spread::over(self.samples, self.counts.read, self.options.memory / 8);
+        let judge = Judge {
+            generation: &self.generation,
+            rows: &self.rows,
+            options: &self.options,
+            spread: &spread,
+            // Rows are twice in memory at worst, and a quarter of it is for what else is held.
+            most_rows: (self.options.memory / workers / 2 / 40).max(16),
+        };
+        let found = judge.all(workers)?;
+        let mut counts = self.counts;
+        for findings in &found {
+            counts.add(&findings.counts);
+        }
+        let entries = in_order(&found, &spread, &self.options)?;
+        let vanished = if counts.unreadable_keys == 0 {
+            vanished(&found, &self.options)?
+        } else {
+            SpoolWriter::new(&self.options.spill).finish()?
+        };
+        Ok(Survey {
+            generation,
+            counts,
+            entries,
+            vanished,
+        })
+    }
+}
+
+/// A finished survey. Its temporary files live as long as it, or as its readings.
+#[derive(Debug, Clone)]
+pub struct Survey {
+    generation: u32,
+    counts: SurveyCounts,
+    entries: Spool<7>,
+    vanished: Spool<6>,
+}
+
+impl Survey {
+    /// What was found, in numbers.
+    pub fn counts(&self) -> &SurveyCounts {
+        &self.counts
+    }
+
+    /// Every row that is not unchanged, in the order of the extract; can be read any number of times.
+    pub fn entries(&self) -> impl Iterator<Item = Result<SurveyEntry, LedgerError>> + Send + use<> {
+        let generation = self.generation;
+        self.entries
+            .rows()
+            .map(move |words| Ok(entry_of(words?, generation)))
+    }
+
+    /// The vanished keys, in the order of keys; can be read any number of times. None if the extract is partial, or
+    /// if any row's key could not be read, since that row may stand for any key.
+    pub fn vanished(&self) -> impl Iterator<Item = Result<Vanished, LedgerError>> + Send + use<> {
+        let generation = self.generation;
+        self.vanished
+            .rows()
+            .map(move |words| Ok(vanished_of(words?, generation)))
+    }
+}
+
+/// Sorts what all workers found by position: bucket by bucket, each in memory.
+fn in_order(
+    found: &[Findings],
+    spread: &Spread,
+    options: &SurveyOptions,
+) -> Result<Spool<7>, LedgerError> {
+    let mut spool = SpoolWriter::new(&options.spill);
+    let mut bucket: Vec<[u64; 7]> = Vec::new();
+    for number in 0..spread.buckets() {
+        bucket.clear();
+        for findings in found {
+            findings.entries.each(number, |row| {
+                bucket.push(super::spill::words_of(row));
+                Ok(())
+            })?;
+        }
+        bucket.sort_unstable();
+        bucket.iter().try_for_each(|row| spool.push(row))?;
+    }
+    spool.finish()
+}
+
+/// Strings the vanished keys together; each chain was judged by one worker.
+fn vanished(found: &[Findings], options: &SurveyOptions) -> Result<Spool<6>, LedgerError> {
+    let mut spool = SpoolWriter::new(&options.spill);
+    for chain in 0..KEY_CHAINS {
+        for findings in found {
+            findings
+                .vanished
+                .each(chain, |row| spool.push(&super::spill::words_of(row)))?;
+        }
+    }
+    spool.finish()
+}
+
+const DUE_NEW: u64 = 0;
+const DUE_KNOWN: u64 = 1;
+const DUPLICATE: u64 = 2;
+const UNKEYED: u64 = 3;
+
+/// An entry as numbers; the position comes first, since they are sorted by it.
+pub(super) fn words_of_entry(entry: &SurveyEntry) -> [u64; 7] {
+    let (tag, value, key) = match entry.finding {
+        Finding::Due { key, slot: None } => (DUE_NEW, 0, key.0),
+        Finding::Due {
+            key,
+            slot: Some(slot),
+        } => (DUE_KNOWN, slot.index, key.0),
+        Finding::Duplicate { key, standing } => (DUPLICATE, standing.to_bits(), key.0),
+        Finding::Unkeyed => (UNKEYED, 0, [0; 16]),
+    };
+    let ([key_high, key_low], [high, low]) = (halves(key), halves(entry.source.0));
+    [
+        entry.position.to_bits(),
+        tag,
+        value,
+        key_high,
+        key_low,
+        high,
+        low,
+    ]
+}
+
+fn entry_of(words: [u64; 7], generation: u32) -> SurveyEntry {
+    let [position, tag, value, key_high, key_low, high, low] = words;
+    let key = KeyDigest(whole(key_high, key_low));
+    let finding = match tag {
+        DUE_NEW => Finding::Due { key, slot: None },
+        DUE_KNOWN => Finding::Due {
+            key,
+            slot: Some(Slot {
+                generation,
+                index: value,
+            }),
+        },
+        DUPLICATE => Finding::Duplicate {
+            key,
+            standing: Position::from_bits(value),
+        },
+        _ => Finding::Unkeyed,
+    };
+    let source = SourceDigest(whole(high, low));
+    SurveyEntry {
+        position: Position::from_bits(position),
+        source,
+        finding,
+    }
+}
+
+pub(super) fn words_of_vanished(vanished: &Vanished) -> [u64; 6] {
+    let [key_high, key_low] = halves(vanished.key.0);
+    let [high, low] = halves(vanished.id.map_or([0; 16], |id| id.0.into_bytes()));
+    let flags = u64::from(vanished.flags.to_bits());
+    [key_high, key_low, vanished.slot.index, high, low, flags]
+}
+
+fn vanished_of(words: [u64; 6], generation: u32) -> Vanished {
+    let [key_high, key_low, index, high, low, flags] = words;
+    let id = Uuid::from_bytes(whole(high, low));
+    Vanished {
+        key: KeyDigest(whole(key_high, key_low)),
+        slot: Slot { generation, index },
+        id: (!id.is_nil()).then_some(RecordId(id)),
+        flags: StandingFlags::from_bits(u8::try_from(flags).unwrap_or_default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ledger::disk::Disk;
+    use crate::ledger::format::{KeyRow, RowKind, SecretCheck};
+    use crate::ledger::generation::{GenerationWriter, Place};
+    use crate::ledger::{Layout, LayoutColumn};
+    use crate::model::LogicalName;
+
+    /// What the ledger holds of a key: source and flags.
+    type Model = BTreeMap<KeyDigest, (u8, StandingFlags)>;
+
+    fn key(number: u16) -> KeyDigest {
+        let spread = u128::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
+        KeyDigest(spread.to_be_bytes())
+    }
+
+    fn source(number: u8) -> SourceDigest {
+        SourceDigest([number; 16])
+    }
+
+    fn generation(folder: &Path, model: &Model) -> Generation {
+        let column = LayoutColumn {
+            name: LogicalName::parse("a").unwrap(),
+            type_tag: String::new(),
+        };
+        let layout = Layout {
+            columns: vec![column],
+        };
+        if model.is_empty() {
+            return Generation::empty(layout);
+        }
+        let check = SecretCheck([1; 16]);
+        let mut writer =
+            GenerationWriter::begin(&Disk::Steady, Place::Passing(folder), 3, &layout, check)
+                .unwrap();
+        for (key, (held, flags)) in model {
+            let row = KeyRow {
+                key: *key,
+                source: source(*held),
+                id: Some(RecordId(Uuid::from_bytes(key.0))).filter(|id| !id.0.is_nil()),
+                run: 1,
+                flags: *flags,
+                kind: RowKind::Standing,
+            };
+            writer.push(&row.to_bytes(), &[0; 8]).unwrap();
+        }
+        writer.finish().unwrap()
+    }
+
+    /// The key of a row, its source, and whether its key is refused (1) or unreadable (2) instead.
+    type Cells = (u16, u8, u8);
+
+    fn row((number, (key_number, held, reading)): (u64, &Cells)) -> RowDigest {
+        let key = match reading {
+            1 => KeyReading::Refused,
+            2 => KeyReading::Unreadable,
+            _ => KeyReading::Known(key(*key_number)),
+        };
+        let file = u16::try_from(number / 100).unwrap();
+        RowDigest {
+            position: Position::new(file, number + 2),
+            key,
+            source: source(*held),
+        }
+    }
+
+    fn surveyed(
+        folder: &Path,
+        model: &Model,
+        rows: &[RowDigest],
+        options: SurveyOptions,
+    ) -> Survey {
+        let generation = Arc::new(generation(folder, model));
+        let mut builder = SurveyBuilder::new(generation, options).unwrap();
+        for row in rows {
+            builder.add(*row).unwrap();
+        }
+        builder.finish().unwrap()
+    }
+
+    /// The same by brute force.
+    fn naive(
+        model: &Model,
+        rows: &[RowDigest],
+        options: &SurveyOptions,
+    ) -> (SurveyCounts, Vec<SurveyEntry>, Vec<KeyDigest>) {
+        let removed = |flags: &StandingFlags| flags.has(StandingFlags::REMOVED);
+        let mut counts = SurveyCounts {
+            read: rows.len() as u64,
+            standing_before: model.values().filter(|(_, flags)| !removed(flags)).count() as u64,
+            ..SurveyCounts::default()
+        };
+        let mut first: BTreeMap<KeyDigest, Position> = BTreeMap::new();
+        let mut entries = Vec::new();
+        for row in rows {
+            let finding = match row.key {
+                KeyReading::Refused => {
+                    counts.refused_keys += 1;
+                    Some(Finding::Unkeyed)
+                }
+                KeyReading::Unreadable => {
+                    counts.unreadable_keys += 1;
+                    Some(Finding::Unkeyed)
+                }
+                KeyReading::Known(key) if first.contains_key(&key) => {
+                    counts.duplicates += 1;
+                    Some(Finding::Duplicate {
+                        key,
+                        standing: first[&key],
+                    })
+                }
+                KeyReading::Known(key) => {
+                    first.insert(key, row.position);
+                    naive_standing(model, key, row.source, options.scope, &mut counts)
+                }
+            };
+            entries.extend(finding.map(|finding| SurveyEntry {
+                position: row.position,
+                source: row.source,
+                finding,
+            }));
+        }
+        let gone = |(key, (_, flags)): &(&KeyDigest, &(u8, StandingFlags))| {
+            !first.contains_key(key) && !removed(flags) && options.extent == Extent::Whole
+        };
+        let mut vanished: Vec<_> = model.iter().filter(gone).map(|(key, _)| *key).collect();
+        counts.vanished = vanished.len() as u64;
+        if counts.unreadable_keys > 0 {
+            vanished.clear();
+        }
+        (counts, entries, vanished)
+    }
+
+    fn naive_standing(
+        model: &Model,
+        key: KeyDigest,
+        read: SourceDigest,
+        scope: Scope,
+        counts: &mut SurveyCounts,
+    ) -> Option<Finding> {
+        let Some((held, flags)) = model.get(&key) else {
+            counts.due_new += 1;
+            return Some(Finding::Due { key, slot: None });
+        };
+        let open = flags.has(StandingFlags::PENDING)
+            || flags.has(StandingFlags::INCOMPLETE)
+            || flags.has(StandingFlags::REMOVED);
+        if source(*held) == read && !open && scope == Scope::Changed {
+            counts.unchanged += 1;
+            return None;
+        }
+        counts.due_known += 1;
+        let index = model.keys().take_while(|other| **other != key).count() as u64;
+        Some(Finding::Due {
+            key,
+            slot: Some(Slot {
+                generation: 3,
+                index,
+            }),
+        })
+    }
+
+    fn options(folder: &Path, memory: usize) -> SurveyOptions {
+        let spill = folder.join("spill");
+        SurveyOptions {
+            scope: Scope::Changed,
+            extent: Extent::Whole,
+            memory,
+            spill,
+        }
+    }
+
+    fn check(model: &Model, rows: &[RowDigest], options: SurveyOptions, folder: &Path) {
+        let survey = surveyed(folder, model, rows, options.clone());
+        let (counts, entries, vanished) = naive(model, rows, &options);
+        assert_eq!(*survey.counts(), counts);
+        for _ in 0..2 {
+            let found: Vec<_> = survey.entries().map(Result::unwrap).collect();
+            assert_eq!(found, entries);
+            let gone: Vec<_> = survey.vanished().map(Result::unwrap).collect();
+            assert_eq!(gone.iter().map(|it| it.key).collect::<Vec<_>>(), vanished);
+            for it in gone {
+                assert_eq!(it.flags, model[&it.key].1);
+                assert_eq!(it.id.map_or([0; 16], |id| id.0.into_bytes()), it.key.0);
+            }
+        }
+        assert_eq!(
+            std::fs::read_dir(options.spill).unwrap().count(),
+            0,
+            "no file has a name"
+        );
+    }
+
+    fn models() -> impl Strategy<Value = Model> {
+        let held = (0u8..3, (0u8..32).prop_map(StandingFlags::from_bits));
+        prop::collection::btree_map((0u16..120).prop_map(key), held, 0..100)
+    }
+
+    fn extracts() -> impl Strategy<Value = Vec<Cells>> {
+        let rare = prop_oneof![60 => Just(0u8), 1 => Just(1u8), 1 => Just(2u8)];
+        prop::collection::vec((0u16..150, 0u8..3, rare), 0..400)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(80))]
+        #[test]
+        fn any_extract_is_judged_as_by_brute_force(
+            model in models(),
+            extract in extracts(),
+            memory in prop::sample::select(vec![0usize, 3000, 50_000, SurveyOptions::MEMORY]),
+            everything: bool,
+            partial: bool,
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let rows: Vec<_> = (0..).zip(&extract).map(row).collect();
+            let mut options = options(folder.path(), memory);
+            options.scope = if everything { Scope::Everything } else { Scope::Changed };
+            options.extent = if partial { Extent::Partial } else { Extent::Whole };
+            check(&model, &rows, options, folder.path());
+        }
+    }
+
+    #[test]
+    fn one_key_in_very_many_rows_is_judged_in_little_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let extract: Vec<Cells> = (0..20_000)
+            .map(|n| (u16::from(n % 97 == 0), 1, 0))
+            .collect();
+        let rows: Vec<_> = (0..).zip(&extract).map(row).collect();
+        let model = Model::from([(key(1), (1, StandingFlags::default()))]);
+        check(
+            &model,
+            &rows,
+            options(folder.path(), 100_000),
+            folder.path(),
+        );
+    }
+
+    #[test]
+    fn rows_in_another_order_are_the_same_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let model: Model = (0..1000)
+            .map(|n| (key(n), ((n % 7) as u8, StandingFlags::default())))
+            .collect();
+        let extract: Vec<Cells> = (0..1000).rev().map(|n| (n, (n % 7) as u8, 0)).collect();
+        let rows: Vec<_> = (0..).zip(&extract).map(row).collect();
+        let survey = surveyed(folder.path(), &model, &rows, options(folder.path(), 4000));
+        assert_eq!(
+            (survey.counts().unchanged, survey.counts().vanished),
+            (1000, 0)
+        );
+    }
+
+    #[test]
+    fn no_rows_make_all_keys_vanish_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let model: Model = (0..9)
+            .map(|n| (key(n), (1, StandingFlags::default())))
+            .collect();
+        check(&model, &[], options(folder.path(), 4000), folder.path());
+        check(
+            &Model::new(),
+            &[],
+            options(folder.path(), 4000),
+            folder.path(),
+        );
+    }
+
+    #[test]
+    fn an_entry_survives_its_numbers() {
+        let slot = Slot {
+            generation: 3,
+            index: u64::MAX,
+        };
+        let findings = [
+            Finding::Due {
+                key: key(1),
+                slot: None,
+            },
+            Finding::Due {
+                key: key(2),
+                slot: Some(slot),
+            },
+            Finding::Duplicate {
+                key: key(3),
+                standing: Position::new(u16::MAX, 7),
+            },
+            Finding::Unkeyed,
+        ];
+        let words: BTreeSet<_> = findings
+            .into_iter()
+            .map(|finding| {
+                let entry = SurveyEntry {
+                    position: Position::new(1, 2),
+                    source: source(9),
+                    finding,
+                };
+                assert_eq!(entry_of(words_of_entry(&entry), 3), entry);
+                words_of_entry(&entry)
+            })
+            .collect();
+        assert_eq!(words.len(), 4);
+    }
+}
