@@ -209,10 +209,15 @@ impl Work {
         match ids.as_slice() {
             [id] => self.present(rules, *id),
             [] => match std::mem::take(&mut self.history.step) {
-                Step::Contested(violated) => self.duplicate(rules, &violated),
-                Step::Ordered | Step::Claiming(_) | Step::Rewriting | Step::Raced => {
-                    self.absent(rules)
+                // Not the mapping's key, then, or it would have been found.
+                Step::Contested(violated) if violated.columns.is_empty() => {
+                    self.duplicate(rules, &violated)
                 }
+                Step::Contested(_)
+                | Step::Ordered
+                | Step::Claiming(_)
+                | Step::Rewriting
+                | Step::Raced => self.absent(rules),
             },
             [_, _, ..] => {
                 let key = self.key(rules);
