@@ -291,3 +291,262 @@ fn reject(reject: Reject) -> Follow {
 fn skip(reason: SkipReason) -> Follow {
     Follow::End(Verdict::Skipped(reason))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::{SignedDuration, Timestamp};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::model::{
+        ColumnKind, ColumnSet, EntitySetName, KeyDigest, LogicalName, Made, Nulls, Position,
+        Record, RejectCode, RowTag, SourceDigest, Target, TargetColumn,
+    };
+
+    const US: RecordId = RecordId(Uuid::from_u128(1));
+    const DERIVED: RecordId = RecordId(Uuid::from_u128(2));
+    const OTHER: RecordId = RecordId(Uuid::from_u128(3));
+
+    fn column(name: &str, nulls: Nulls) -> TargetColumn {
+        TargetColumn {
+            name: LogicalName::parse(name).unwrap(),
+            kind: ColumnKind::Text { max_length: 100 },
+            nulls,
+        }
+    }
+
+    fn rules(mode: Mode) -> Rules {
+        Rules {
+            target: Arc::new(Target {
+                table: LogicalName::parse("contact").unwrap(),
+                entity_set: EntitySetName::parse("contacts").unwrap(),
+                primary_id: LogicalName::parse("contactid").unwrap(),
+                columns: vec![
+                    column("emailaddress1", Nulls::Owned),
+                    column("firstname", Nulls::Owned),
+                    column("lastname", Nulls::Owned),
+                    column("jobtitle", Nulls::Clear),
+                    column("nickname", Nulls::Skip),
+                ],
+                key: vec![0],
+                key_is_primary_id: false,
+            }),
+            mode,
+            key_digest: Arc::new(|_| KeyDigest([0; 16])),
+            our_users: vec![US],
+            since: Some(Timestamp::UNIX_EPOCH),
+        }
+    }
+
+    fn work(key: &str, action: Action) -> Work {
+        let text = |text: &str| Value::Text(text.to_owned());
+        let record = Record {
+            values: vec![
+                text(key),
+                text("Ann"),
+                Value::Null,
+                Value::Null,
+                Value::Null,
+            ],
+            derived_id: DERIVED,
+        };
+        Work::new(Operation {
+            row: RowTag {
+                position: Position::new(0, 17),
+                key: KeyDigest([0; 16]),
+                source: SourceDigest([0; 16]),
+            },
+            record: Arc::new(record),
+            columns: ColumnSet::new(),
+            action,
+            standing: None,
+        })
+    }
+
+    fn refuse(work: &mut Work, rules: &Rules, failure: &RowFailure) -> Follow {
+        let message = "the row is refused".to_owned();
+        let error = ServiceError {
+            message,
+            ..ServiceError::default()
+        };
+        work.refused(rules, failure, error)
+    }
+
+    fn taken(column: &str) -> RowFailure {
+        let column = LogicalName::parse(column).unwrap();
+        RowFailure::DuplicateKey {
+            columns: vec![(column, "a@b.nl".to_owned())],
+        }
+    }
+
+    fn code(follow: &Follow) -> &'static str {
+        let Follow::End(Verdict::Rejected(reject)) = follow else {
+            panic!("{follow:?}");
+        };
+        let RejectCode(word) = reject.code;
+        word
+    }
+
+    fn updated(made: Option<Made>) -> Accepted {
+        Accepted {
+            effect: Effect::Updated,
+            id: Some(OTHER),
+            made,
+        }
+    }
+
+    #[test]
+    fn an_upsert_that_hits_the_mappings_key_is_sent_once_more() {
+        let rules = rules(Mode::Upsert);
+        let mut work = work("a@b.nl", Action::Upsert);
+        let failure = taken("emailaddress1");
+        assert_eq!(refuse(&mut work, &rules, &failure), Follow::Send);
+        let second = refuse(&mut work, &rules, &failure);
+        assert_eq!(code(&second), "duplicate_key");
+    }
+
+    #[test]
+    fn an_upsert_that_hits_another_key_is_a_reject_at_once() {
+        let mut work = work("a@b.nl", Action::Upsert);
+        let follow = refuse(&mut work, &rules(Mode::Upsert), &taken("lastname"));
+        assert_eq!(code(&follow), "duplicate_key");
+    }
+
+    #[test]
+    fn a_unique_index_without_a_name_may_be_the_mappings_key() {
+        let rules = rules(Mode::Upsert);
+        let mut work = work("a+b@c.nl", Action::Create);
+        let failure = RowFailure::DuplicateRecord;
+        assert_eq!(refuse(&mut work, &rules, &failure), Follow::Send);
+        assert_eq!(work.operation.action, Action::Update(DERIVED));
+        let failure = RowFailure::NotFound;
+        assert_eq!(refuse(&mut work, &rules, &failure), Follow::Find);
+        assert_eq!(code(&work.found(&rules, &[])), "duplicate_key");
+    }
+
+    #[test]
+    fn a_create_in_the_way_of_another_key_asks_only_whether_it_was_ours() {
+        let rules = rules(Mode::Upsert);
+        let mut work = work("a+b@c.nl", Action::Create);
+        assert_eq!(refuse(&mut work, &rules, &taken("lastname")), Follow::Send);
+        let follow = refuse(&mut work, &rules, &RowFailure::NotFound);
+        assert_eq!(code(&follow), "duplicate_key");
+    }
+
+    #[test]
+    fn a_create_never_changes_a_record_that_it_cannot_have_made() {
+        let rules = rules(Mode::Create);
+        let mut work = work("a@b.nl", Action::Create);
+        let failure = taken("emailaddress1");
+        assert_eq!(refuse(&mut work, &rules, &failure), Follow::Find);
+        let id = OTHER;
+        let found = Found {
+            id,
+            key: Vec::new(),
+        };
+        let skipped = Verdict::Skipped(SkipReason::Exists);
+        assert_eq!(work.found(&rules, &[found]), Follow::End(skipped));
+    }
+
+    #[test]
+    fn a_record_under_our_guid_counts_as_created_only_if_an_answer_was_lost() {
+        let rules = rules(Mode::Upsert);
+        for (lost, effect) in [(true, Effect::Created), (false, Effect::Updated)] {
+            let mut work = work("a+b@c.nl", Action::Create);
+            if lost {
+                work.lost();
+            }
+            refuse(&mut work, &rules, &RowFailure::DuplicateRecord);
+            work.lost();
+            assert_eq!(work.accepted(&rules, &updated(None)).effect, effect);
+        }
+    }
+
+    #[test]
+    fn an_upsert_counts_as_created_if_we_made_the_record_in_this_run() {
+        let rules = rules(Mode::Upsert);
+        let now = Timestamp::UNIX_EPOCH;
+        let before = now - SignedDuration::from_secs(1);
+        let cases = [
+            (US, now, Effect::Created),
+            (US, before, Effect::Updated),
+            (OTHER, now, Effect::Updated),
+        ];
+        for (by, on, effect) in cases {
+            let mut work = work("a@b.nl", Action::Upsert);
+            let answer = updated(Some(Made { on, by }));
+            let effect_of = |work: &Work| work.accepted(&rules, &answer).effect;
+            assert_eq!(effect_of(&work), Effect::Updated, "no answer was lost");
+            work.lost();
+            assert_eq!(effect_of(&work), effect);
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_gone_is_written_with_its_values_and_with_nulls_that_clear() {
+        let rules = rules(Mode::Upsert);
+        let mut work = work("a@b.nl", Action::Update(OTHER));
+        let changed: ColumnSet = [2].into_iter().collect();
+        work.operation.columns = changed;
+        assert_eq!(
+            refuse(&mut work, &rules, &RowFailure::NotFound),
+            Follow::Send
+        );
+        assert_eq!(work.operation.action, Action::Upsert);
+        let columns: Vec<usize> = work.operation.columns.iter().collect();
+        assert_eq!(
+            columns,
+            [1, 2, 3],
+            "not the key, not a null that nobody clears"
+        );
+    }
+
+    #[test]
+    fn a_record_to_delete_that_is_gone_is_deleted() {
+        let mut work = work("a@b.nl", Action::Delete(OTHER));
+        let follow = refuse(&mut work, &rules(Mode::Upsert), &RowFailure::NotFound);
+        let deleted = Accepted {
+            effect: Effect::Deleted,
+            id: Some(OTHER),
+            made: None,
+        };
+        assert_eq!(follow, Follow::End(Verdict::Accepted(deleted)));
+    }
+
+    #[test]
+    fn a_chain_that_others_keep_undoing_ends() {
+        let rules = rules(Mode::Upsert);
+        let mut work = work("a+b@c.nl", Action::Update(OTHER));
+        let found = Found {
+            id: OTHER,
+            key: Vec::new(),
+        };
+        for _ in 0..MOST_TURNS / 2 {
+            assert_eq!(
+                refuse(&mut work, &rules, &RowFailure::NotFound),
+                Follow::Find
+            );
+            assert_eq!(
+                work.found(&rules, std::slice::from_ref(&found)),
+                Follow::Send
+            );
+        }
+        let follow = refuse(&mut work, &rules, &RowFailure::NotFound);
+        assert_eq!(code(&follow), "contended");
+    }
+
+    #[test]
+    fn the_guid_of_the_address_is_the_records() {
+        let rules = rules(Mode::Upsert);
+        let silent = Accepted {
+            id: None,
+            ..updated(None)
+        };
+        let id = |action| work("a@b.nl", action).accepted(&rules, &silent).id;
+        assert_eq!(id(Action::Create), Some(DERIVED));
+        assert_eq!(id(Action::Update(OTHER)), Some(OTHER));
+        assert_eq!(id(Action::Upsert), None);
+    }
+}

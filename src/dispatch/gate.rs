@@ -13,13 +13,14 @@ use tokio::time::{Instant, sleep_until};
 use tracing::info;
 
 use super::account::{DispatchReport, StopCause, Stopping, unsaid};
-use super::chain::{History, Work};
+use super::chain::Work;
+use super::flight::{Flight, Landed, unanswered, works_of};
 use super::lane::{Lane, Sent};
-use super::lookup::{Looked, look_up};
+use super::lookup::look_up;
 use super::pace::Pace;
-use super::queue::{Packing, Parcel, Queue};
+use super::queue::{Parcel, Queue};
 use super::rules::Rules;
-use crate::model::{Batch, Destination, Operation, Outcome, ServiceError, Verdict};
+use crate::model::{Batch, Destination, Operation, Outcome, Verdict};
 
 /// Sends operations and gives exactly one outcome for each that it takes from the queue, in the order of answers.
 ///
@@ -105,22 +106,6 @@ enum Deaf {
 struct Ending {
     cause: StopCause,
     gives_up_at: Instant,
-}
-
-/// What is in flight.
-enum Flight {
-    Batch {
-        batch: Arc<Batch>,
-        histories: Vec<History>,
-        packing: Packing,
-    },
-    Find(Box<Work>),
-}
-
-/// What a task in the gate comes back with.
-enum Landed {
-    Sent(Sent),
-    Looked(Result<Looked, StopCause>),
 }
 
 enum Event {
@@ -366,13 +351,7 @@ impl<D: Destination> Gate<D> {
         self.tasks.shutdown().await;
         let error = unsaid("the run ended before the answer came");
         for flight in std::mem::take(&mut self.in_flight).into_values() {
-            let works = match flight {
-                Flight::Batch {
-                    batch, histories, ..
-                } => works_of(batch, histories),
-                Flight::Find(work) => vec![*work],
-            };
-            for work in works {
+            for work in flight.into_works() {
                 self.settle(work.operation, Verdict::NotAttempted(error.clone()))
                     .await;
             }
@@ -394,28 +373,6 @@ impl<D: Destination> Gate<D> {
     pub(super) fn affords_a_resend(&self) -> bool {
         self.failed_tries < self.lane.options().retry_budget(self.taken)
     }
-}
-
-/// The batch and what is remembered of its operations, together again.
-fn works_of(batch: Arc<Batch>, histories: Vec<History>) -> Vec<Work> {
-    // The task has ended, so nobody else holds the batch.
-    let batch = Arc::unwrap_or_clone(batch);
-    batch
-        .operations
-        .into_iter()
-        .zip(histories)
-        .map(|(operation, history)| Work { operation, history })
-        .collect()
-}
-
-/// The error of operations whose answer never came.
-pub(super) fn unanswered() -> ServiceError {
-    unsaid("the answer ended before it told of this operation")
-}
-
-/// The error of operations that were to be sent once more when the run ended.
-pub(super) fn unsent() -> ServiceError {
-    unsaid("the run ended before this was done")
 }
 
 /// Waits until somebody asks for more than what was heard; for ever if nobody can ask any more.

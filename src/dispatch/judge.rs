@@ -5,7 +5,8 @@ use tokio::time::Instant;
 use super::account::StopCause;
 use super::advice;
 use super::chain::{Follow, Work};
-use super::gate::{Fits, Gate, unanswered, unsent};
+use super::flight::{unanswered, unsent};
+use super::gate::{Fits, Gate};
 use super::lane::Sent;
 use super::lookup::Looked;
 use super::queue::{Packing, Parcel};
@@ -32,7 +33,10 @@ impl<D: Destination> Gate<D> {
     pub(super) async fn answered(&mut self, works: Vec<Work>, packing: Packing, sent: Sent) {
         let size = works.len();
         let company = Company::of(size);
-        self.pace.answered(size, sent.took);
+        self.pace.took(size, sent.took);
+        if self.lane.paused_until().is_none() {
+            self.pace.answered();
+        }
         self.pace.throttled(self.lane.penalties());
         let nothing_fits = self.nothing_fits(&sent.replies);
         let mut again = Again::default();

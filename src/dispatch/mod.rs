@@ -7,6 +7,8 @@
 mod account;
 mod advice;
 mod chain;
+mod draft;
+mod flight;
 mod gate;
 mod judge;
 mod lane;
@@ -19,8 +21,9 @@ mod rules;
 mod triage;
 
 pub use account::{DispatchReport, StopCause, Stopping, Traffic};
+pub use draft::{Draft, Foreseen, Resolved};
 pub use gate::dispatch;
 pub use lane::Lane;
 pub use options::Options;
-pub use resolve::{Draft, Foreseen, ResolveReport, Resolved, foresee, resolve};
+pub use resolve::{ResolveReport, foresee, resolve};
 pub use rules::{KeyDigester, Mode, Rules};

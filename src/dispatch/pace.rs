@@ -42,7 +42,7 @@ impl Pace {
     }
 
     /// A request of that size came to its end, good or bad, after that time.
-    pub(super) fn answered(&mut self, size: usize, took: Duration) {
+    pub(super) fn took(&mut self, size: usize, took: Duration) {
         if took > self.longest {
             let fitting = self.longest.as_millis() * size as u128 / took.as_millis().max(1);
             let fitting = usize::try_from(fitting).unwrap_or(usize::MAX);
@@ -50,6 +50,11 @@ impl Pace {
         } else if size >= self.batch && took * 2 < self.longest {
             self.batch = (self.batch + (self.batch / 10).max(1)).min(self.most_batch);
         }
+    }
+
+    /// A request was answered, and not in a penalty: what was sent before one does not tell that more may be sent
+    /// after it.
+    pub(super) fn answered(&mut self) {
         self.answered += 1;
         if self.answered >= self.width && self.width < self.most_width {
             self.width += 1;
@@ -99,18 +104,18 @@ mod tests {
     fn the_width_grows_by_one_for_each_round_of_answers() {
         let mut pace = pace();
         pace.throttled(1);
-        (0..4).for_each(|_| pace.answered(100, QUICK));
+        (0..4).for_each(|_| pace.answered());
         assert_eq!(pace.width(), 5);
-        (0..100).for_each(|_| pace.answered(100, QUICK));
+        (0..100).for_each(|_| pace.answered());
         assert_eq!(pace.width(), 8);
     }
 
     #[test]
     fn a_slow_batch_shrinks_to_what_fits_into_ten_seconds() {
         let mut pace = pace();
-        pace.answered(100, Duration::from_secs(40));
+        pace.took(100, Duration::from_secs(40));
         assert_eq!(pace.batch(), 25);
-        pace.answered(1, Duration::from_secs(400));
+        pace.took(1, Duration::from_secs(400));
         assert_eq!(pace.batch(), 1);
     }
 
@@ -125,9 +130,9 @@ mod tests {
     fn a_shrunken_batch_grows_back_to_the_option_and_no_further() {
         let mut pace = pace();
         pace.too_large(4);
-        pace.answered(2, QUICK);
+        pace.took(2, QUICK);
         assert_eq!(pace.batch(), 3);
-        (0..100).for_each(|_| pace.answered(1000, QUICK));
+        (0..100).for_each(|_| pace.took(1000, QUICK));
         assert_eq!(pace.batch(), 100);
     }
 }

@@ -3,9 +3,12 @@
 //! `SEGUE_SEEDS=10000` runs that many seeds, `SEGUE_SEED=7` runs one.
 #![cfg(test)]
 
+mod chaos;
 mod extract;
 mod laws;
 mod run;
 mod scenarios;
 mod seeds;
 mod service;
+mod setup;
+mod table;

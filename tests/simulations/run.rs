@@ -40,6 +40,13 @@ impl Default for Setting {
     }
 }
 
+/// Whether the recorder took every outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Recorder {
+    Lives,
+    Died,
+}
+
 /// What came of a run.
 #[derive(Debug)]
 pub(crate) struct Simulated {
@@ -49,6 +56,7 @@ pub(crate) struct Simulated {
     /// How many drafts the stages took.
     pub(crate) handed: usize,
     pub(crate) elapsed: Duration,
+    pub(crate) recorder: Recorder,
 }
 
 impl Simulated {
@@ -135,7 +143,13 @@ pub(crate) async fn simulate(
     );
     let dispatching = dispatch(lane, rules, operations_in, outcomes_out, stop_in);
     let (handed, resolved, report, outcomes) = tokio::join!(feed, resolution, dispatching, record);
+    let recorder = if outcomes.len() < setting.outcomes_taken {
+        Recorder::Lives
+    } else {
+        Recorder::Died
+    };
     Simulated {
+        recorder,
         outcomes,
         report,
         resolved,

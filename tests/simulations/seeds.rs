@@ -10,10 +10,11 @@ use std::time::Duration;
 use segue::dispatch::{Mode, Options, StopCause, Stopping};
 use segue::model::{RecordId, RejectCode, Value, Verdict};
 
+use crate::chaos::{Chaos, Fault};
 use crate::extract::{BAD_NAME, EMAIL, NAME, NUMBER, Row, resellers};
 use crate::laws;
 use crate::run::{Setting, Simulated, simulate};
-use crate::service::{Chaos, Envelope, Fault, ModelService, Rival};
+use crate::service::{Envelope, ModelService, Rival};
 
 const SEEDS: u64 = 300;
 

@@ -7,40 +7,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use segue::model::{
-    Accepted, Action, Batch, Cause, Destination, Effect, Failure, Fate, Find, Found, KeyDigest,
-    LogicalName, Made, Operation, Position, RecordId, Reply, RowFailure, ServiceError, Value,
+    Batch, Cause, Destination, Failure, Fate, Find, Found, KeyDigest, Made, Operation, Position,
+    RecordId, Reply, RowFailure, ServiceError, Value,
 };
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use crate::extract::{BAD_NAME, EMAIL, NAME, NUMBER, UNFIT_NAME};
-
-/// What happens to one request.
-#[derive(Debug, Clone)]
-pub(crate) enum Fault {
-    /// Refused, and so is everything else until the time has passed.
-    Throttle(Option<Duration>),
-    /// 503.
-    Unavailable,
-    /// The connection breaks before anything is done.
-    LostBefore,
-    /// Everything is done, and the answer is lost.
-    LostAfter,
-    /// Everything is done; the answer breaks off after so many replies.
-    CutAfter(usize),
-    /// So many operations are done, the connection breaks and no answer comes.
-    DiedAfter(usize),
-    /// Answered after that time.
-    Slow(Duration),
-    /// Nothing is done, and it takes two minutes until the connection is given up.
-    Silent,
-    /// The first operations get a transient failure of their own.
-    Busy(usize),
-    /// The token is no longer good.
-    Expired,
-    /// The client's own code panics after the request was done.
-    Panic,
-}
+use crate::chaos::{Chaos, Fault};
+use crate::extract::{BAD_NAME, NAME, NUMBER, UNFIT_NAME};
 
 /// What somebody else does just before an operation is done for the first time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +37,7 @@ pub(crate) enum Envelope {
 #[derive(Debug, Clone)]
 pub(crate) struct Stored {
     pub(crate) values: Vec<Value>,
-    made: Made,
+    pub(crate) made: Made,
 }
 
 /// One request, as it began.
@@ -101,22 +75,14 @@ pub(crate) struct State {
     free_at: Instant,
     in_flight: HashSet<KeyDigest>,
     requests_in_flight: usize,
-    ids: u128,
-}
-
-/// Faults drawn from a seed.
-#[derive(Debug)]
-pub(crate) struct Chaos {
-    pub(crate) random: fastrand::Rng,
-    /// Of a thousand requests so many go wrong.
-    pub(crate) permille: u32,
+    pub(crate) ids: u128,
 }
 
 pub(crate) fn us() -> RecordId {
     RecordId(Uuid::from_u128(1))
 }
 
-fn somebody_else() -> RecordId {
+pub(crate) fn somebody_else() -> RecordId {
     RecordId(Uuid::from_u128(2))
 }
 
@@ -377,123 +343,6 @@ impl State {
         }
     }
 
-    fn meddle(&mut self, operation: &Operation) {
-        let number = text(&operation.record.values[NUMBER]);
-        match (self.rivals.remove(&number), operation.action) {
-            (Some(Rival::Deletes), Action::Update(id)) => {
-                self.records.remove(&id);
-            }
-            (Some(Rival::Creates), Action::Upsert | Action::Create) => {
-                let mut values = operation.record.values.clone();
-                values[NAME] = Value::Text("made by somebody else".to_owned());
-                if self.holder(NUMBER, &values[NUMBER]).is_none() {
-                    self.insert_of_others(values);
-                }
-            }
-            (Some(Rival::Deletes | Rival::Creates) | None, _) => {}
-        }
-    }
-
-    fn apply(&mut self, operation: &Operation, number: &str) -> Result<Accepted, RowFailure> {
-        let values = &operation.record.values;
-        let holder = self.holder(NUMBER, &values[NUMBER]);
-        match (operation.action, holder) {
-            (Action::Upsert | Action::UpdateByKey, Some(id)) => self.update(id, operation),
-            (Action::UpdateByKey, None) => Err(RowFailure::NotFound),
-            (Action::Upsert, None) => {
-                self.ids += 1;
-                let id = RecordId(Uuid::from_u128(self.ids));
-                self.create(id, operation, number)
-            }
-            (Action::Create, holder) => {
-                let id = operation.record.derived_id;
-                if self.records.contains_key(&id) {
-                    return Err(RowFailure::DuplicateRecord);
-                }
-                if holder.is_some() {
-                    return Err(violated(NUMBER, &values[NUMBER]));
-                }
-                self.create(id, operation, number)
-            }
-            (Action::Update(id), _) => self.update(id, operation),
-            (Action::Delete(id), _) => match self.records.remove(&id) {
-                Some(_) => Ok(accepted(Effect::Deleted, id, None)),
-                None => Err(RowFailure::NotFound),
-            },
-        }
-    }
-
-    fn update(&mut self, id: RecordId, operation: &Operation) -> Result<Accepted, RowFailure> {
-        let email = &operation.record.values[EMAIL];
-        let taken = operation.columns.contains(EMAIL)
-            && self.holder(EMAIL, email).is_some_and(|holder| holder != id);
-        let Some(stored) = self.records.get_mut(&id) else {
-            return Err(RowFailure::NotFound);
-        };
-        if taken {
-            return Err(violated(EMAIL, email));
-        }
-        for column in operation.columns.iter() {
-            stored.values[column] = operation.record.values[column].clone();
-        }
-        Ok(accepted(Effect::Updated, id, Some(stored.made)))
-    }
-
-    fn create(
-        &mut self,
-        id: RecordId,
-        operation: &Operation,
-        number: &str,
-    ) -> Result<Accepted, RowFailure> {
-        let record = &operation.record.values;
-        let mut values = vec![Value::Null; record.len()];
-        values[NUMBER] = record[NUMBER].clone();
-        for column in operation.columns.iter() {
-            values[column] = record[column].clone();
-        }
-        if self.holder(EMAIL, &values[EMAIL]).is_some() {
-            return Err(violated(EMAIL, &values[EMAIL]));
-        }
-        let made = Made {
-            on: run_start(),
-            by: us(),
-        };
-        self.records.insert(id, Stored { values, made });
-        *self.created.entry(number.to_owned()).or_default() += 1;
-        Ok(accepted(Effect::Created, id, Some(made)))
-    }
-
-    /// Who has that value in that column, both of which are unique keys.
-    pub(crate) fn holder(&self, column: usize, value: &Value) -> Option<RecordId> {
-        let holds = |stored: &Stored| !value.is_null() && stored.values[column] == *value;
-        self.records
-            .iter()
-            .find(|(_, stored)| holds(stored))
-            .map(|(id, _)| *id)
-    }
-
-    pub(crate) fn insert_of_others(&mut self, values: Vec<Value>) -> RecordId {
-        self.ids += 1;
-        let id = RecordId(Uuid::from_u128(self.ids));
-        let made = Made {
-            on: run_start(),
-            by: somebody_else(),
-        };
-        self.records.insert(id, Stored { values, made });
-        id
-    }
-
-    fn look_up(&self, keys: &[Vec<Value>]) -> Vec<Found> {
-        let found = |key: &Vec<Value>| {
-            let id = self.holder(NUMBER, &key[0])?;
-            Some(Found {
-                id,
-                key: key.clone(),
-            })
-        };
-        keys.iter().filter_map(found).collect()
-    }
-
     fn throttle(&mut self, told: Option<Duration>) -> Failure {
         let ends = Instant::now() + told.unwrap_or_default();
         self.free_at = self.free_at.max(ends);
@@ -512,48 +361,6 @@ impl State {
                 *self.failures.entry(operation.row.position).or_default() += 1;
             }
         }
-    }
-}
-
-impl Chaos {
-    fn draw(&mut self, size: usize) -> Option<Fault> {
-        let random = &mut self.random;
-        if random.u32(..1000) >= self.permille {
-            return None;
-        }
-        let told = Duration::from_secs(random.u64(1..40));
-        Some(match random.u32(..100) {
-            0..15 => Fault::Throttle(Some(told)),
-            15..20 => Fault::Throttle(None),
-            20..35 => Fault::Unavailable,
-            35..50 => Fault::LostBefore,
-            50..65 => Fault::LostAfter,
-            65..78 => Fault::CutAfter(random.usize(..size)),
-            78..86 => Fault::DiedAfter(random.usize(..size)),
-            86..94 => Fault::Busy(random.usize(..size)),
-            94..98 => Fault::Slow(told),
-            98 => Fault::Panic,
-            _ => Fault::Silent,
-        })
-    }
-}
-
-fn accepted(effect: Effect, id: RecordId, made: Option<Made>) -> Accepted {
-    Accepted {
-        effect,
-        id: Some(id),
-        made,
-    }
-}
-
-fn violated(column: usize, value: &Value) -> RowFailure {
-    let name = if column == NUMBER {
-        "accountnumber"
-    } else {
-        "emailaddress1"
-    };
-    RowFailure::DuplicateKey {
-        columns: vec![(LogicalName::parse(name).unwrap(), text(value))],
     }
 }
 
