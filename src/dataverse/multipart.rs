@@ -89,10 +89,10 @@ enum Mark {
 fn mark(line: &[u8], boundary: &str) -> Option<Mark> {
     let rest = line
         .strip_prefix(b"--")?
-        .strip_prefix(boundary.as_bytes())?
-        .trim_ascii_end();
-    match rest {
-        b"" => Some(Mark::Between),
+        .strip_prefix(boundary.as_bytes())?;
+    match rest.trim_ascii_end() {
+        // Where a body was cut, the line might go on.
+        b"" if rest.ends_with(b"\n") => Some(Mark::Between),
         b"--" => Some(Mark::Last),
         _ => None,
     }

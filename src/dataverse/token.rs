@@ -30,6 +30,14 @@ impl Token {
     pub(super) fn header(&self) -> &HeaderValue {
         &self.header
     }
+
+    #[cfg(test)]
+    pub(super) fn for_test() -> Self {
+        Self {
+            header: HeaderValue::from_static("Bearer x"),
+            serial: 0,
+        }
+    }
 }
 
 /// Where tokens come from.
@@ -314,4 +322,203 @@ fn may_pass(error: &DataverseError) -> bool {
 
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::DataverseErrorKind;
+    use super::super::loopback::{Loopback, SECRET, json, response, token};
+    use super::*;
+
+    fn text(token: &Token) -> &str {
+        token.header.to_str().unwrap()
+    }
+
+    async fn refusal(status: &'static str, body: &'static str) -> DataverseError {
+        let server = Loopback::serve(move |_, _| json(status, body)).await;
+        server.tokens().current().await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_token_is_asked_for_with_an_encoded_form() {
+        let server = Loopback::serve(|_, _| token("abc", 3599)).await;
+        let got = server.tokens().current().await.unwrap();
+        assert_eq!(text(&got), "Bearer abc");
+        let asked = &server.asked()[0];
+        assert_eq!(
+            asked.line,
+            "POST /contoso.example/oauth2/v2.0/token HTTP/1.1"
+        );
+        assert_eq!(
+            asked.header("content-type"),
+            Some("application/x-www-form-urlencoded")
+        );
+        let scope = server.origin.replace(':', "%3A").replace('/', "%2F");
+        assert_eq!(
+            asked.body,
+            format!(
+                "grant_type=client_credentials&client_id=the-client&client_secret=s3cr%2Bt%26%3D%25%7E&scope={scope}%2F.default"
+            )
+        );
+    }
+
+    #[tokio::test]
+    async fn many_requests_share_one_token() {
+        let server = Loopback::serve(|_, number| token(&format!("t{number}"), 3599)).await;
+        let tokens = server.tokens();
+        let (a, b, c) = tokio::join!(tokens.current(), tokens.current(), tokens.current());
+        for got in [a, b, c] {
+            assert_eq!(text(&got.unwrap()), "Bearer t0");
+        }
+        assert_eq!(server.asked().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn many_rejections_make_one_renewal() {
+        let server = Loopback::serve(|_, number| token(&format!("t{number}"), 3599)).await;
+        let tokens = server.tokens();
+        let old = tokens.current().await.unwrap();
+        let (a, b) = tokio::join!(tokens.refresh_after(&old), tokens.refresh_after(&old));
+        assert_eq!(text(&a.unwrap()), "Bearer t1");
+        assert_eq!(text(&b.unwrap()), "Bearer t1");
+        tokens.forget(&old).await;
+        assert_eq!(text(&tokens.current().await.unwrap()), "Bearer t1");
+        assert_eq!(server.asked().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_forgotten_token_is_replaced() {
+        let server = Loopback::serve(|_, number| token(&format!("t{number}"), 3599)).await;
+        let tokens = server.tokens();
+        let old = tokens.current().await.unwrap();
+        tokens.forget(&old).await;
+        assert_eq!(text(&tokens.current().await.unwrap()), "Bearer t1");
+    }
+
+    #[tokio::test]
+    async fn a_token_without_lifetime_is_used_once() {
+        let server = Loopback::serve(|_, number| {
+            json(
+                "200 OK",
+                &format!(r#"{{"expires_in":"0","access_token":"t{number}"}}"#),
+            )
+        })
+        .await;
+        let tokens = server.tokens();
+        assert_eq!(text(&tokens.current().await.unwrap()), "Bearer t0");
+        assert_eq!(text(&tokens.current().await.unwrap()), "Bearer t1");
+    }
+
+    #[tokio::test]
+    async fn a_token_that_cannot_be_renewed_yet_serves_on() {
+        let server = Loopback::serve(|_, number| match number {
+            0 => token("t0", 3599),
+            _ => response("503 Service Unavailable", "", "<html>"),
+        })
+        .await;
+        let tokens = server.tokens();
+        let old = tokens.current().await.unwrap();
+        tokens.held.lock().await.current.as_mut().unwrap().renew_at = Instant::now();
+        assert_eq!(text(&tokens.current().await.unwrap()), "Bearer t0");
+        assert_eq!(text(&tokens.current().await.unwrap()), "Bearer t0");
+        assert_eq!(server.asked().len(), 2);
+        assert!(tokens.refresh_after(&old).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn each_refusal_is_told_by_its_number() {
+        for (number, cause) in [
+            (7_000_215, SignInCause::WrongSecret),
+            (7_000_222, SignInCause::LapsedSecret),
+            (7_000_218, SignInCause::MissingSecret),
+            (700_016, SignInCause::UnknownClient),
+            (7_000_112, SignInCause::DisabledClient),
+            (90_002, SignInCause::UnknownTenant),
+            (900_023, SignInCause::UnknownTenant),
+            (500_011, SignInCause::UnknownEnvironment),
+            (53_003, SignInCause::ConditionalAccess),
+            (1, SignInCause::Other),
+        ] {
+            let body = format!(
+                r#"{{"error":"invalid_client","error_description":"AADSTS{number}: No.\r\nTrace ID: x","error_codes":[{number}]}}"#
+            );
+            let server = Loopback::serve(move |_, _| json("401 Unauthorized", &body)).await;
+            let error = server.tokens().current().await.unwrap_err();
+            assert_eq!(error.kind(), DataverseErrorKind::Credential);
+            let DataverseError::SignIn { cause: got, error } = error else {
+                panic!("{error}");
+            };
+            assert_eq!(got, cause);
+            assert_eq!(error.code, format!("AADSTS{number}"));
+            assert_eq!(error.message, format!("AADSTS{number}: No. Trace ID: x"));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_number_may_stand_in_the_text_alone() {
+        let error = refusal(
+            "400 Bad Request",
+            r#"{"error":"unauthorized_client","error_description":"AADSTS700016: Application with identifier 'x' was not found"}"#,
+        )
+        .await;
+        assert!(matches!(
+            error,
+            DataverseError::SignIn {
+                cause: SignInCause::UnknownClient,
+                ..
+            }
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_fault_of_the_login_host_may_pass() {
+        for (status, body) in [
+            ("429 Too Many Requests", ""),
+            ("500 Internal Server Error", "<html>"),
+            ("400 Bad Request", r#"{"error":"temporarily_unavailable"}"#),
+            (
+                "400 Bad Request",
+                r#"{"error":"invalid_grant","error_codes":[90033]}"#,
+            ),
+        ] {
+            let error = refusal(status, body).await;
+            assert_eq!(error.kind(), DataverseErrorKind::Unavailable, "{status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn another_server_is_not_a_login_host() {
+        let error = refusal("404 Not Found", "<html><title>Nothing here</title>").await;
+        let DataverseError::SignIn { cause, error } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(cause, SignInCause::NotALoginHost);
+        assert_eq!(error.message, "Nothing here");
+        let error = refusal("200 OK", "<html>").await;
+        assert!(matches!(error, DataverseError::Unexpected { .. }));
+        let error = refusal("302 Found", "").await;
+        assert!(matches!(error, DataverseError::SignIn { .. }));
+    }
+
+    #[tokio::test]
+    async fn neither_secret_nor_token_shows() {
+        let server = Loopback::serve(|_, number| match number {
+            0 => token("very-secret-token", 3599),
+            1 => token("very-secret\\ntoken", 3599),
+            _ => json(
+                "401 Unauthorized",
+                &format!(r#"{{"error":"invalid_client","error_description":"you sent {SECRET}"}}"#),
+            ),
+        })
+        .await;
+        let tokens = server.tokens();
+        let got = tokens.current().await.unwrap();
+        assert!(!format!("{got:?}").contains("very-secret"));
+        for _ in 0..2 {
+            let error = tokens.refresh_after(&got).await.unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("very-secret"), "{shown}");
+            assert!(!shown.contains(SECRET), "{shown}");
+        }
+    }
 }
