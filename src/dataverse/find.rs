@@ -1,0 +1,310 @@
+//! Finds records in bulk, by key or by GUID: many keys in one filter, many filters in one `$batch`.
+//!
+//! Source: Microsoft Learn, "Filter rows using OData", "In query function", "Page results using OData".
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::DataverseError;
+use super::address::{Address, BASE};
+use super::batch::BatchBody;
+use super::cell;
+use super::http::{Answer, Http, Intent, Request};
+use super::literal::{encode, literal, read_name};
+use super::multipart;
+use super::said::Said;
+use crate::model::{Cause, Failure, Fate, Find, Found, RecordId, ServiceError, Target, Value};
+
+/// A URL of a batch's part may have 64 KB; the half of it leaves room on every server between.
+const LONGEST_FILTER: usize = 28_000;
+
+/// A query may have 500 conditions, joins included.
+const MOST_CONDITIONS: usize = 300;
+
+/// So many filters in one `$batch`: enough to save round trips, few enough to be answered soon.
+const MOST_PARTS: usize = 20;
+
+/// Pages of one filter beyond this are no answer to a search by key.
+const MOST_PAGES: usize = 1_000;
+
+pub(super) async fn find(http: &Http, target: &Target, what: &Find) -> Result<Vec<Found>, Failure> {
+    let mut found = Vec::new();
+    let filters = filters(target, what);
+    for filters in filters.chunks(MOST_PARTS) {
+        let mut batch = BatchBody::new();
+        for filter in filters {
+            batch.get(&path(target, filter));
+        }
+        let answer = http
+            .read(&batch.finish(Intent::Read))
+            .await
+            .map_err(DataverseError::into_failure)?;
+        let mut links = read_parts(&answer, filters.len(), target, &mut found)?;
+        for _ in 0..MOST_PAGES {
+            let Some(link) = links.pop() else { break };
+            links.extend(read_page(http, &link, target, &mut found).await?);
+        }
+    }
+    Ok(found)
+}
+
+/// Reads one page for each filter; returns the links to further pages.
+fn read_parts(
+    answer: &Answer,
+    expected: usize,
+    target: &Target,
+    found: &mut Vec<Found>,
+) -> Result<Vec<String>, Failure> {
+    let content_type = answer.header(reqwest::header::CONTENT_TYPE);
+    let Some(parts) = multipart::parts(content_type.unwrap_or_default(), &answer.body) else {
+        return Err(if answer.is_success() {
+            unreadable("the answer is not one to a batch")
+        } else {
+            refused(&answer.said())
+        });
+    };
+    let mut links = Vec::new();
+    for part in parts.iter().take(expected) {
+        let part = part
+            .as_ref()
+            .ok_or_else(|| unreadable("the answer's part cannot be read"))?;
+        if part.status != 200 {
+            return Err(refused(&Said::read(
+                part.status,
+                part.retry_after,
+                part.body,
+            )));
+        }
+        links.extend(rows(part.body, target, found)?);
+    }
+    if parts.len() == expected {
+        Ok(links)
+    } else {
+        Err(unreadable("the answer has not one part per query"))
+    }
+}
+
+async fn read_page(
+    http: &Http,
+    link: &str,
+    target: &Target,
+    found: &mut Vec<Found>,
+) -> Result<Option<String>, Failure> {
+    let request = Request::Get {
+        path: Address::path_of_link(link).to_owned(),
+        prefer: None,
+    };
+    let answer = http
+        .read(&request)
+        .await
+        .map_err(DataverseError::into_failure)?;
+    if answer.status == 200 {
+        rows(&answer.body, target, found)
+    } else {
+        Err(refused(&answer.said()))
+    }
+}
+
+#[derive(Deserialize)]
+struct Page<'a> {
+    #[serde(borrow)]
+    value: Vec<HashMap<Cow<'a, str>, &'a RawValue>>,
+    #[serde(borrow, rename = "@odata.nextLink")]
+    next: Option<Cow<'a, str>>,
+}
+
+fn rows(body: &[u8], target: &Target, found: &mut Vec<Found>) -> Result<Option<String>, Failure> {
+    let page: Page<'_> = serde_json::from_slice(body)
+        .map_err(|_| unreadable("the answer to a query is not a page of rows"))?;
+    for row in &page.value {
+        let id = row
+            .get(target.primary_id.as_str())
+            .and_then(|json| serde_json::from_str(json.get()).ok())
+            .map(RecordId)
+            .ok_or_else(|| unreadable("a row of the answer has no id"))?;
+        let mut key = Vec::with_capacity(target.key.len());
+        for column in target
+            .key
+            .iter()
+            .filter_map(|index| target.columns.get(*index))
+        {
+            // A member that is not there is a null.
+            let value = match row.get(read_name(column).as_str()) {
+                Some(json) => cell::from_json(&column.kind, json.get()),
+                None => Some(Value::Null),
+            };
+            key.push(value.ok_or_else(|| {
+                unreadable(&format!("a value of `{}` is not of its type", column.name))
+            })?);
+        }
+        found.push(Found { id, key });
+    }
+    Ok(page.next.map(Cow::into_owned))
+}
+
+fn refused(said: &Said) -> Failure {
+    Failure {
+        fate: Fate::Refused,
+        cause: said.cause(None),
+        error: said.error.clone(),
+    }
+}
+
+fn unreadable(why: &str) -> Failure {
+    Failure {
+        fate: Fate::Lost,
+        cause: Cause::Transient,
+        error: ServiceError {
+            message: why.to_owned(),
+            ..ServiceError::default()
+        },
+    }
+}
+
+fn path(target: &Target, filter: &str) -> String {
+    let mut path = format!("{BASE}/{}?$select={}", target.entity_set, target.primary_id);
+    for column in target
+        .key
+        .iter()
+        .filter_map(|index| target.columns.get(*index))
+    {
+        if column.name != target.primary_id {
+            path.push(',');
+            path.push_str(&read_name(column));
+        }
+    }
+    path.push_str("&$filter=");
+    path.push_str(filter);
+    path
+}
+
+/// The filters that together ask for everything, percent-encoded.
+fn filters(target: &Target, what: &Find) -> Vec<String> {
+    let mut listed = Filters::list(target);
+    let mut chained = Filters::chain();
+    match what {
+        Find::ById(ids) => {
+            for id in ids {
+                let condition = condition(target.primary_id.as_str(), &Value::Guid(id.0));
+                chained.add(&condition, 1);
+            }
+        }
+        Find::ByKey(keys) => {
+            for key in keys {
+                // No record is found by a key with a null in it: the index behind a key leaves such rows out.
+                if key.len() != target.key.len() || key.iter().any(Value::is_null) {
+                    continue;
+                }
+                match key.as_slice() {
+                    [Value::Text(text)] if can_be_listed(text) => {
+                        let mut item = "%22".to_owned();
+                        encode(text, &mut item);
+                        item.push_str("%22");
+                        listed.add(&item, 1);
+                    }
+                    key => chained.add(&conditions(target, key), key.len()),
+                }
+            }
+        }
+    }
+    let mut filters = listed.finish();
+    filters.extend(chained.finish());
+    filters
+}
+
+/// Inside the list of `In` texts stand in double quotes, and how one is escaped there is documented nowhere.
+fn can_be_listed(text: &str) -> bool {
+    !text.contains(|c: char| c == '"' || c == '\\' || c.is_control())
+}
+
+/// `(a eq 'x' and b eq 1)`
+fn conditions(target: &Target, key: &[Value]) -> String {
+    let conditions: Vec<String> = target
+        .key
+        .iter()
+        .filter_map(|index| target.columns.get(*index))
+        .zip(key)
+        .map(|(column, value)| condition(&read_name(column), value))
+        .collect();
+    match conditions.as_slice() {
+        [one] => one.clone(),
+        several => format!("({})", several.join("%20and%20")),
+    }
+}
+
+fn condition(name: &str, value: &Value) -> String {
+    let mut condition = format!("{name}%20eq%20");
+    literal(value, &mut condition);
+    condition
+}
+
+/// Filters that are being filled, each up to the limits.
+struct Filters {
+    opening: String,
+    separator: &'static str,
+    closing: &'static str,
+    conditions: usize,
+    current: String,
+    done: Vec<String>,
+}
+
+impl Filters {
+    /// `Microsoft.Dynamics.CRM.In(PropertyName='a',PropertyValues=["x","y"])`
+    fn list(target: &Target) -> Self {
+        let name = target
+            .key
+            .first()
+            .and_then(|index| target.columns.get(*index))
+            .map(read_name)
+            .unwrap_or_default();
+        let opening =
+            format!("Microsoft.Dynamics.CRM.In(PropertyName=%27{name}%27,PropertyValues=%5B");
+        Self::new(opening, ",", "%5D)")
+    }
+
+    fn chain() -> Self {
+        Self::new(String::new(), "%20or%20", "")
+    }
+
+    fn new(opening: String, separator: &'static str, closing: &'static str) -> Self {
+        Self {
+            opening,
+            separator,
+            closing,
+            conditions: 0,
+            current: String::new(),
+            done: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, item: &str, conditions: usize) {
+        let is_full = self.conditions + conditions > MOST_CONDITIONS
+            || self.current.len() + item.len() > LONGEST_FILTER;
+        if is_full {
+            self.close();
+        }
+        self.current.push_str(if self.conditions == 0 {
+            &self.opening
+        } else {
+            self.separator
+        });
+        self.current.push_str(item);
+        self.conditions += conditions;
+    }
+
+    fn close(&mut self) {
+        if self.conditions > 0 {
+            self.current.push_str(self.closing);
+            self.done.push(std::mem::take(&mut self.current));
+            self.conditions = 0;
+        }
+    }
+
+    fn finish(mut self) -> Vec<String> {
+        self.close();
+        self.done
+    }
+}
