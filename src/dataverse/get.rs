@@ -94,7 +94,7 @@ pub(super) async fn get(
         };
         return match said.cause(Some(about)) {
             Cause::Row(RowFailure::NotFound) => Ok(None),
-            Cause::Row(RowFailure::Other) if said.says_not_found() => Ok(None),
+            Cause::Row(RowFailure::Other { .. }) if said.says_not_found() => Ok(None),
             _ => Err(DataverseError::from_said(said)),
         };
     }

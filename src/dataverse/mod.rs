@@ -26,6 +26,7 @@ mod reply;
 mod said;
 mod token;
 mod who;
+mod words;
 mod writer;
 
 pub use environment::Dataverse;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::codes::{self, Class};
+use super::words;
 use crate::model::{Cause, LogicalName, RecordId, RowFailure, ServiceError};
 
 /// A refusal as read.
@@ -105,7 +106,7 @@ impl Said {
             Class::DuplicateKey => Cause::Row(RowFailure::DuplicateKey {
                 columns: self.duplicate.clone(),
             }),
-            Class::Row => Cause::Row(RowFailure::Other),
+            Class::Row => Cause::Row(words::refused(number)),
             Class::Credential => Cause::Credential,
             Class::Contract => Cause::Contract,
         }
@@ -195,7 +196,7 @@ impl Said {
     /// The number alone does not say whether the record itself or one that it refers to is missing.
     fn not_found(&self, about: Option<Addressed<'_>>) -> RowFailure {
         let Some(about) = about else {
-            return RowFailure::Other;
+            return words::refused(codes::number(&self.error.code));
         };
         let text = self.error.message.to_ascii_lowercase();
         let names_table = text.contains(&about.table.as_str().to_ascii_lowercase());
@@ -207,7 +208,7 @@ impl Said {
         if is_ours {
             RowFailure::NotFound
         } else {
-            RowFailure::Other
+            words::refused(codes::number(&self.error.code))
         }
     }
 
@@ -330,10 +331,21 @@ mod tests {
     }
 
     fn cause(status: u16, code: &str, message: &str) -> Cause {
-        said(status, code, message).cause(None)
+        plain(said(status, code, message).cause(None))
     }
 
-    const ROW: Cause = Cause::Row(RowFailure::Other);
+    const ROW: Cause = Cause::Row(RowFailure::Other {
+        word: "",
+        advice: "",
+    });
+
+    /// Without the words, which these facts are not about.
+    fn plain(cause: Cause) -> Cause {
+        match cause {
+            Cause::Row(RowFailure::Other { .. }) => ROW,
+            other => other,
+        }
+    }
 
     #[test]
     fn throttling_carries_the_wait() {
@@ -541,8 +553,8 @@ mod tests {
         assert_eq!(said(404, "0x80040217", message).cause(by_id), not_found);
         assert_eq!(said(404, "", message).cause(by_id), not_found);
         let target = "account With Id = 00000000-0000-0000-0000-0000000000b2 Does Not Exist";
-        assert_eq!(said(404, "0x80040217", target).cause(by_id), ROW);
-        assert_eq!(said(404, "0x80040217", target).cause(None), ROW);
+        assert_eq!(plain(said(404, "0x80040217", target).cause(by_id)), ROW);
+        assert_eq!(plain(said(404, "0x80040217", target).cause(None)), ROW);
         let of = |table: &str| {
             format!("A record with the specified key values does not exist in {table} entity")
         };
@@ -550,7 +562,10 @@ mod tests {
             said(404, "0x80060891", &of("contact")).cause(by_key),
             not_found
         );
-        assert_eq!(said(404, "0x80060891", &of("account")).cause(by_key), ROW);
+        assert_eq!(
+            plain(said(404, "0x80060891", &of("account")).cause(by_key)),
+            ROW
+        );
         assert_eq!(said(404, "0x80060891", "gone").cause(by_key), not_found);
     }
 

@@ -6,9 +6,9 @@ use super::batch::BatchBody;
 use super::find::find;
 use super::http::{Http, Intent};
 use super::reply::replies;
+use super::words;
 use crate::model::{
-    Batch, Cause, Destination, Failure, Fate, Find, Found, Operation, Reply, RowFailure,
-    ServiceError, Target,
+    Batch, Cause, Destination, Failure, Fate, Find, Found, Operation, Reply, ServiceError, Target,
 };
 
 /// Writes to one table: `$batch` requests out, replies back.
@@ -74,7 +74,7 @@ fn is_unauthorized(reply: &Reply) -> bool {
 fn not_sent(why: &str) -> Failure {
     Failure {
         fate: Fate::Answered,
-        cause: Cause::Row(RowFailure::Other),
+        cause: Cause::Row(words::refused(None)),
         error: ServiceError {
             message: why.to_owned(),
             ..ServiceError::default()
