@@ -308,3 +308,219 @@ impl Filters {
         self.done
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use percent_encoding::percent_decode_str;
+
+    use super::super::loopback::{
+        Asked, Loopback, TEXT, batch, contacts, id, json, response, text,
+    };
+    use super::*;
+    use crate::model::{ColumnKind, RowFailure};
+
+    fn by_extid() -> Target {
+        contacts(&[("new_extid", TEXT)])
+    }
+
+    fn texts(keys: &[&str]) -> Find {
+        Find::ByKey(keys.iter().map(|key| vec![text(key)]).collect())
+    }
+
+    fn decoded(filters: &[String]) -> Vec<String> {
+        filters
+            .iter()
+            .map(|filter| {
+                percent_decode_str(filter)
+                    .decode_utf8()
+                    .unwrap()
+                    .into_owned()
+            })
+            .collect()
+    }
+
+    fn queries(asked: &Asked) -> Vec<&str> {
+        asked
+            .body
+            .lines()
+            .filter_map(|line| line.strip_prefix("GET ")?.strip_suffix(" HTTP/1.1"))
+            .collect()
+    }
+
+    #[test]
+    fn single_texts_are_asked_for_in_a_list() {
+        assert_eq!(
+            decoded(&filters(&by_extid(), &texts(&["a/b", "O'Brian", "x&y+z"]))),
+            [
+                r#"Microsoft.Dynamics.CRM.In(PropertyName='new_extid',PropertyValues=["a/b","O'Brian","x&y+z"])"#
+            ]
+        );
+    }
+
+    #[test]
+    fn a_text_that_a_list_cannot_hold_is_compared() {
+        assert_eq!(
+            decoded(&filters(
+                &by_extid(),
+                &texts(&["a", "say \"x\"", "b\\c", "d\ne'f"])
+            )),
+            [
+                r#"Microsoft.Dynamics.CRM.In(PropertyName='new_extid',PropertyValues=["a"])"#,
+                "new_extid eq 'say \"x\"' or new_extid eq 'b\\c' or new_extid eq 'd\ne''f'",
+            ]
+        );
+    }
+
+    #[test]
+    fn other_keys_are_compared_part_by_part() {
+        let target = contacts(&[("new_no", ColumnKind::BigInt), ("new_plan", TEXT)]);
+        let keys = vec![
+            vec![Value::Integer(1), text("a/b")],
+            vec![Value::Integer(2), Value::Null],
+            vec![Value::Integer(3), text("c")],
+        ];
+        assert_eq!(
+            decoded(&filters(&target, &Find::ByKey(keys))),
+            ["(new_no eq 1 and new_plan eq 'a/b') or (new_no eq 3 and new_plan eq 'c')"]
+        );
+        assert_eq!(
+            decoded(&filters(&target, &Find::ById(vec![id(1), id(2)]))),
+            [
+                "contactid eq 00000000-0000-0000-0000-000000000001 or contactid eq 00000000-0000-0000-0000-000000000002"
+            ]
+        );
+        let target = contacts(&[(
+            "parentcustomerid",
+            ColumnKind::Lookup {
+                targets: Vec::new(),
+            },
+        )]);
+        let key = Find::ByKey(vec![vec![Value::Guid(id(1).0)]]);
+        assert_eq!(
+            decoded(&filters(&target, &key)),
+            ["_parentcustomerid_value eq 00000000-0000-0000-0000-000000000001"]
+        );
+    }
+
+    #[test]
+    fn nothing_is_asked_for_nothing() {
+        assert!(filters(&by_extid(), &texts(&[])).is_empty());
+        assert!(filters(&by_extid(), &Find::ByKey(vec![vec![Value::Null], vec![]])).is_empty());
+    }
+
+    #[test]
+    fn no_filter_is_too_long() {
+        let long = "é/".repeat(200);
+        let keys: Vec<&str> = std::iter::repeat_n(long.as_str(), 1_000).collect();
+        let filters = filters(&by_extid(), &texts(&keys));
+        assert!(filters.len() > 1);
+        let all: usize = filters
+            .iter()
+            .map(|filter| filter.matches("%22,%22").count() + 1)
+            .sum();
+        assert_eq!(all, 1_000);
+        assert!(filters.iter().all(|filter| filter.len() < 30_000));
+        let ids: Vec<RecordId> = (0..1_000).map(id).collect();
+        let filters = super::filters(&by_extid(), &Find::ById(ids));
+        assert_eq!(filters.len(), 4);
+        assert!(filters.iter().all(|filter| filter.len() < 30_000));
+    }
+
+    #[tokio::test]
+    async fn every_page_of_every_filter_is_read() {
+        let server = Loopback::environment(|asked, number| match number {
+            0 => batch(&[
+                ("200 OK", "", r#"{"@odata.context":"x","value":[{"@odata.etag":"W/\"1\"","contactid":"00000000-0000-0000-0000-000000000001","new_extid":"A/B"}],"@odata.nextLink":"https://elsewhere.example/api/data/v9.2/contacts?$select=contactid&$skiptoken=%3Ccookie%20pagenumber=%222%22%3E"}"#),
+                ("200 OK", "", r#"{"value":[{"contactid":"00000000-0000-0000-0000-000000000003","new_extid":null}]}"#),
+            ]),
+            _ => {
+                assert_eq!(
+                    asked.line,
+                    "GET /api/data/v9.2/contacts?$select=contactid&$skiptoken=%3Ccookie%20pagenumber=%222%22%3E HTTP/1.1"
+                );
+                json("200 OK", r#"{"value":[{"contactid":"00000000-0000-0000-0000-000000000002","new_extid":"c \"d\""}]}"#)
+            }
+        })
+        .await;
+        let http = server.http();
+        let found = find(&http, &by_extid(), &texts(&["a/b", "c \"d\""]))
+            .await
+            .unwrap();
+        let found: Vec<_> = found
+            .into_iter()
+            .map(|found| (found.id, found.key))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (id(1), vec![text("A/B")]),
+                (id(3), vec![Value::Null]),
+                (id(2), vec![text("c \"d\"")]),
+            ]
+        );
+        let asked = server.asked_of_environment();
+        assert_eq!(asked.len(), 2);
+        let queries = queries(&asked[0]);
+        assert_eq!(queries.len(), 2);
+        assert!(
+            queries[0].starts_with("/api/data/v9.2/contacts?$select=contactid,new_extid&$filter=")
+        );
+        assert_eq!(http.requests().reads, 2);
+        assert_eq!(http.requests().writes, 0);
+    }
+
+    #[tokio::test]
+    async fn a_query_that_is_refused_is_the_failure_of_the_whole() {
+        let throttled = ("429 Too Many Requests", "Retry-After: 5\r\n", "");
+        let unknown = (
+            "400 Bad Request",
+            "",
+            r#"{"error":{"code":"0x0","message":"Could not find a property named 'new_extid' on type 'x'."}}"#,
+        );
+        let other = (
+            "400 Bad Request",
+            "",
+            r#"{"error":{"code":"0x1","message":"?"}}"#,
+        );
+        for (part, cause) in [
+            (
+                throttled,
+                Cause::Throttled {
+                    retry_after: Some(std::time::Duration::from_secs(5)),
+                },
+            ),
+            (unknown, Cause::Contract),
+            (other, Cause::Row(RowFailure::Other)),
+        ] {
+            let server = Loopback::environment(move |_, _| batch(&[part])).await;
+            let failure = find(&server.http(), &by_extid(), &texts(&["a"]))
+                .await
+                .unwrap_err();
+            assert_eq!((failure.fate, failure.cause), (Fate::Refused, cause));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_not_whole_finds_nothing() {
+        for answer in [
+            response("200 OK", "", "<html>"),
+            batch(&[]),
+            batch(&[("200 OK", "", "{}")]),
+            batch(&[("200 OK", "", r#"{"value":[{"new_extid":"a"}]}"#)]),
+            batch(&[(
+                "200 OK",
+                "",
+                r#"{"value":[{"contactid":"00000000-0000-0000-0000-000000000001","new_extid":7}]}"#,
+            )]),
+        ] {
+            let server = Loopback::environment(move |_, _| answer.clone()).await;
+            let failure = find(&server.http(), &by_extid(), &texts(&["a"]))
+                .await
+                .unwrap_err();
+            assert_eq!(
+                (failure.fate, failure.cause),
+                (Fate::Lost, Cause::Transient)
+            );
+        }
+    }
+}
