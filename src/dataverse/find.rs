@@ -317,7 +317,7 @@ mod tests {
         Asked, Loopback, TEXT, batch, contacts, id, json, response, text,
     };
     use super::*;
-    use crate::model::{ColumnKind, RowFailure};
+    use crate::model::ColumnKind;
 
     fn by_extid() -> Target {
         contacts(&[("new_extid", TEXT)])
@@ -428,18 +428,18 @@ mod tests {
 
     #[tokio::test]
     async fn every_page_of_every_filter_is_read() {
-        let server = Loopback::environment(|asked, number| match number {
-            0 => batch(&[
+        let server = Loopback::environment(|asked, number| {
+            if number == 0 {
+                return batch(&[
                 ("200 OK", "", r#"{"@odata.context":"x","value":[{"@odata.etag":"W/\"1\"","contactid":"00000000-0000-0000-0000-000000000001","new_extid":"A/B"}],"@odata.nextLink":"https://elsewhere.example/api/data/v9.2/contacts?$select=contactid&$skiptoken=%3Ccookie%20pagenumber=%222%22%3E"}"#),
                 ("200 OK", "", r#"{"value":[{"contactid":"00000000-0000-0000-0000-000000000003","new_extid":null}]}"#),
-            ]),
-            _ => {
+                ]);
+            }
                 assert_eq!(
                     asked.line,
                     "GET /api/data/v9.2/contacts?$select=contactid&$skiptoken=%3Ccookie%20pagenumber=%222%22%3E HTTP/1.1"
                 );
                 json("200 OK", r#"{"value":[{"contactid":"00000000-0000-0000-0000-000000000002","new_extid":"c \"d\""}]}"#)
-            }
         })
         .await;
         let http = server.http();
@@ -490,7 +490,7 @@ mod tests {
                 },
             ),
             (unknown, Cause::Contract),
-            (other, Cause::Row(RowFailure::Other)),
+            (other, Cause::Row(crate::dataverse::words::refused(None))),
         ] {
             let server = Loopback::environment(move |_, _| batch(&[part])).await;
             let failure = find(&server.http(), &by_extid(), &texts(&["a"]))

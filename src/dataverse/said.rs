@@ -482,6 +482,10 @@ mod tests {
             cause(500, "0x80040216", "An unexpected error occurred."),
             Cause::Transient
         );
+    }
+
+    #[test]
+    fn a_request_that_is_too_large_is_told_by_its_text() {
         assert_eq!(
             cause(
                 400,

@@ -166,7 +166,7 @@ mod tests {
         let created: Vec<bool> = replies.iter().map(is_created).collect();
         assert_eq!(created, [false, true, false, true, false]);
         let refused = [replies[0].clone(), replies[2].clone(), replies[4].clone()];
-        let row = Cause::Row(RowFailure::Other);
+        let row = Cause::Row(words::refused(None));
         assert_eq!(failures(&refused), vec![(Fate::Answered, &row); 3]);
         assert_eq!(
             server.asked_of_environment()[0]
