@@ -56,8 +56,11 @@ pub(super) async fn look_up<D: Destination>(
                 tokio::time::sleep(lane.backoff(ask.failures)).await;
                 asks.push(ask);
             }
-            Next::Halve | Next::Split => asks.extend(halves(ask)),
-            Next::Follow | Next::Reject => {
+            // A find has one answer for all its keys, whoever gave it.
+            Next::Halve | Next::Split | Next::Follow | Next::Reject if ask.keys.len() > 1 => {
+                asks.extend(halves(ask));
+            }
+            Next::Halve | Next::Split | Next::Follow | Next::Reject => {
                 let refused = ask.keys.into_iter().map(|key| (key, failure.clone()));
                 looked.refused.extend(refused);
             }

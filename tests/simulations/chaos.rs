@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use segue::model::{Cause, Failure, Fate, Operation, Reply, RowFailure, ServiceError};
+
 /// What happens to one request.
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
@@ -59,4 +61,34 @@ impl Chaos {
             _ => Fault::Silent,
         })
     }
+}
+
+pub(crate) fn refused_row() -> Cause {
+    Cause::Row(RowFailure::Other {
+        word: "business_rule",
+        advice: "Ask for another name.",
+    })
+}
+
+pub(crate) fn unavailable(fate: Fate) -> Failure {
+    failure(fate, Cause::Transient, "the service is unavailable")
+}
+
+pub(crate) fn expired() -> Failure {
+    failure(Fate::Refused, Cause::Credential, "the secret has expired")
+}
+
+pub(crate) fn failure(fate: Fate, cause: Cause, message: &str) -> Failure {
+    let error = ServiceError {
+        message: message.to_owned(),
+        ..ServiceError::default()
+    };
+    Failure { fate, cause, error }
+}
+
+pub(crate) fn all(operations: &[Operation], failure: &Failure) -> Vec<Reply> {
+    operations
+        .iter()
+        .map(|_| Reply::Failed(failure.clone()))
+        .collect()
 }

@@ -19,6 +19,9 @@ pub(crate) const BAD_NAME: &str = "BAD";
 /// A name in a column that the service does not have.
 pub(crate) const UNFIT_NAME: &str = "UNFIT";
 
+/// A number that the service does not even look for.
+pub(crate) const UNASKABLE_NUMBER: &str = "\u{fffe}/";
+
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     pub(crate) line: u64,

@@ -8,13 +8,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use segue::model::{
     Batch, Cause, Destination, Failure, Fate, Find, Found, KeyDigest, Made, Operation, Position,
-    RecordId, Reply, RowFailure, ServiceError, Value,
+    RecordId, Reply, RowFailure, Value,
 };
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use crate::chaos::{Chaos, Fault};
-use crate::extract::{BAD_NAME, NAME, NUMBER, UNFIT_NAME};
+use crate::chaos::{Chaos, Fault, all, expired, failure, refused_row, unavailable};
+use crate::extract::{BAD_NAME, NAME, NUMBER, UNASKABLE_NUMBER, UNFIT_NAME};
 
 /// What somebody else does just before an operation is done for the first time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,6 +186,9 @@ impl Destination for ModelService {
         let latency = self.state().latency;
         sleep(latency).await;
         let mut state = self.state();
+        if keys.iter().any(|key| text(&key[0]) == UNASKABLE_NUMBER) {
+            return Err(failure(Fate::Refused, refused_row(), "not a literal"));
+        }
         match fault {
             Some(Fault::Throttle(told)) => Err(state.throttle(told)),
             Some(Fault::Unavailable | Fault::Busy(_)) => Err(unavailable(Fate::Refused)),
@@ -332,10 +335,7 @@ impl State {
             return Reply::Failed(failure(Fate::Answered, Cause::Contract, "no such column"));
         }
         if name == BAD_NAME {
-            return row(RowFailure::Other {
-                word: "business_rule",
-                advice: "Ask for another name.",
-            });
+            return Reply::Failed(failure(Fate::Answered, refused_row(), "the row is refused"));
         }
         match self.apply(operation, &number) {
             Ok(accepted) => Reply::Accepted(accepted),
@@ -370,29 +370,6 @@ fn row(failure_of_row: RowFailure) -> Reply {
         Cause::Row(failure_of_row),
         "the row is refused",
     ))
-}
-
-fn unavailable(fate: Fate) -> Failure {
-    failure(fate, Cause::Transient, "the service is unavailable")
-}
-
-fn expired() -> Failure {
-    failure(Fate::Refused, Cause::Credential, "the secret has expired")
-}
-
-fn failure(fate: Fate, cause: Cause, message: &str) -> Failure {
-    let error = ServiceError {
-        message: message.to_owned(),
-        ..ServiceError::default()
-    };
-    Failure { fate, cause, error }
-}
-
-fn all(operations: &[Operation], failure: &Failure) -> Vec<Reply> {
-    operations
-        .iter()
-        .map(|_| Reply::Failed(failure.clone()))
-        .collect()
 }
 
 pub(crate) fn text(value: &Value) -> String {

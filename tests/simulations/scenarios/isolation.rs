@@ -6,7 +6,7 @@ use std::sync::Arc;
 use segue::dispatch::StopCause;
 use segue::model::RejectCode;
 
-use crate::extract::{Row, resellers};
+use crate::extract::{Row, UNASKABLE_NUMBER, resellers};
 use crate::run::Setting;
 use crate::service::ModelService;
 use crate::setup::{batches_of, is_reject, reject, run, with};
@@ -64,4 +64,15 @@ async fn a_row_that_does_not_fit_among_rows_that_do_is_a_reject() {
     assert_eq!(simulated.accepted(), 149);
     let code = &reject(&simulated, &rows[7]).code;
     assert_eq!(*code, RejectCode("request_unfit"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_key_that_cannot_be_asked_for_is_found_among_many() {
+    let service = Arc::new(ModelService::new());
+    let mut rows: Vec<Row> = resellers(400).into_iter().map(Row::with_slash).collect();
+    rows[233].number = UNASKABLE_NUMBER.to_owned();
+    let simulated = run(&rows, &service, Setting::default()).await;
+    assert_eq!((simulated.accepted(), simulated.count(is_reject)), (399, 1));
+    let code = &reject(&simulated, &rows[233]).code;
+    assert_eq!(*code, RejectCode("business_rule"));
 }
