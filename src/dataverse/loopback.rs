@@ -220,7 +220,15 @@ pub(super) fn batch_body(parts: &[(&str, &str, &str)]) -> String {
     let mut body = String::new();
     for (status, headers, content) in parts {
         body.push_str("--batchresponse_1\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n");
-        body.push_str(&format!("HTTP/1.1 {status}\r\n{headers}\r\n{content}\r\n"));
+        body.extend([
+            "HTTP/1.1 ",
+            status,
+            "\r\n",
+            headers,
+            "\r\n",
+            content,
+            "\r\n",
+        ]);
     }
     body.push_str("--batchresponse_1--\r\n");
     body

@@ -470,6 +470,10 @@ mod tests {
             cause(500, "0x80040216", "An unexpected error occurred."),
             Cause::Transient
         );
+    }
+
+    #[test]
+    fn a_request_that_is_too_large_says_so_in_words() {
         assert_eq!(
             cause(
                 400,
