@@ -47,6 +47,10 @@ pub(super) async fn find(http: &Http, target: &Target, what: &Find) -> Result<Ve
             let Some(link) = links.pop() else { break };
             links.extend(read_page(http, &link, target, &mut found).await?);
         }
+        if !links.is_empty() {
+            // Half of what there is would look like records that are missing.
+            return Err(misfit("the search has pages without end"));
+        }
     }
     Ok(found)
 }
@@ -94,7 +98,7 @@ async fn read_page(
     found: &mut Vec<Found>,
 ) -> Result<Option<String>, Failure> {
     let request = Request::Get {
-        path: Address::path_of_link(link).to_owned(),
+        path: Address::path_of_link(link),
         prefer: None,
     };
     let answer = http

@@ -9,6 +9,7 @@ use super::DataverseError;
 use super::address::BASE;
 use super::attributes::{self, Details, TypeDetails};
 use super::batch::BatchBody;
+use super::codes;
 use super::http::{Answer, Http, Intent, Request};
 use super::multipart::{self, Part};
 use super::said::Said;
@@ -102,10 +103,19 @@ async fn definition(http: &Http, name: &LogicalName) -> Result<Option<Definition
          Keys($select=LogicalName,KeyAttributes,EntityKeyIndexStatus)"
     );
     let answer = http.read(&Request::Get { path, prefer: None }).await?;
-    if answer.status == 404 {
+    if answer.status == 404 || says_no_table(&answer.said()) {
         return Ok(None);
     }
     parse(&answer, name.as_str()).map(Some)
+}
+
+/// `QueryBuilderNoEntity`, `InvalidEntityLogicalName`
+fn says_no_table(said: &Said) -> bool {
+    said.error.status == 400
+        && matches!(
+            codes::number(&said.error.code),
+            Some(0x8004_1102 | 0x8007_2493)
+        )
 }
 
 /// The list of tables is long: it is asked for only when a name is not a logical name.
