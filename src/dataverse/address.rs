@@ -89,14 +89,15 @@ impl Address {
             .map_err(|_| refused("it is not an address"))
     }
 
-    /// What a link of the service addresses, as path and query. Its host is left out of account: a token never
-    /// goes to a host that an answer names.
-    pub(super) fn path_of_link(link: &str) -> &str {
-        link.split_once("://").map_or(link, |(_, rest)| {
-            rest.find('/')
-                .and_then(|slash| rest.get(slash..))
-                .unwrap_or("/")
-        })
+    /// What a link of the service addresses, as path and query from the origin on. Its host is left out of account:
+    /// a token never goes to a host that an answer names.
+    pub(super) fn path_of_link(link: &str) -> String {
+        let path = match link.split_once("://") {
+            _ if link.starts_with('/') => Some(link),
+            Some((_, rest)) => rest.find('/').and_then(|slash| rest.get(slash..)),
+            None => return format!("{BASE}/{link}"),
+        };
+        path.unwrap_or("/").to_owned()
     }
 }
 
@@ -303,7 +304,13 @@ mod tests {
             Address::path_of_link(link),
             "/api/data/v9.2/contacts?$skiptoken=%3Ca%3E"
         );
-        assert_eq!(Address::path_of_link("/api/x"), "/api/x");
+        assert_eq!(
+            Address::path_of_link("/api/x?a=b://c/d"),
+            "/api/x?a=b://c/d"
+        );
         assert_eq!(Address::path_of_link("https://host"), "/");
+        for link in [".evil.example/x", "@evil.example/x", ":80@evil.example"] {
+            assert_eq!(Address::path_of_link(link), format!("{BASE}/{link}"));
+        }
     }
 }

@@ -102,3 +102,78 @@ impl Dataverse {
         self.http.requests()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::DataverseErrorKind;
+    use super::super::loopback::{Loopback, SECRET, json};
+    use super::*;
+    use crate::model::SecretSource;
+
+    fn connection(url: &str, authority: Option<&str>, secret: SecretSource) -> Connection {
+        Connection {
+            name: "test".to_owned(),
+            url: url.to_owned(),
+            tenant_id: "contoso.example".to_owned(),
+            client_id: "the-client".to_owned(),
+            client_secret: secret,
+            authority: authority.map(str::to_owned),
+            production: false,
+        }
+    }
+
+    fn nowhere() -> SecretSource {
+        SecretSource::Env("SEGUE_NO_SUCH_VARIABLE".to_owned())
+    }
+
+    async fn connect(connection: &Connection) -> Result<Dataverse, DataverseError> {
+        Dataverse::connect(connection, &WireOptions::default()).await
+    }
+
+    #[tokio::test]
+    async fn a_connection_leads_to_an_answer_and_shows_no_secret() {
+        let server = Loopback::environment(|_, _| json("200 OK", r#"{"BusinessUnitId":"00000000-0000-0000-0000-000000000003","UserId":"00000000-0000-0000-0000-000000000001","OrganizationId":"00000000-0000-0000-0000-000000000002"}"#)).await;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        std::fs::write(&path, SECRET).unwrap();
+        let url = format!("{}/api/data/v9.2/", server.origin);
+        let connection = connection(&url, Some(&server.origin), SecretSource::File(path));
+        let dataverse = connect(&connection).await.unwrap();
+        let who = dataverse.clone().who().await.unwrap();
+        assert_eq!(who.organization.as_u128(), 2);
+        assert_eq!(
+            dataverse.requests(),
+            Requests {
+                reads: 1,
+                writes: 0
+            }
+        );
+        let shown = format!("{dataverse:?}");
+        assert!(
+            shown.contains(&server.origin) && !shown.contains(SECRET),
+            "{shown}"
+        );
+    }
+
+    #[tokio::test]
+    async fn settings_are_judged_before_the_secret_is_read() {
+        for (url, authority) in [
+            ("http://contoso.crm4.dynamics.com", None),
+            ("https://contoso.example", None),
+            ("http://127.0.0.1:1", None),
+            (
+                "https://contoso.crm4.dynamics.com",
+                Some("http://login.example"),
+            ),
+        ] {
+            let error = connect(&connection(url, authority, nowhere()))
+                .await
+                .unwrap_err();
+            assert_eq!(error.kind(), DataverseErrorKind::Configuration);
+            assert!(!matches!(error, DataverseError::Secret { .. }), "{error}");
+        }
+        let good = connection("https://contoso.crm4.dynamics.com", None, nowhere());
+        let error = connect(&good).await.unwrap_err();
+        assert!(matches!(error, DataverseError::Secret { .. }), "{error}");
+    }
+}

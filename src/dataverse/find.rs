@@ -47,6 +47,10 @@ pub(super) async fn find(http: &Http, target: &Target, what: &Find) -> Result<Ve
             let Some(link) = links.pop() else { break };
             links.extend(read_page(http, &link, target, &mut found).await?);
         }
+        if !links.is_empty() {
+            // Half of what there is would look like records that are missing.
+            return Err(misfit("the search has pages without end"));
+        }
     }
     Ok(found)
 }
@@ -94,7 +98,7 @@ async fn read_page(
     found: &mut Vec<Found>,
 ) -> Result<Option<String>, Failure> {
     let request = Request::Get {
-        path: Address::path_of_link(link).to_owned(),
+        path: Address::path_of_link(link),
         prefer: None,
     };
     let answer = http
@@ -118,13 +122,13 @@ struct Page<'a> {
 
 fn rows(body: &[u8], target: &Target, found: &mut Vec<Found>) -> Result<Option<String>, Failure> {
     let page: Page<'_> = serde_json::from_slice(body)
-        .map_err(|_| unreadable("the answer to a query is not a page of rows"))?;
+        .map_err(|_| misfit("the answer to a query is not a page of rows"))?;
     for row in &page.value {
         let id = row
             .get(target.primary_id.as_str())
             .and_then(|json| serde_json::from_str(json.get()).ok())
             .map(RecordId)
-            .ok_or_else(|| unreadable("a row of the answer has no id"))?;
+            .ok_or_else(|| misfit("a row of the answer has no id"))?;
         let mut key = Vec::with_capacity(target.key.len());
         for column in target
             .key
@@ -137,7 +141,7 @@ fn rows(body: &[u8], target: &Target, found: &mut Vec<Found>) -> Result<Option<S
                 None => Some(Value::Null),
             };
             key.push(value.ok_or_else(|| {
-                unreadable(&format!("a value of `{}` is not of its type", column.name))
+                misfit(&format!("a value of `{}` is not of its type", column.name))
             })?);
         }
         found.push(Found { id, key });
@@ -161,6 +165,15 @@ fn unreadable(why: &str) -> Failure {
             message: why.to_owned(),
             ..ServiceError::default()
         },
+    }
+}
+
+/// It would read the same the next time.
+fn misfit(why: &str) -> Failure {
+    Failure {
+        fate: Fate::Refused,
+        cause: Cause::Contract,
+        ..unreadable(why)
     }
 }
 
@@ -428,18 +441,16 @@ mod tests {
 
     #[tokio::test]
     async fn every_page_of_every_filter_is_read() {
-        let server = Loopback::environment(|asked, number| {
-            if number == 0 {
-                return batch(&[
-                ("200 OK", "", r#"{"@odata.context":"x","value":[{"@odata.etag":"W/\"1\"","contactid":"00000000-0000-0000-0000-000000000001","new_extid":"A/B"}],"@odata.nextLink":"https://elsewhere.example/api/data/v9.2/contacts?$select=contactid&$skiptoken=%3Ccookie%20pagenumber=%222%22%3E"}"#),
-                ("200 OK", "", r#"{"value":[{"contactid":"00000000-0000-0000-0000-000000000003","new_extid":null}]}"#),
-                ]);
+        const FIRST: &str = r#"{"@odata.context":"x","value":[{"@odata.etag":"W/\"1\"","contactid":"00000000-0000-0000-0000-000000000001","new_extid":"A/B"}],"@odata.nextLink":"https://elsewhere.example/api/data/v9.2/contacts?$skiptoken=%3Ccookie%20pagenumber=%222%22%3E"}"#;
+        const NEXT: &str = r#"{"value":[{"contactid":"00000000-0000-0000-0000-000000000002","new_extid":"c \"d\""}]}"#;
+        const OTHER: &str =
+            r#"{"value":[{"contactid":"00000000-0000-0000-0000-000000000003","new_extid":null}]}"#;
+        let server = Loopback::environment(|asked, _| {
+            if asked.line.starts_with("GET") {
+                json("200 OK", NEXT)
+            } else {
+                batch(&[("200 OK", "", FIRST), ("200 OK", "", OTHER)])
             }
-                assert_eq!(
-                    asked.line,
-                    "GET /api/data/v9.2/contacts?$select=contactid&$skiptoken=%3Ccookie%20pagenumber=%222%22%3E HTTP/1.1"
-                );
-                json("200 OK", r#"{"value":[{"contactid":"00000000-0000-0000-0000-000000000002","new_extid":"c \"d\""}]}"#)
         })
         .await;
         let http = server.http();
@@ -460,6 +471,10 @@ mod tests {
         );
         let asked = server.asked_of_environment();
         assert_eq!(asked.len(), 2);
+        assert_eq!(
+            asked[1].line,
+            "GET /api/data/v9.2/contacts?$skiptoken=%3Ccookie%20pagenumber=%222%22%3E HTTP/1.1"
+        );
         let queries = queries(&asked[0]);
         assert_eq!(queries.len(), 2);
         assert!(
@@ -502,25 +517,23 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_that_is_not_whole_finds_nothing() {
-        for answer in [
-            response("200 OK", "", "<html>"),
-            batch(&[]),
-            batch(&[("200 OK", "", "{}")]),
-            batch(&[("200 OK", "", r#"{"value":[{"new_extid":"a"}]}"#)]),
-            batch(&[(
-                "200 OK",
-                "",
-                r#"{"value":[{"contactid":"00000000-0000-0000-0000-000000000001","new_extid":7}]}"#,
-            )]),
+        let no_rows = r#"{"value":[{"new_extid":"a"}]}"#;
+        let no_text =
+            r#"{"value":[{"contactid":"00000000-0000-0000-0000-000000000001","new_extid":7}]}"#;
+        let lost = (Fate::Lost, Cause::Transient);
+        let misfit = (Fate::Refused, Cause::Contract);
+        for (answer, expected) in [
+            (response("200 OK", "", "<html>"), lost.clone()),
+            (batch(&[]), lost),
+            (batch(&[("200 OK", "", "{}")]), misfit.clone()),
+            (batch(&[("200 OK", "", no_rows)]), misfit.clone()),
+            (batch(&[("200 OK", "", no_text)]), misfit),
         ] {
             let server = Loopback::environment(move |_, _| answer.clone()).await;
             let failure = find(&server.http(), &by_extid(), &texts(&["a"]))
                 .await
                 .unwrap_err();
-            assert_eq!(
-                (failure.fate, failure.cause),
-                (Fate::Lost, Cause::Transient)
-            );
+            assert_eq!((failure.fate, failure.cause), expected);
         }
     }
 }

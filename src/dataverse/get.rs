@@ -189,3 +189,150 @@ fn known_keys(table: &Table) -> String {
         format!("Use the GUID, or {}.", keys.join(" or "))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::loopback::{Loopback, id, json, response};
+    use super::*;
+    use crate::model::{AlternateKey, Collation, Column, EntitySetName, KeyStatus, Required};
+
+    fn name(name: &str) -> LogicalName {
+        LogicalName::parse(name).unwrap()
+    }
+
+    fn contact() -> Table {
+        let column = |column: &str, kind| Column {
+            name: name(column),
+            display_name: None,
+            kind,
+            creatable: true,
+            updatable: true,
+            required: Required::No,
+        };
+        let key = |columns: &[&str]| AlternateKey {
+            name: "k".to_owned(),
+            columns: columns.iter().map(|column| name(column)).collect(),
+            status: KeyStatus::Active,
+        };
+        Table {
+            name: name("contact"),
+            entity_set: EntitySetName::parse("contacts").unwrap(),
+            display_name: None,
+            primary_id: name("contactid"),
+            primary_name: None,
+            columns: vec![
+                column("emailaddress1", ColumnKind::Text { max_length: 100 }),
+                column("new_no", ColumnKind::BigInt),
+                column("new_plan", ColumnKind::Text { max_length: 100 }),
+            ],
+            keys: vec![key(&["emailaddress1"]), key(&["new_no", "new_plan"])],
+            collation: Collation::AccentInsensitive,
+        }
+    }
+
+    fn parse(written: &str) -> GetKey {
+        GetKey::parse(written, &contact()).unwrap()
+    }
+
+    async fn ask(
+        server: &Loopback,
+        written: &str,
+    ) -> Result<Option<Box<RawValue>>, DataverseError> {
+        get(&server.http(), &contact(), &parse(written)).await
+    }
+
+    async fn line(written: &str) -> String {
+        let server = Loopback::environment(|_, _| json("200 OK", r#"{"value":[]}"#)).await;
+        ask(&server, written).await.unwrap();
+        let asked = server.asked_of_environment().remove(0);
+        assert_eq!(
+            asked.header("prefer"),
+            Some("odata.include-annotations=\"*\"")
+        );
+        asked.line
+    }
+
+    #[test]
+    fn a_key_is_a_guid_or_columns() {
+        assert_eq!(
+            parse("00000000-0000-0000-0000-00000000000a"),
+            GetKey::Id(id(10))
+        );
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(
+            parse("new_plan=a,b=c, new_no=7"),
+            GetKey::Alternate(vec![pair("new_plan", "a,b=c"), pair("new_no", "7")])
+        );
+        let error = GetKey::parse("ann@x.example", &contact()).unwrap_err();
+        assert!(
+            error.help().contains("`emailaddress1=…`"),
+            "{}",
+            error.help()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_record_is_addressed_by_id_key_or_query() {
+        assert_eq!(
+            line("00000000-0000-0000-0000-00000000000a").await,
+            "GET /api/data/v9.2/contacts(00000000-0000-0000-0000-00000000000a) HTTP/1.1"
+        );
+        assert_eq!(
+            line("new_no=7,new_plan=O'B").await,
+            "GET /api/data/v9.2/contacts(new_no=7,new_plan='O%27%27B') HTTP/1.1"
+        );
+        let line = line("emailaddress1=a+b@x.example").await;
+        assert!(
+            line.starts_with("GET /api/data/v9.2/contacts?$filter=emailaddress1%20eq%20"),
+            "{line}"
+        );
+        assert!(line.contains("a%2Bb%40x.example"), "{line}");
+        assert!(line.ends_with("&$top=1 HTTP/1.1"), "{line}");
+    }
+
+    #[tokio::test]
+    async fn the_answer_is_given_word_for_word() {
+        let row = r#"{"@odata.etag":"W/\"1\"","new_amount":1000.5000,"a@b":"€"}"#;
+        let server = Loopback::environment(move |_, number| match number {
+            0 => json("200 OK", row),
+            _ => json("200 OK", &format!(r#"{{"value":[{row}]}}"#)),
+        })
+        .await;
+        for written in ["emailaddress1=a", "emailaddress1=a/b"] {
+            let got = ask(&server, written).await.unwrap().unwrap();
+            assert_eq!(got.get(), row);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_record_that_is_not_there_is_none() {
+        for body in [
+            r#"{"error":{"code":"0x80040217","message":"contact With Id = 1 Does Not Exist"}}"#,
+            r#"{"error":{"code":"0x80060891","message":"A record with the specified key values does not exist in contact entity"}}"#,
+        ] {
+            let server = Loopback::environment(move |_, _| json("404 Not Found", body)).await;
+            assert!(ask(&server, "emailaddress1=a").await.unwrap().is_none());
+            let by_id = ask(&server, "00000000-0000-0000-0000-00000000000a").await;
+            assert!(by_id.unwrap().is_none());
+        }
+        let server = Loopback::environment(|_, _| response("404 Not Found", "", "<html>")).await;
+        ask(&server, "emailaddress1=a").await.unwrap_err();
+        let server = Loopback::environment(|_, _| json("200 OK", r#"{"value":[]}"#)).await;
+        assert!(ask(&server, "emailaddress1=a/b").await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn columns_that_are_no_key_ask_nothing() {
+        let server = Loopback::environment(|_, _| Vec::new()).await;
+        for written in [
+            "new_no=7",
+            "emailaddress1=a,new_no=7",
+            "new_no=x,new_plan=a",
+            "emailaddress1=",
+        ] {
+            let error = ask(&server, written).await.unwrap_err();
+            assert!(matches!(error, DataverseError::Key { .. }), "{error}");
+        }
+        assert!(server.asked().is_empty());
+    }
+}

@@ -295,10 +295,7 @@ pub(super) async fn body_of(response: &mut reqwest::Response) -> (Bytes, Option<
 pub(super) fn network_error(host: &str, error: reqwest::Error) -> DataverseError {
     let host = host.to_owned();
     if error.is_builder() {
-        return DataverseError::Unexpected {
-            about: host,
-            why: in_words(error),
-        };
+        return DataverseError::Client(error.without_url());
     }
     if error.is_connect() {
         return DataverseError::Unreachable {

@@ -220,7 +220,7 @@ pub(super) fn batch_body(parts: &[(&str, &str, &str)]) -> String {
     let mut body = String::new();
     for (status, headers, content) in parts {
         body.push_str("--batchresponse_1\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n");
-        for piece in [
+        body.extend([
             "HTTP/1.1 ",
             status,
             "\r\n",
@@ -228,9 +228,7 @@ pub(super) fn batch_body(parts: &[(&str, &str, &str)]) -> String {
             "\r\n",
             content,
             "\r\n",
-        ] {
-            body.push_str(piece);
-        }
+        ]);
     }
     body.push_str("--batchresponse_1--\r\n");
     body

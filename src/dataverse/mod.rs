@@ -8,6 +8,7 @@ mod address;
 mod attributes;
 mod batch;
 mod body;
+mod causes;
 mod cell;
 mod codes;
 mod credentials;
@@ -29,8 +30,9 @@ mod who;
 mod words;
 mod writer;
 
+pub use causes::{RefusalCause, SignInCause};
 pub use environment::Dataverse;
-pub use errors::{DataverseError, DataverseErrorKind, RefusalCause, SignInCause};
+pub use errors::{DataverseError, DataverseErrorKind};
 pub use get::GetKey;
 pub use http::{Requests, WireOptions};
 pub use who::Who;

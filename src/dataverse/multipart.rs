@@ -211,7 +211,7 @@ mod tests {
     fn of_a_cut_body_only_whole_parts_count() {
         let mut last = 0;
         for length in 0..CAPTURED.len() {
-            let count = statuses(TYPE, CAPTURED.get(..length).unwrap()).len();
+            let count = parts(TYPE, &CAPTURED.as_bytes()[..length]).unwrap().len();
             assert!(count >= last && count <= 4);
             last = count;
         }

@@ -485,7 +485,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_is_too_large_is_told_by_its_text() {
+    fn a_request_that_is_too_large_says_so_in_words() {
         assert_eq!(
             cause(
                 400,

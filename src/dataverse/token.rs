@@ -193,13 +193,13 @@ impl Tokens {
             ])
             .send()
             .await
-            .map_err(|error| network_error(host, error))?;
+            .map_err(|error| not_granted(network_error(host, error)))?;
         let status = response.status().as_u16();
         let retry_after = response.headers().get(RETRY_AFTER).cloned();
         let (body, cut) = body_of(&mut response).await;
         if let Some(why) = cut {
             let host = host.to_owned();
-            return Err(DataverseError::Unanswered { host, why });
+            return Err(not_granted(DataverseError::Unanswered { host, why }));
         }
         if status == 200 {
             // The reason is not told: it could quote the answer.
@@ -311,12 +311,25 @@ fn cause_of(number: u64) -> SignInCause {
     }
 }
 
+/// A login host that does not answer loses nothing: whatever needed the token has not been sent.
+fn not_granted(error: DataverseError) -> DataverseError {
+    if matches!(error, DataverseError::Unanswered { .. }) {
+        DataverseError::Unavailable {
+            retry_after: None,
+            error: ServiceError {
+                message: error.to_string(),
+                ..ServiceError::default()
+            },
+        }
+    } else {
+        error
+    }
+}
+
 fn may_pass(error: &DataverseError) -> bool {
     matches!(
         error,
-        DataverseError::Unavailable { .. }
-            | DataverseError::Unreachable { .. }
-            | DataverseError::Unanswered { .. }
+        DataverseError::Unavailable { .. } | DataverseError::Unreachable { .. }
     )
 }
 

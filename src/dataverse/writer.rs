@@ -249,7 +249,8 @@ mod tests {
     async fn without_a_token_nothing_is_sent() {
         let server = Loopback::serve(|_, number| match number {
             0 => json("401 Unauthorized", r#"{"error":"invalid_client","error_description":"AADSTS7000222: expired","error_codes":[7000222]}"#),
-            _ => response("503 Service Unavailable", "Retry-After: 7\r\n", ""),
+            1 => response("503 Service Unavailable", "Retry-After: 7\r\n", ""),
+            _ => Vec::new(),
         })
         .await;
         let writer = writer(&server);
@@ -264,6 +265,12 @@ mod tests {
         assert_eq!(
             failures(&replies),
             [(Fate::Refused, &Cause::Throttled { retry_after: wait })]
+        );
+        let replies = writer.send(&upserts(&["1"])).await;
+        assert_eq!(
+            failures(&replies),
+            [(Fate::Refused, &Cause::Transient)],
+            "what was not sent cannot be lost"
         );
         assert!(server.asked_of_environment().is_empty());
     }
