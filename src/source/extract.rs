@@ -84,13 +84,10 @@ impl Extract {
 impl OpenedFile {
     /// Opens the file again, behind its header.
     pub(super) fn reopen(&self, dialect: &CsvDialect) -> Result<Delimited, SourceError> {
-        let changed = || SourceError::Changed {
-            file: Arc::clone(&self.located.name),
-        };
-        let file = File::open(&self.located.path).map_err(|_| changed())?;
-        let metadata = file.metadata().map_err(|_| changed())?;
+        let file = File::open(&self.located.path).map_err(|_| self.changed())?;
+        let metadata = file.metadata().map_err(|_| self.changed())?;
         if Identity::of(&metadata) != self.identity {
-            return Err(changed());
+            return Err(self.changed());
         }
         let mut rows = Delimited::open(file, &self.located.name, self.located.format, dialect)?;
         if dialect.header == Header::FirstRow {
@@ -102,9 +99,14 @@ impl OpenedFile {
     fn unchanged(&self) -> Result<(), SourceError> {
         match fs::metadata(&self.located.path) {
             Ok(now) if Identity::of(&now) == self.identity => Ok(()),
-            _ => Err(SourceError::Changed {
-                file: Arc::clone(&self.located.name),
-            }),
+            _ => Err(self.changed()),
+        }
+    }
+
+    /// The error that this file is no longer what it was.
+    pub(super) fn changed(&self) -> SourceError {
+        SourceError::Changed {
+            file: Arc::clone(&self.located.name),
         }
     }
 }
@@ -158,7 +160,11 @@ fn header(file: File, located: &Located, dialect: &CsvDialect) -> Result<Vec<Str
     let (line, names) = match &dialect.header {
         Header::Names(names) => (1, names.clone()),
         Header::None => {
-            rows.next(&mut first)?;
+            if rows.next(&mut first)?.is_none() {
+                return Err(SourceError::NoHeader {
+                    file: Arc::clone(&located.name),
+                });
+            }
             return Ok((1..=first.len()).map(|n| format!("column_{n}")).collect());
         }
         Header::FirstRow => {
@@ -201,8 +207,10 @@ mod tests {
     use arrow_array::Array;
     use arrow_array::cast::AsArray;
 
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::model::Ragged;
+    use crate::model::{Fault, FaultKind, Position, Ragged};
     use crate::source::SourceFailure;
 
     type Row = (u64, Vec<Option<String>>);
@@ -296,5 +304,285 @@ mod tests {
         let rows = read(b"a,b\n1\n1,2,,\n", dialect).unwrap();
         assert_eq!(rows[0].1, [Some("1".to_owned()), None]);
         assert_eq!(rows[1].1, [Some("1".to_owned()), Some("2".to_owned())]);
+    }
+
+    fn some(cells: &[&str]) -> Vec<Option<String>> {
+        cells.iter().map(|cell| Some((*cell).to_owned())).collect()
+    }
+
+    fn encoded(label: &str) -> CsvDialect {
+        CsvDialect {
+            encoding: label.to_owned(),
+            ..CsvDialect::default()
+        }
+    }
+
+    #[test]
+    fn cells_are_decoded_and_invalid_bytes_are_faults() {
+        let rows = read(b"a,b\n\xE9,\x80\n", encoded("windows-1252")).unwrap();
+        assert_eq!(rows[0].1, some(&["é", "€"]));
+
+        let wide = |text: &str| {
+            text.encode_utf16()
+                .flat_map(u16::to_le_bytes)
+                .collect::<Vec<_>>()
+        };
+        let rows = read(&wide("\u{FEFF}a,b\r\né,\"x\n\"\r\n1,2"), encoded("utf-16")).unwrap();
+        assert_eq!(rows, [(2, some(&["é", "x\n"])), (4, some(&["1", "2"]))]);
+        assert!(matches!(
+            read(&wide("\u{FEFF}a\n"), encoded("utf-8")),
+            Err(SourceError::OtherEncoding {
+                found: "UTF-16LE",
+                ..
+            })
+        ));
+
+        let mut broken = wide("a,b\n1,");
+        broken.extend([0x00, 0xD8, b'2', 0]);
+        for (bytes, label, name) in [
+            (broken, "utf-16le", "UTF-16LE"),
+            (b"a,b\n1,\xFF\n".to_vec(), "utf-8", "UTF-8"),
+        ] {
+            let faults = faults(&bytes, encoded(label));
+            let kind = FaultKind::Undecodable { encoding: name };
+            assert_eq!(
+                faults,
+                [Fault {
+                    row: 0,
+                    column: Some(1),
+                    kind
+                }]
+            );
+        }
+    }
+
+    fn faults(bytes: &[u8], dialect: CsvDialect) -> Vec<Fault> {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.csv"), bytes).unwrap();
+        let mut spec = spec(folder.path(), "a.csv");
+        spec.csv = dialect;
+        let extract = Extract::open(&spec).unwrap();
+        let reading = Reading {
+            columns: vec![0, 1],
+            only: None,
+        };
+        let batches = extract.read(reading).unwrap();
+        batches.flat_map(|batch| batch.unwrap().faults).collect()
+    }
+
+    #[test]
+    fn a_ragged_row_is_a_fault_with_its_cells() {
+        let kind = FaultKind::Ragged {
+            cells: 3,
+            expected: 2,
+            raw: vec!["1".to_owned(), "2".to_owned(), "\\xff".to_owned()],
+        };
+        let faults = faults(b"a,b\n1,2,\xFF\n3,4\n", CsvDialect::default());
+        assert_eq!(
+            faults,
+            [Fault {
+                row: 0,
+                column: None,
+                kind
+            }]
+        );
+    }
+
+    #[test]
+    fn a_header_has_trimmed_names_all_different() {
+        assert_eq!(
+            read(b" a , a\n", CsvDialect::default())
+                .unwrap_err()
+                .to_string(),
+            "a.csv:1: two columns are named `a`"
+        );
+        assert_eq!(
+            read(b"a, \n", CsvDialect::default())
+                .unwrap_err()
+                .to_string(),
+            "a.csv:1: column 2 has no name"
+        );
+        let none = CsvDialect {
+            header: Header::None,
+            ..CsvDialect::default()
+        };
+        assert_eq!(read(b"1,2\n", none).unwrap(), [(1, some(&["1", "2"]))]);
+        let header = Header::Names(vec!["x".to_owned(), "y".to_owned()]);
+        let written = CsvDialect {
+            header,
+            ..CsvDialect::default()
+        };
+        assert_eq!(read(b"1,2\n", written).unwrap(), [(1, some(&["1", "2"]))]);
+    }
+
+    #[test]
+    fn quotes_can_be_escaped_or_switched_off_and_texts_can_mean_null() {
+        let off = CsvDialect {
+            quote: None,
+            ..CsvDialect::default()
+        };
+        assert_eq!(
+            read(b"a,b\n\"1,2\n", off).unwrap(),
+            [(2, some(&["\"1", "2"]))]
+        );
+        let escaped = CsvDialect {
+            escape: Some(b'\\'),
+            ..CsvDialect::default()
+        };
+        assert_eq!(
+            read(b"a,b\n\"1\\\",\",2", escaped).unwrap(),
+            [(2, some(&["1\",", "2"]))]
+        );
+        let nulls = CsvDialect {
+            null_text: vec!["NULL".to_owned()],
+            ..CsvDialect::default()
+        };
+        assert_eq!(
+            read(b"a,b\nNULL,\n", nulls).unwrap()[0].1,
+            [None, Some(String::new())]
+        );
+    }
+
+    #[test]
+    fn a_folder_and_a_glob_give_their_files_in_name_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        at("b.tsv", "b\ta\n2\t1\n");
+        at("a.csv", "a,b\n1,2\n");
+        at("notes.md", "none");
+        let extract = Extract::open(&spec(folder.path(), ".")).unwrap();
+        assert_eq!(
+            extract.files().iter().map(|f| &**f).collect::<Vec<_>>(),
+            ["a.csv", "b.tsv"]
+        );
+        assert_eq!(
+            rows(&extract).unwrap(),
+            [(2, some(&["1", "2"])), (2, some(&["1", "2"]))]
+        );
+        let globbed = Extract::open(&spec(folder.path(), "*.?sv")).unwrap();
+        assert_eq!(
+            globbed.files().iter().map(|f| &**f).collect::<Vec<_>>(),
+            ["a.csv", "b.tsv"]
+        );
+        for nothing in ["*.txt", "gone.csv", "notes.md", "-"] {
+            let error = Extract::open(&spec(folder.path(), nothing)).err().unwrap();
+            assert_eq!(error.kind(), SourceFailure::NotThere, "{error}");
+        }
+        at("c.csv", "a,c\n1,2\n");
+        let error = Extract::open(&spec(folder.path(), "*.?sv")).err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "c.csv: there is no column `b`, which the extract's first file has"
+        );
+    }
+
+    #[test]
+    fn a_reading_of_some_rows_gives_these_and_misses_none() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a.csv", "b.csv", "c.csv"] {
+            fs::write(folder.path().join(name), "a,b\n1,2\n3,4\n5,6\n").unwrap();
+        }
+        let extract = Extract::open(&spec(folder.path(), "*.csv")).unwrap();
+        let read = |positions: &[(u16, u64)]| {
+            let only: Vec<_> = positions
+                .iter()
+                .map(|&(f, l)| Position::new(f, l))
+                .collect();
+            let reading = Reading {
+                columns: vec![1],
+                only: Some(Box::new(only.into_iter())),
+            };
+            let batches: Result<Vec<_>, _> = extract.read(reading).unwrap().collect();
+            batches.map(|all| {
+                all.into_iter()
+                    .flat_map(|rows| rows.positions)
+                    .map(|p| (p.file(), p.line()))
+                    .collect::<Vec<_>>()
+            })
+        };
+        for present in [&[][..], &[(0, 3), (2, 2), (2, 4)], &[(1, 2), (1, 3)]] {
+            assert_eq!(read(present).unwrap(), present);
+        }
+        for gone in [(0, 1), (1, 9), (2, 9)] {
+            assert_eq!(read(&[gone]).unwrap_err().kind(), SourceFailure::Changed);
+        }
+    }
+
+    #[test]
+    fn a_file_that_has_grown_has_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.csv"), "a\n1\n").unwrap();
+        let extract = Extract::open(&spec(folder.path(), "a.csv")).unwrap();
+        extract.unchanged().unwrap();
+        fs::write(folder.path().join("a.csv"), "a\n1\n2\n").unwrap();
+        assert_eq!(
+            extract.unchanged().unwrap_err().kind(),
+            SourceFailure::Changed
+        );
+        assert_eq!(rows(&extract).unwrap_err().kind(), SourceFailure::Changed);
+    }
+
+    #[test]
+    fn more_rows_than_a_batch_holds_come_in_several() {
+        let text = format!("a\n{}", "x\n".repeat(20_000));
+        assert_eq!(
+            lines(text.as_bytes(), CsvDialect::default()),
+            (2..=20_001).collect::<Vec<_>>()
+        );
+    }
+
+    fn noise() -> impl Strategy<Value = Vec<u8>> {
+        let bytes = prop::sample::select(b"ab,\"\"\\#\r\n\n\xEF\xBB\xBF\x00".to_vec());
+        prop::collection::vec(prop_oneof![9 => bytes, 1 => any::<u8>()], 0..60)
+    }
+
+    fn dialects() -> impl Strategy<Value = CsvDialect> {
+        let labels = prop::sample::select(vec!["utf-8", "windows-1252", "utf-16", "shift_jis"]);
+        (labels, any::<[bool; 5]>(), 0..3_u64).prop_map(|(label, [a, b, c, d, e], skip_rows)| {
+            CsvDialect {
+                quote: a.then_some(b'"'),
+                escape: b.then_some(b'\\'),
+                comment: c.then_some(b'#'),
+                header: if d { Header::None } else { Header::FirstRow },
+                ragged: if e { Ragged::Pad } else { Ragged::Reject },
+                skip_rows,
+                ..encoded(label)
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_read_the_same_twice_with_lines_that_grow(bytes in noise(), dialect in dialects()) {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join("a.csv"), bytes).unwrap();
+            let mut spec = spec(folder.path(), "a.csv");
+            spec.csv = dialect;
+            if let Ok(extract) = Extract::open(&spec) {
+                let (first, second) = (rows(&extract), rows(&extract));
+                prop_assert_eq!(format!("{first:?}"), format!("{second:?}"));
+                let first = first.unwrap_or_default();
+                prop_assert!(first.is_sorted_by(|one, next| one.0 < next.0), "{first:?}");
+            }
+        }
+
+        #[test]
+        fn a_written_table_reads_back_with_its_lines(
+            table in prop::collection::vec(prop::array::uniform3("[a,\"\\\\é \n\r#]{0,6}"), 0..20),
+            crlf in any::<bool>(),
+        ) {
+            let end = if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') };
+            let mut writer = csv::WriterBuilder::new().terminator(end).from_writer(Vec::new());
+            writer.write_record(["a", "b", "c"]).unwrap();
+            let mut line = 2;
+            let mut expected = Vec::new();
+            for row in &table {
+                writer.write_record(row).unwrap();
+                expected.push((line, row.iter().map(|cell| Some(cell.clone())).collect()));
+                line += 1 + row.iter().map(|cell| cell.matches('\n').count() as u64).sum::<u64>();
+            }
+            let dialect = CsvDialect { null_text: Vec::new(), ..CsvDialect::default() };
+            prop_assert_eq!(read(&writer.into_inner().unwrap(), dialect).unwrap(), expected);
+        }
     }
 }

@@ -48,6 +48,12 @@ fn place(_: &Metadata) -> (u64, u64) {
 
 /// The files that the mapping means, in name order.
 pub(super) fn locate(spec: &ExtractSpec) -> Result<Vec<Located>, SourceError> {
+    if spec.path == "-" {
+        // An extract is read twice, which a stream does not allow.
+        return Err(SourceError::Format {
+            file: spec.path.as_str().into(),
+        });
+    }
     let whole = spec.base.join(&spec.path);
     let paths = match fs::metadata(&whole) {
         Ok(found) if found.is_dir() => folder(&whole, &spec.path)?,
@@ -116,7 +122,8 @@ fn pattern(spec: &ExtractSpec) -> Result<Vec<PathBuf>, SourceError> {
 fn located(path: PathBuf, spec: &ExtractSpec) -> Result<Located, SourceError> {
     let shown = path.strip_prefix(&spec.base).unwrap_or(&path);
     let name: Arc<str> = shown.to_string_lossy().into();
-    let Some(format) = spec.format.or_else(|| known_format(&path)) else {
+    let named = spec.format.filter(|_| !is_binary(&path));
+    let Some(format) = named.or_else(|| known_format(&path)) else {
         return Err(SourceError::Format { file: name });
     };
     Ok(Located { path, name, format })
@@ -129,4 +136,13 @@ fn known_format(path: &Path) -> Option<Format> {
         "tsv" => Some(Format::Tsv),
         _ => None,
     }
+}
+
+/// Whether a file is no text, whatever the mapping says.
+fn is_binary(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| {
+        ["gz", "zst", "zip", "parquet"]
+            .iter()
+            .any(|binary| extension.eq_ignore_ascii_case(binary))
+    })
 }

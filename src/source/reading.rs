@@ -68,6 +68,10 @@ impl Batches {
                     self.finished = true;
                     break;
                 };
+                if lies_behind(self.only.as_mut(), self.next_file) {
+                    self.next_file += 1;
+                    continue;
+                }
                 self.current = Some(file.reopen(&extract.dialect)?);
                 self.next_file += 1;
                 continue;
@@ -77,11 +81,17 @@ impl Batches {
                 break;
             };
             let Some(line) = rows.next(&mut self.row)? else {
+                if !is_done_with(self.only.as_mut(), number) {
+                    return Err(file.changed());
+                }
                 self.current = None;
                 continue;
             };
             let position = Position::new(u16::try_from(number).unwrap_or(u16::MAX), line);
-            if is_wanted(self.only.as_mut(), position) {
+            let Some(is_wanted) = strike_off(self.only.as_mut(), position) else {
+                return Err(file.changed());
+            };
+            if is_wanted {
                 filling.add(&extract, file, &self.columns, rows, &self.row, position);
             }
         }
@@ -92,12 +102,25 @@ impl Batches {
     }
 }
 
-/// Whether a row is to be read; its position is struck off.
-fn is_wanted(only: Option<&mut Wanted>, position: Position) -> bool {
-    only.is_none_or(|only| {
-        while only.next_if(|wanted| *wanted < position).is_some() {}
-        only.next_if_eq(&position).is_some()
-    })
+/// Whether a row is to be read; its position is struck off. `None` if a row before it was to be read and is gone.
+fn strike_off(only: Option<&mut Wanted>, position: Position) -> Option<bool> {
+    let Some(only) = only else { return Some(true) };
+    match only.peek() {
+        Some(wanted) if *wanted < position => None,
+        _ => Some(only.next_if_eq(&position).is_some()),
+    }
+}
+
+/// Whether no row of this file or one before it is still to be read.
+fn is_done_with(only: Option<&mut Wanted>, file: usize) -> bool {
+    only.and_then(|only| only.peek())
+        .is_none_or(|wanted| usize::from(wanted.file()) > file)
+}
+
+/// Whether the next row to be read is in a file behind this one.
+fn lies_behind(only: Option<&mut Wanted>, file: usize) -> bool {
+    only.and_then(|only| only.peek())
+        .is_some_and(|wanted| usize::from(wanted.file()) > file)
 }
 
 impl Iterator for Batches {

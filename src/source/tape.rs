@@ -2,6 +2,9 @@
 
 use std::io::{self, Read};
 
+/// No row is longer: a quote that is never closed must not take a whole file into memory.
+const LONGEST_ROW: usize = 64 << 20;
+
 /// A reader that keeps what was read until it is taken.
 pub(super) struct Tape<R> {
     inner: R,
@@ -37,6 +40,10 @@ impl<R: Read> Read for Tape<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.kept.drain(..self.taken);
         self.taken = 0;
+        if self.kept.len() > LONGEST_ROW {
+            let message = "a row is longer than 64 MiB; is a quote never closed?";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
         let length = self.inner.read(buffer)?;
         self.ended = length == 0;
         self.kept
