@@ -39,10 +39,10 @@ pub(super) struct Attribute {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct TypeDetails {
     logical_name: String,
-    max_length: Option<usize>,
+    max_length: Option<i64>,
     min_value: Option<Box<RawValue>>,
     max_value: Option<Box<RawValue>>,
-    precision: Option<u32>,
+    precision: Option<i64>,
     date_time_behavior: Option<Wrapped>,
     option_set: Option<OptionSet>,
     global_option_set: Option<OptionSet>,
@@ -95,17 +95,7 @@ struct Localized {
 
 impl LabelSet {
     /// The text in the user's language, otherwise in the first one.
-    pub(super) fn text(self) -> Option<String> {
-        self.user_localized_label
-            .and_then(|label| label.label)
-            .or_else(|| {
-                self.localized_labels?
-                    .into_iter()
-                    .find_map(|label| label.label)
-            })
-    }
-
-    fn first(&self) -> Option<String> {
+    pub(super) fn text(&self) -> Option<String> {
         let user = self.user_localized_label.iter();
         let all = self.localized_labels.iter().flatten();
         user.chain(all).find_map(|label| label.label.clone())
@@ -135,7 +125,7 @@ pub(super) fn column(attribute: &Attribute, details: &Details) -> Result<Column,
     let kind = kind(&type_name, details).unwrap_or(ColumnKind::Other(type_name));
     Ok(Column {
         name: LogicalName::parse(&attribute.logical_name)?,
-        display_name: attribute.display_name.as_ref().and_then(LabelSet::first),
+        display_name: attribute.display_name.as_ref().and_then(LabelSet::text),
         kind,
         creatable: attribute.is_valid_for_create.unwrap_or_default(),
         updatable: attribute.is_valid_for_update.unwrap_or_default(),
@@ -170,10 +160,10 @@ fn kind(type_name: &str, details: Option<&TypeDetails>) -> Option<ColumnKind> {
         ("UniqueidentifierType", _) => Some(ColumnKind::Guid),
         (_, None) => None,
         ("StringType", Some(details)) => Some(ColumnKind::Text {
-            max_length: details.max_length?,
+            max_length: details.max_length?.try_into().ok()?,
         }),
         ("MemoType", Some(details)) => Some(ColumnKind::Memo {
-            max_length: details.max_length?,
+            max_length: details.max_length?.try_into().ok()?,
         }),
         ("IntegerType", Some(details)) => Some(ColumnKind::Integer {
             min: whole(details.min_value.as_deref(), i32::MIN),
@@ -182,17 +172,17 @@ fn kind(type_name: &str, details: Option<&TypeDetails>) -> Option<ColumnKind> {
         ("DecimalType", Some(details)) => Some(ColumnKind::Decimal {
             min: bound(details.min_value.as_deref(), -DECIMAL),
             max: bound(details.max_value.as_deref(), DECIMAL),
-            precision: details.precision?,
+            precision: details.precision?.try_into().ok()?,
         }),
         ("MoneyType", Some(details)) => Some(ColumnKind::Money {
             min: bound(details.min_value.as_deref(), -MONEY),
             max: bound(details.max_value.as_deref(), MONEY),
-            precision: details.precision?,
+            precision: details.precision?.try_into().ok()?,
         }),
         ("DoubleType", Some(details)) => Some(ColumnKind::Float {
             min: float(details.min_value.as_deref()).unwrap_or(-100_000_000_000.0),
             max: float(details.max_value.as_deref()).unwrap_or(100_000_000_000.0),
-            precision: details.precision?,
+            precision: details.precision?.try_into().ok()?,
         }),
         ("DateTimeType", Some(details)) => time(details),
         ("BooleanType", Some(details)) => Some(boolean(details)),

@@ -145,11 +145,15 @@ impl DataverseError {
                 Some(wait) => Cow::Owned(format!("Try again in {} s.", wait.as_secs())),
                 None => Cow::Borrowed("Try again later."),
             },
-            Self::NoSuchTable { close, .. } => match close.first() {
-                Some(name) => Cow::Owned(format!(
-                    "Write `{name}`, the closest table, or look at `segue describe`."
+            Self::NoSuchTable { close, .. } => match close.split_first() {
+                Some((name, [])) => Cow::Owned(format!("Write `{name}`, the closest table.")),
+                Some((name, others)) => Cow::Owned(format!(
+                    "Write `{name}`, the closest table, or one of {}.",
+                    others.join(", ")
                 )),
-                None => Cow::Borrowed("Look at `segue describe` for the tables there are."),
+                None => Cow::Borrowed(
+                    "Write the table's logical name: Power Apps, Tables, the table, Tools, Copy logical name.",
+                ),
             },
             Self::Key { help, .. } => Cow::Owned(help.clone()),
             Self::Unexpected { .. } => Cow::Borrowed(

@@ -147,10 +147,7 @@ fn conditions(
                 (Some(_), Some(value)) => Ok((name.clone(), value)),
                 _ => Err(DataverseError::Key {
                     why: format!("`{written}` is not a value of `{name}`"),
-                    help: format!(
-                        "Look at `segue describe {}` for the column's type.",
-                        table.name
-                    ),
+                    help: format!("Write `{name}` as {}.", as_written(kind)),
                 }),
             }
         })
@@ -168,6 +165,26 @@ fn join(conditions: &[(String, Value)], between: &str, after: &str) -> String {
         literal(value, &mut joined);
     }
     joined
+}
+
+fn as_written(kind: Option<&ColumnKind>) -> &'static str {
+    match kind {
+        None | Some(ColumnKind::Other(_)) => "a column whose type is known",
+        Some(ColumnKind::Text { .. } | ColumnKind::Memo { .. } | ColumnKind::Choices { .. }) => {
+            "a text that is not empty"
+        }
+        Some(ColumnKind::Integer { .. } | ColumnKind::BigInt) => "a whole number",
+        Some(ColumnKind::Decimal { .. } | ColumnKind::Money { .. } | ColumnKind::Float { .. }) => {
+            "a number with a decimal point"
+        }
+        Some(ColumnKind::Boolean { .. }) => "true or false",
+        Some(ColumnKind::Date) => "a date like 2024-05-01",
+        Some(ColumnKind::DateTime { .. }) => "a time like 2024-05-01T20:00:00Z",
+        Some(ColumnKind::Choice { .. } | ColumnKind::State { .. } | ColumnKind::Status { .. }) => {
+            "the number of an option"
+        }
+        Some(ColumnKind::Guid | ColumnKind::Lookup { .. }) => "a GUID",
+    }
 }
 
 fn known_keys(table: &Table) -> String {

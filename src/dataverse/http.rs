@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, IF_NONE_MATCH, RETRY_AFTER};
-use reqwest::{Client, Method};
+use reqwest::Client;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, IF_NONE_MATCH, RETRY_AFTER};
 
 use super::DataverseError;
-use super::address::Address;
+use super::address::{Address, BASE, is_loopback};
 use super::said::Said;
 use super::token::{Token, Tokens};
 
@@ -159,7 +159,7 @@ impl Http {
         };
         counter.fetch_add(1, Ordering::Relaxed);
         let mut response = self
-            .prepare(request, &token)?
+            .prepare(request, &token)
             .send()
             .await
             .map_err(|error| network_error(&self.address.host, error))?;
@@ -181,18 +181,11 @@ impl Http {
         Ok(answer)
     }
 
-    fn prepare(
-        &self,
-        request: &Request,
-        token: &Token,
-    ) -> Result<reqwest::RequestBuilder, DataverseError> {
+    fn prepare(&self, request: &Request, token: &Token) -> reqwest::RequestBuilder {
         let url = |path: &str| format!("{}{path}", self.address.origin);
         let builder = match request {
             Request::Get { path, prefer } => {
-                let builder = self
-                    .client
-                    .request(Method::GET, url(path))
-                    .header(IF_NONE_MATCH, "null");
+                let builder = self.client.get(url(path)).header(IF_NONE_MATCH, "null");
                 match prefer {
                     Some(prefer) => builder.header("prefer", *prefer),
                     None => builder,
@@ -200,29 +193,18 @@ impl Http {
             }
             Request::Batch { boundary, body, .. } => {
                 let kind = format!("multipart/mixed; boundary=\"{boundary}\"");
-                let kind = HeaderValue::from_str(&kind).map_err(|_| unexpected_boundary())?;
                 self.client
-                    .request(
-                        Method::POST,
-                        url(&format!("{}/$batch", super::address::BASE)),
-                    )
+                    .post(url(&format!("{BASE}/$batch")))
                     .header(CONTENT_TYPE, kind)
                     .header("prefer", "odata.continue-on-error")
                     .body(body.clone())
             }
         };
-        Ok(builder
+        builder
             .header(ACCEPT, "application/json")
             .header("odata-maxversion", "4.0")
             .header("odata-version", "4.0")
-            .header(reqwest::header::AUTHORIZATION, token.header().clone()))
-    }
-}
-
-fn unexpected_boundary() -> DataverseError {
-    DataverseError::Unexpected {
-        about: "a batch".to_owned(),
-        why: "its boundary cannot stand in a header".to_owned(),
+            .header(AUTHORIZATION, token.header().clone())
     }
 }
 
@@ -267,7 +249,7 @@ pub(super) fn client(host: &str, options: &WireOptions) -> Result<Client, Datave
         .timeout(options.request_timeout)
         .pool_max_idle_per_host(options.connections.get())
         .pool_idle_timeout(Duration::from_secs(55));
-    let builder = if super::address::is_loopback(host) {
+    let builder = if is_loopback(host) {
         builder.no_proxy()
     } else {
         builder

@@ -18,23 +18,23 @@ use crate::model::{AlternateKey, Cause, Collation, EntitySetName, KeyStatus, Log
 /// The types of columns that have properties of their own, and what to ask of each. The properties that all
 /// columns have come with the table; the enumerations' common parent cannot be asked for.
 const TYPES: [(&str, &str); 13] = [
-    ("String", "MaxLength"),
-    ("Memo", "MaxLength"),
-    ("Integer", "MinValue,MaxValue"),
-    ("Decimal", "MinValue,MaxValue,Precision"),
-    ("Double", "MinValue,MaxValue,Precision"),
-    ("Money", "MinValue,MaxValue,Precision"),
-    ("DateTime", "DateTimeBehavior"),
+    ("String", "LogicalName,MaxLength"),
+    ("Memo", "LogicalName,MaxLength"),
+    ("Integer", "LogicalName,MinValue,MaxValue"),
+    ("Decimal", "LogicalName,MinValue,MaxValue,Precision"),
+    ("Double", "LogicalName,MinValue,MaxValue,Precision"),
+    ("Money", "LogicalName,MinValue,MaxValue,Precision"),
+    ("DateTime", "LogicalName,DateTimeBehavior"),
     ("Picklist", OPTIONS),
     ("MultiSelectPicklist", OPTIONS),
     ("State", OPTIONS),
     ("Status", OPTIONS),
     ("Boolean", OPTIONS),
-    ("Lookup", "Targets"),
+    ("Lookup", "LogicalName,Targets"),
 ];
 
-/// Stands for what is expanded rather than selected.
-const OPTIONS: &str = "";
+/// A set of options is the column's own or one that several columns share.
+const OPTIONS: &str = "LogicalName&$expand=OptionSet,GlobalOptionSet";
 
 /// At most so many names are offered for one that does not exist.
 const MOST_SUGGESTIONS: usize = 5;
@@ -161,14 +161,10 @@ fn close_names(name: &str, tables: &[Listed]) -> Vec<String> {
 /// What the types add, by column, and how the environment compares text.
 async fn details(http: &Http, table: &LogicalName) -> Result<(Details, Collation), DataverseError> {
     let mut batch = BatchBody::new();
-    for (type_name, properties) in TYPES {
-        let what = if properties == OPTIONS {
-            "LogicalName&$expand=OptionSet,GlobalOptionSet".to_owned()
-        } else {
-            format!("LogicalName,{properties}")
-        };
+    let columns = format!("{BASE}/EntityDefinitions(LogicalName='{table}')/Attributes");
+    for (name, select) in TYPES {
         batch.get(&format!(
-            "{BASE}/EntityDefinitions(LogicalName='{table}')/Attributes/Microsoft.Dynamics.CRM.{type_name}AttributeMetadata?$select={what}"
+            "{columns}/Microsoft.Dynamics.CRM.{name}AttributeMetadata?$select={select}"
         ));
     }
     batch.get(&format!("{BASE}/organizations?$select=languagecode"));
@@ -276,7 +272,10 @@ fn assemble(
     Ok(Table {
         entity_set: EntitySetName::parse(&entity_set)
             .map_err(|error| unexpected(&about, &error.to_string()))?,
-        display_name: definition.display_name.and_then(attributes::LabelSet::text),
+        display_name: definition
+            .display_name
+            .as_ref()
+            .and_then(attributes::LabelSet::text),
         primary_id: parsed(&primary_id, &about)?,
         primary_name: definition
             .primary_name_attribute
@@ -372,7 +371,7 @@ mod tests {
     fn details_of(type_name: &str) -> String {
         let set = OPTION_SET;
         let value = match type_name {
-            "String" => r#"{"LogicalName":"lastname","MaxLength":50,"MetadataId":"x"},{"LogicalName":"fullname","MaxLength":160}"#.to_owned(),
+            "String" => r#"{"LogicalName":"lastname","MaxLength":50,"MetadataId":"x"},{"LogicalName":"fullname","MaxLength":-1}"#.to_owned(),
             "Memo" => r#"{"LogicalName":"description","MaxLength":2000}"#.to_owned(),
             "Integer" => r#"{"LogicalName":"numberofchildren","MinValue":0,"MaxValue":1000000000}"#.to_owned(),
             "Decimal" => r#"{"LogicalName":"exchangerate","MinValue":0.0000000001,"MaxValue":100000000000.0,"Precision":10}"#.to_owned(),
@@ -525,6 +524,7 @@ mod tests {
             ColumnKind::Other("ImageType".to_owned())
         );
         assert_eq!(kind("new_lost"), ColumnKind::Other("StringType".to_owned()));
+        assert_eq!(kind("fullname"), ColumnKind::Other("StringType".to_owned()));
         assert!(table.column("parentcustomeridname").is_none());
         assert_eq!(table.columns.len(), 21);
     }
