@@ -24,6 +24,10 @@ pub(super) async fn read(source: &SecretSource) -> Result<SecretString, Datavers
             format!("the command {}", words.first().map_or("", String::as_str)),
             from_command(words.clone()).await,
         ),
+        SecretSource::Published(value) => (
+            "the documentation".to_owned(),
+            Ok(value.as_bytes().to_vec()),
+        ),
     };
     bytes
         .and_then(secret)

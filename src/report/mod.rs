@@ -5,11 +5,13 @@
 mod counts;
 mod exit;
 mod folder;
+mod rejects;
 mod results;
 mod summary;
 
 pub use counts::{Imbalance, RowCounts};
 pub use exit::{ExitCode, Status};
 pub use folder::RunFolder;
+pub use rejects::RejectWriter;
 pub use results::{PushResults, Reason, RejectResults, RequestCounts, RunResults};
 pub use summary::summary;

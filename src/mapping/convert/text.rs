@@ -97,7 +97,7 @@ impl TextSteps {
 ///
 /// Source: Dataverse error `0x80040278`, "contains one or more invalid characters".
 fn is_barred(c: char) -> bool {
-    (c.is_control() && !matches!(c, '\t' | '\r' | '\n')) || matches!(c, '\u{fffe}' | '\u{ffff}')
+    (c < ' ' && !matches!(c, '\t' | '\r' | '\n')) || matches!(c, '\u{fffe}' | '\u{ffff}')
 }
 
 fn cut(text: &str, max_length: usize) -> &str {
