@@ -5,6 +5,7 @@
 mod again;
 mod error;
 mod record;
+mod request;
 mod send;
 mod survey;
 
@@ -18,70 +19,18 @@ use tokio::task::{JoinError, JoinSet, spawn_blocking};
 
 pub use self::error::PushError;
 use self::record::{Note, Recorder, Recording};
+pub use self::request::{Report, Request};
 use self::send::Mapper;
 use crate::dataverse::{Dataverse, Who, WireOptions};
 use crate::dispatch::{self, DispatchReport, Lane, ResolveReport, Rules, Stopping};
-use crate::ledger::{
-    Ending, Extent, Identity, Layout, LayoutColumn, Ledger, RunLock, RunNumber, Scope, Survey,
-};
-use crate::mapping::{CompileContext, Mapping, Mode, Plan};
-use crate::model::{Connection, Outcome, RunId, Source as _};
+use crate::ledger::{Ending, Identity, Layout, LayoutColumn, Ledger, RunLock, RunNumber, Survey};
+use crate::mapping::{CompileContext, Mode, Plan};
+use crate::model::{Outcome, Source as _};
 use crate::report::{ExitCode, RejectResults, RejectWriter, RowCounts, RunFolder};
 use crate::source::Extract;
 
 /// Drafts and operations that wait between two stages: a few batches, so that none starves.
 const QUEUED: usize = 1_000;
-
-/// What to push, where to and how.
-#[derive(Debug, Clone)]
-pub struct Request {
-    /// The mapping.
-    pub mapping: Mapping,
-    /// Where to.
-    pub connection: Connection,
-    /// The folder of ledgers, runs and locks.
-    pub state: PathBuf,
-    /// The folder that paths of mappings are relative to: the one with `segue.yaml`.
-    pub base: PathBuf,
-    /// When the run began: the only time of the calendar that a run knows.
-    pub started: Timestamp,
-    /// At most so many due rows.
-    pub limit: Option<u64>,
-    /// Whether the ledger may call a row unchanged.
-    pub scope: Scope,
-    /// Whether the extract is the whole segment.
-    pub extent: Extent,
-}
-
-/// What a run did.
-#[derive(Debug)]
-pub struct Report {
-    /// The run.
-    pub run: RunId,
-    /// Its folder.
-    pub folder: PathBuf,
-    /// What became of the rows.
-    pub rows: RowCounts,
-    /// What dispatching tells of requests and waits.
-    pub dispatched: Option<DispatchReport>,
-    /// Requests that read and wrote.
-    pub requests: crate::dataverse::Requests,
-    /// Rejects by reason, and their file.
-    pub rejects: RejectResults,
-    /// Why the run ended early, if it did.
-    pub stopped: Option<PushError>,
-}
-
-impl Report {
-    /// What a scheduler is told.
-    pub fn exit_code(&self) -> ExitCode {
-        match &self.stopped {
-            Some(error) => error.exit_code(),
-            None if self.rows.rejected > 0 => ExitCode::Rejects,
-            None => ExitCode::Done,
-        }
-    }
-}
 
 /// Runs one mapping against one destination.
 ///

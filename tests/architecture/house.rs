@@ -62,7 +62,7 @@ pub(crate) const PLACES: &[Place] = &[
 /// A foreign path, and the places that may name it outside of tests.
 pub(crate) const HOMES: &[(&str, &[&str])] = &[
     ("annotate_snippets", &["mapping"]),
-    ("arrow_array", &["model", "source", "mapping"]),
+    ("arrow_array", &["model", "source", "mapping", "push"]),
     ("arrow_schema", &["model", "source", "mapping"]),
     ("bytes", &["dataverse"]),
     ("clap", &["cli"]),
@@ -77,7 +77,7 @@ pub(crate) const HOMES: &[(&str, &[&str])] = &[
     ("rusqlite", &["ledger"]),
     ("rustls", &["dataverse"]),
     ("secrecy", &["dataverse"]),
-    ("strsim", &["mapping"]),
+    ("strsim", &["mapping", "dataverse"]),
     ("tempfile", &["source", "ledger", "report"]),
     (
         "tokio",
