@@ -5,5 +5,7 @@ pub mod dispatch;
 pub mod ledger;
 pub mod mapping;
 pub mod model;
+pub mod push;
 pub mod report;
+pub mod sandbox;
 pub mod source;

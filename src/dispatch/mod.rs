@@ -1,1 +1,29 @@
-//! The `dispatch` room.
+//! Operations in, outcomes out: exactly one each, whatever happens on the way.
+//!
+//! Owns packing, the gate, pacing, penalties, back-off, the resolver that finds GUIDs, the table that says what happens
+//! next after a failure, and the chain of requests by which a key comes to its one outcome. Leaves to others what
+//! a reply means (`dataverse`), what is remembered of it (`ledger`) and which rows are due.
+
+mod account;
+mod advice;
+mod chain;
+mod draft;
+mod flight;
+mod gate;
+mod judge;
+mod lane;
+mod lookup;
+mod options;
+mod pace;
+mod queue;
+mod resolve;
+mod rules;
+mod triage;
+
+pub use account::{DispatchReport, StopCause, Stopping, Traffic};
+pub use draft::{Draft, Foreseen, Resolved};
+pub use gate::dispatch;
+pub use lane::Lane;
+pub use options::Options;
+pub use resolve::{ResolveReport, foresee, resolve};
+pub use rules::{KeyDigester, Mode, Rules};

@@ -30,4 +30,6 @@ pub enum SecretSource {
     File(PathBuf),
     /// The standard output of a command; its trailing line end is not part of the secret.
     Command(Vec<String>),
+    /// A documented value that is no secret: the sandbox's.
+    Published(&'static str),
 }

@@ -104,8 +104,13 @@ pub enum RowFailure {
         /// The columns and values that collide, if the answer told (`ErrorDetails.DuplicateAttributes`).
         columns: Vec<(LogicalName, String)>,
     },
-    /// Anything else: the message tells.
-    Other,
+    /// Anything else: the service's message tells what.
+    Other {
+        /// The stable word of the reject: `too_long`, `business_rule`.
+        word: &'static str,
+        /// What to do, one imperative sentence.
+        advice: &'static str,
+    },
 }
 
 /// What the service said, kept word for word.

@@ -1,1 +1,17 @@
-//! The `report` room.
+//! What a run tells: counts that add up, results for machines, rejects for the operator, a summary for people.
+//!
+//! Owns the run folders and the exit codes as an enum. Leaves printing, colours and ending the process to `cli`.
+
+mod counts;
+mod exit;
+mod folder;
+mod rejects;
+mod results;
+mod summary;
+
+pub use counts::{Imbalance, RowCounts};
+pub use exit::{ExitCode, Status};
+pub use folder::RunFolder;
+pub use rejects::RejectWriter;
+pub use results::{PushResults, Reason, RejectResults, RequestCounts, RunResults};
+pub use summary::summary;

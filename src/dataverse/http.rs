@@ -1,0 +1,308 @@
+//! One request at a time over HTTP/1.1, with a token and without surprises: no cookies, no redirects, no repeats.
+//!
+//! Says what came back and how much of it; what it means is for others to read. The only repeat is the one that a
+//! rejected token needs: a request that was answered with 401 as a whole was not carried out.
+
+use std::error::Error;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::Client;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, IF_NONE_MATCH, RETRY_AFTER};
+
+use super::DataverseError;
+use super::address::{Address, BASE, is_loopback};
+use super::said::Said;
+use super::token::{Token, Tokens};
+
+/// How requests travel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WireOptions {
+    /// How long one request may take, answer included. 240 s unless said otherwise: the service gives one message
+    /// two minutes, a batch is several messages, and its front door closes quiet connections at about four.
+    pub request_timeout: Duration,
+    /// How many connections stay open between requests: as many as requests are in flight. 64 unless said
+    /// otherwise, above what the service recommends in its answers.
+    pub connections: NonZeroUsize,
+}
+
+impl Default for WireOptions {
+    fn default() -> Self {
+        Self {
+            request_timeout: Duration::from_mins(4),
+            connections: NonZeroUsize::MIN.saturating_add(63),
+        }
+    }
+}
+
+/// How many requests were sent, token requests not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Requests {
+    /// Requests that only read; a `$batch` of reads is one.
+    pub reads: u64,
+    /// Requests that write; a `$batch` is one.
+    pub writes: u64,
+}
+
+/// What to ask.
+#[derive(Debug, Clone)]
+pub(super) enum Request {
+    /// One GET.
+    Get {
+        /// Path and query, from the origin on.
+        path: String,
+        /// The value of `Prefer`.
+        prefer: Option<&'static str>,
+    },
+    /// One `$batch`.
+    Batch {
+        /// The envelope's boundary.
+        boundary: String,
+        /// The envelope's body.
+        body: Bytes,
+        /// Whether its parts only read.
+        intent: Intent,
+    },
+}
+
+/// Whether a request changes anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Intent {
+    Read,
+    Write,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    /// As much of it as arrived.
+    pub(super) body: Bytes,
+    /// Why the body is not whole.
+    pub(super) cut: Option<String>,
+    /// The token that the request was sent with.
+    pub(super) token: Token,
+}
+
+/// Answers beyond this are cut; the metadata of the largest table has some megabytes.
+const LARGEST_ANSWER: usize = 256 << 20;
+
+/// An environment, ready to be asked.
+pub(super) struct Http {
+    client: Client,
+    pub(super) address: Address,
+    tokens: Tokens,
+    reads: AtomicU64,
+    writes: AtomicU64,
+}
+
+impl Http {
+    pub(super) fn new(client: Client, address: Address, tokens: Tokens) -> Self {
+        Self {
+            client,
+            address,
+            tokens,
+            reads: AtomicU64::new(0),
+            writes: AtomicU64::new(0),
+        }
+    }
+
+    /// Asks once; once more with a fresh token if the first one is rejected.
+    ///
+    /// # Errors
+    /// If there is no token, no connection or no answer. An answer with any status is an answer.
+    ///
+    /// # Cancellation
+    /// Dropped after its first byte, it is not known what became of the request.
+    pub(super) async fn ask(&self, request: &Request) -> Result<Answer, DataverseError> {
+        let token = self.tokens.current().await?;
+        let answer = self.ask_once(request, token).await?;
+        if answer.status != 401 {
+            return Ok(answer);
+        }
+        let token = self.tokens.refresh_after(&answer.token).await?;
+        self.ask_once(request, token).await
+    }
+
+    /// Asks for something to read and returns it whole.
+    pub(super) async fn read(&self, request: &Request) -> Result<Answer, DataverseError> {
+        let answer = self.ask(request).await?;
+        match &answer.cut {
+            None => Ok(answer),
+            Some(why) => Err(DataverseError::Unanswered {
+                host: self.address.host.clone(),
+                why: why.clone(),
+            }),
+        }
+    }
+
+    /// Gives a token up that a part of a batch was refused with.
+    pub(super) async fn forget(&self, token: &Token) {
+        self.tokens.forget(token).await;
+    }
+
+    pub(super) fn requests(&self) -> Requests {
+        Requests {
+            reads: self.reads.load(Ordering::Relaxed),
+            writes: self.writes.load(Ordering::Relaxed),
+        }
+    }
+
+    async fn ask_once(&self, request: &Request, token: Token) -> Result<Answer, DataverseError> {
+        let started = tokio::time::Instant::now();
+        let counter = match request.intent() {
+            Intent::Read => &self.reads,
+            Intent::Write => &self.writes,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        let mut response = self
+            .prepare(request, &token)
+            .send()
+            .await
+            .map_err(|error| network_error(&self.address.host, error))?;
+        let (body, cut) = body_of(&mut response).await;
+        let answer = Answer {
+            status: response.status().as_u16(),
+            headers: std::mem::take(response.headers_mut()),
+            body,
+            cut,
+            token,
+        };
+        tracing::debug!(
+            status = answer.status,
+            bytes = answer.body.len(),
+            whole = answer.cut.is_none(),
+            elapsed_ms = started.elapsed().as_millis(),
+            "request answered"
+        );
+        Ok(answer)
+    }
+
+    fn prepare(&self, request: &Request, token: &Token) -> reqwest::RequestBuilder {
+        let url = |path: &str| format!("{}{path}", self.address.origin);
+        let builder = match request {
+            Request::Get { path, prefer } => {
+                let builder = self.client.get(url(path)).header(IF_NONE_MATCH, "null");
+                match prefer {
+                    Some(prefer) => builder.header("prefer", *prefer),
+                    None => builder,
+                }
+            }
+            Request::Batch { boundary, body, .. } => {
+                let kind = format!("multipart/mixed; boundary=\"{boundary}\"");
+                self.client
+                    .post(url(&format!("{BASE}/$batch")))
+                    .header(CONTENT_TYPE, kind)
+                    .header("prefer", "odata.continue-on-error")
+                    .body(body.clone())
+            }
+        };
+        builder
+            .header(ACCEPT, "application/json")
+            .header("odata-maxversion", "4.0")
+            .header("odata-version", "4.0")
+            .header(AUTHORIZATION, token.header().clone())
+    }
+}
+
+impl Request {
+    fn intent(&self) -> Intent {
+        match self {
+            Self::Get { .. } => Intent::Read,
+            Self::Batch { intent, .. } => *intent,
+        }
+    }
+}
+
+impl Answer {
+    /// A header as text, if it is there and is text.
+    pub(super) fn header(&self, name: impl reqwest::header::AsHeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Whether the status is a success.
+    pub(super) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The refusal that the answer as a whole is.
+    pub(super) fn said(&self) -> Said {
+        Said::read(self.status, self.header(RETRY_AFTER), &self.body)
+    }
+}
+
+/// A client for one host. Loopback hosts are never asked through a proxy.
+pub(super) fn client(host: &str, options: &WireOptions) -> Result<Client, DataverseError> {
+    // The build has no default provider. Whoever installs one first wins; both are the same.
+    match rustls::crypto::ring::default_provider().install_default() {
+        Ok(()) | Err(_) => {}
+    }
+    let builder = Client::builder()
+        .user_agent(concat!("segue/", env!("CARGO_PKG_VERSION")))
+        // One connection is one front-end server, and the service's limits go by server.
+        .http1_only()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(10))
+        .timeout(options.request_timeout)
+        .pool_max_idle_per_host(options.connections.get())
+        .pool_idle_timeout(Duration::from_secs(55));
+    let builder = if is_loopback(host) {
+        builder.no_proxy()
+    } else {
+        builder
+    };
+    builder.build().map_err(DataverseError::Client)
+}
+
+/// Reads what there is of a body, and says why there is no more.
+pub(super) async fn body_of(response: &mut reqwest::Response) -> (Bytes, Option<String>) {
+    let mut body = BytesMut::new();
+    let cut = loop {
+        match response.chunk().await {
+            Ok(None) => break None,
+            Ok(Some(chunk)) if body.len() + chunk.len() > LARGEST_ANSWER => {
+                break Some("the answer is too long".to_owned());
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Err(error) => break Some(in_words(error)),
+        }
+    };
+    (body.freeze(), cut)
+}
+
+/// Tells a request that was not sent from one without an answer.
+pub(super) fn network_error(host: &str, error: reqwest::Error) -> DataverseError {
+    let host = host.to_owned();
+    if error.is_builder() {
+        return DataverseError::Client(error.without_url());
+    }
+    if error.is_connect() {
+        return DataverseError::Unreachable {
+            host,
+            why: in_words(error),
+        };
+    }
+    DataverseError::Unanswered {
+        host,
+        why: in_words(error),
+    }
+}
+
+/// The error and its causes in one line. Without the address, since addresses carry keys.
+fn in_words(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !words.contains(&text) {
+            words.push_str(": ");
+            words.push_str(&text);
+        }
+        cause = error.source();
+    }
+    words
+}

@@ -1,0 +1,273 @@
+//! Takes the answer to a `$batch` apart: multipart within multipart, down to the inner responses, in order.
+//!
+//! Source: Microsoft Learn, "Execute batch operations using the Web API".
+
+/// One inner response. `None` in its place means a part that holds no HTTP response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Part<'a> {
+    pub(super) status: u16,
+    /// `Retry-After` of the inner head.
+    pub(super) retry_after: Option<&'a str>,
+    pub(super) body: &'a [u8],
+}
+
+/// A change set stands within a batch and nothing within a change set; deeper nesting is not followed.
+const DEEPEST: u8 = 3;
+
+/// The parts of a multipart body, or `None` if the content type names no boundary.
+///
+/// A part counts once the boundary after it has been read: of a body that was cut short only whole parts count.
+/// Boundaries stand at the beginning of a line only, since the text of a body may look like one.
+pub(super) fn parts<'a>(content_type: &str, body: &'a [u8]) -> Option<Vec<Option<Part<'a>>>> {
+    let boundary = boundary(content_type)?;
+    let mut found = Vec::new();
+    collect(boundary, body, 0, &mut found);
+    Some(found)
+}
+
+fn collect<'a>(boundary: &str, body: &'a [u8], depth: u8, found: &mut Vec<Option<Part<'a>>>) {
+    for content in split(boundary, body) {
+        let (head, rest) = split_head(content);
+        let inner = header(head, "content-type").and_then(boundary_of_multipart);
+        match inner {
+            Some(inner) if depth < DEEPEST => collect(inner, rest, depth + 1, found),
+            _ => found.push(response(rest)),
+        }
+    }
+}
+
+/// The value of `boundary` of a multipart content type.
+fn boundary(content_type: &str) -> Option<&str> {
+    boundary_of_multipart(content_type.as_bytes())
+}
+
+fn boundary_of_multipart(content_type: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(content_type).ok()?;
+    let mut pieces = text.split(';');
+    let kind = pieces.next()?.trim();
+    if !kind
+        .get(.."multipart/".len())?
+        .eq_ignore_ascii_case("multipart/")
+    {
+        return None;
+    }
+    pieces.find_map(|piece| {
+        let (name, value) = piece.split_once('=')?;
+        let value = value.trim().trim_matches('"');
+        (name.trim().eq_ignore_ascii_case("boundary") && !value.is_empty()).then_some(value)
+    })
+}
+
+/// What stands between the boundary lines, the line end before each boundary left out.
+fn split<'a>(boundary: &str, body: &'a [u8]) -> Vec<&'a [u8]> {
+    let mut contents = Vec::new();
+    let mut begin: Option<usize> = None;
+    let mut at = 0;
+    while let Some(rest) = body.get(at..).filter(|rest| !rest.is_empty()) {
+        let length = line_length(rest);
+        let next = at + length;
+        if let Some(mark) = rest.get(..length).and_then(|line| mark(line, boundary)) {
+            if let Some(content) = begin.and_then(|begin| body.get(begin..at)) {
+                contents.push(without_line_end(content));
+            }
+            if mark == Mark::Last {
+                return contents;
+            }
+            begin = Some(next);
+        }
+        at = next;
+    }
+    contents
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    Between,
+    Last,
+}
+
+fn mark(line: &[u8], boundary: &str) -> Option<Mark> {
+    let rest = line
+        .strip_prefix(b"--")?
+        .strip_prefix(boundary.as_bytes())?;
+    match rest.trim_ascii_end() {
+        // Where a body was cut, the line might go on.
+        b"" if rest.ends_with(b"\n") => Some(Mark::Between),
+        b"--" => Some(Mark::Last),
+        _ => None,
+    }
+}
+
+/// The length of the first line, its line feed included.
+fn line_length(text: &[u8]) -> usize {
+    text.iter()
+        .position(|byte| *byte == b'\n')
+        .map_or(text.len(), |at| at + 1)
+}
+
+fn without_line_end(text: &[u8]) -> &[u8] {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    text.strip_suffix(b"\r").unwrap_or(text)
+}
+
+/// Head and rest, cut at the first blank line.
+fn split_head(text: &[u8]) -> (&[u8], &[u8]) {
+    let mut at = 0;
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        let length = line_length(rest);
+        let is_blank = rest
+            .get(..length)
+            .is_some_and(|line| without_line_end(line).is_empty());
+        if is_blank {
+            return text.split_at_checked(at).map_or((text, &[]), |(head, _)| {
+                (head, text.get(at + length..).unwrap_or_default())
+            });
+        }
+        at += length;
+    }
+    (text, &[])
+}
+
+fn header<'a>(head: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    head.split(|byte| *byte == b'\n').find_map(|line| {
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        let (key, value) = line.split_at_checked(colon)?;
+        key.trim_ascii()
+            .eq_ignore_ascii_case(name.as_bytes())
+            .then(|| value.get(1..).unwrap_or_default().trim_ascii())
+    })
+}
+
+/// `HTTP/1.1 204 No Content`, headers, a blank line, the body.
+fn response(text: &[u8]) -> Option<Part<'_>> {
+    let text = text.trim_ascii_start();
+    let (head, body) = split_head(text);
+    let (line, headers) = head.split_at_checked(line_length(head))?;
+    let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
+    if !words.next()?.starts_with("HTTP/") {
+        return None;
+    }
+    let status = words.next()?.parse().ok()?;
+    Some(Part {
+        status,
+        retry_after: header(headers, "retry-after")
+            .and_then(|value| std::str::from_utf8(value).ok()),
+        body: body.trim_ascii(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const CAPTURED: &str = "--batchresponse_f27ef42d\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\nHTTP/1.1 204 No Content\r\nOData-Version: 4.0\r\nLocation: https://o/api/data/v9.2/contacts(new_extid='1')\r\nOData-EntityId: https://o/api/data/v9.2/contacts(new_extid='1')\r\n\r\n\r\n--batchresponse_f27ef42d\r\nContent-Type: multipart/mixed; boundary=changesetresponse_64cc3fff\r\n\r\n--changesetresponse_64cc3fff\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\nContent-ID: 1\r\n\r\nHTTP/1.1 204 No Content\r\nOData-Version: 4.0\r\n\r\n\r\n--changesetresponse_64cc3fff\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\nContent-ID: 2\r\n\r\nHTTP/1.1 412 Precondition Failed\r\nRetry-After: 7\r\nContent-Type: application/json\r\n\r\n{\"error\":{}}\r\n--changesetresponse_64cc3fff--\r\n--batchresponse_f27ef42d\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\nHTTP/1.1 200 OK\r\nContent-Type: application/json; odata.metadata=minimal\r\nOData-Version: 4.0\r\n\r\n{\"a\":\"x\"}\r\n--batchresponse_f27ef42d--\r\n";
+    const TYPE: &str = "multipart/mixed; boundary=batchresponse_f27ef42d";
+
+    fn statuses(content_type: &str, body: &str) -> Vec<u16> {
+        parts(content_type, body.as_bytes())
+            .unwrap()
+            .iter()
+            .map(|part| part.as_ref().map_or(0, |part| part.status))
+            .collect()
+    }
+
+    #[test]
+    fn a_change_set_is_flattened_into_its_place() {
+        let parts = parts(TYPE, CAPTURED.as_bytes()).unwrap();
+        let parts: Vec<_> = parts.into_iter().map(Option::unwrap).collect();
+        assert_eq!(parts.len(), 4);
+        assert_eq!(parts[0].body, b"");
+        assert_eq!((parts[2].status, parts[2].retry_after), (412, Some("7")));
+        assert_eq!(parts[3].body, b"{\"a\":\"x\"}");
+    }
+
+    #[test]
+    fn line_feeds_alone_are_accepted() {
+        assert_eq!(
+            statuses(TYPE, &CAPTURED.replace("\r\n", "\n")),
+            [204, 204, 412, 200]
+        );
+    }
+
+    #[test]
+    fn the_boundary_may_be_quoted() {
+        assert_eq!(
+            statuses(
+                "Multipart/Mixed; charset=x; Boundary=\"batchresponse_f27ef42d\"",
+                CAPTURED
+            )
+            .len(),
+            4
+        );
+        assert_eq!(parts("application/json", b"{}"), None);
+        assert_eq!(parts("multipart/mixed", b""), None);
+        assert_eq!(parts("multipart/mixed; boundary=", b""), None);
+        assert_eq!(parts("", b""), None);
+    }
+
+    #[test]
+    fn of_a_cut_body_only_whole_parts_count() {
+        let mut last = 0;
+        for length in 0..CAPTURED.len() {
+            let count = parts(TYPE, &CAPTURED.as_bytes()[..length]).unwrap().len();
+            assert!(count >= last && count <= 4);
+            last = count;
+        }
+        // Without its last boundary the last part might go on.
+        let cut = CAPTURED
+            .strip_suffix("--batchresponse_f27ef42d--\r\n")
+            .unwrap();
+        assert_eq!(statuses(TYPE, cut), [204, 204, 412]);
+    }
+
+    #[test]
+    fn text_that_looks_like_a_boundary_is_text() {
+        let body = "--b\r\n\r\nHTTP/1.1 200 OK\r\n\r\n{\"a\":\"--b\",\r\n --b\r\n--bc\r\n\"x\":1}\r\n--b--\r\n--b\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n\r\n--b--";
+        let parts = parts("multipart/mixed; boundary=b", body.as_bytes()).unwrap();
+        assert_eq!(parts.len(), 1);
+        assert_eq!(
+            parts[0].as_ref().unwrap().body,
+            b"{\"a\":\"--b\",\r\n --b\r\n--bc\r\n\"x\":1}"
+        );
+    }
+
+    #[test]
+    fn a_part_without_a_response_keeps_its_place() {
+        let body = "preamble\r\n--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n--b\r\n\r\nHTTP/1.1 x\r\n\r\n--b\r\n\r\n--b\r\n\r\nHTTP/1.1 204\r\n\r\n--b--";
+        assert_eq!(
+            statuses("multipart/mixed; boundary=b", body),
+            [0, 0, 0, 204]
+        );
+    }
+
+    #[test]
+    fn nesting_without_end_ends() {
+        let mut body = String::new();
+        for _ in 0..10_000 {
+            body.push_str("--b\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n");
+        }
+        body.push_str("--b--");
+        assert!(parts("multipart/mixed; boundary=b", body.as_bytes()).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_can_be_read(body in proptest::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(parts("multipart/mixed; boundary=b", &body).is_some());
+        }
+
+        #[test]
+        fn any_arrangement_of_pieces_can_be_read(pieces in proptest::collection::vec(
+            prop_oneof![
+                Just("--b\r\n"), Just("--b--"), Just("--c\n"), Just("\r\n"), Just("HTTP/1.1 200\r\n"),
+                Just("Content-Type: multipart/mixed; boundary=c\r\n"), Just("x"), Just(":"), Just("\n"),
+            ],
+            0..40,
+        )) {
+            let body = pieces.concat();
+            prop_assert!(parts("multipart/mixed; boundary=b", body.as_bytes()).is_some());
+        }
+    }
+}

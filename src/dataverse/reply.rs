@@ -1,0 +1,444 @@
+//! Reads the answer to a batch of operations: one reply each, in their order.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::http::Answer;
+use super::multipart::{self, Part};
+use super::said::{Addressed, Said};
+use crate::model::{
+    Accepted, Action, Cause, Effect, Failure, Fate, Made, Operation, RecordId, Reply, ServiceError,
+    Target,
+};
+
+/// One reply per operation that was sent.
+///
+/// A part per operation is what the service promises. Fewer parts leave the later operations lost: they may have
+/// been done, and doing them again is harmless. More parts than operations belong to none of them for sure.
+///
+/// Source: Microsoft Learn, "Execute batch operations using the Web API", "Handle errors".
+pub(super) fn replies(answer: &Answer, sent: &[&Operation], target: &Target) -> Vec<Reply> {
+    let content_type = answer
+        .header(reqwest::header::CONTENT_TYPE)
+        .unwrap_or_default();
+    let Some(parts) = multipart::parts(content_type, &answer.body) else {
+        return repeat(&refused(answer), sent.len());
+    };
+    if parts.len() > sent.len() {
+        let failure = lost(
+            answer,
+            "the answer has more parts than the batch has operations",
+        );
+        return repeat(&failure, sent.len());
+    }
+    let why = answer
+        .cut
+        .as_deref()
+        .unwrap_or("the answer ended before this operation's part");
+    let mut replies: Vec<Reply> = sent
+        .iter()
+        .zip(&parts)
+        .map(|(operation, part)| match part {
+            Some(part) => reply(part, operation, target),
+            None => Reply::Failed(lost(answer, "the answer's part cannot be read")),
+        })
+        .collect();
+    replies.resize(sent.len(), Reply::Failed(lost(answer, why)));
+    replies
+}
+
+fn repeat(failure: &Failure, count: usize) -> Vec<Reply> {
+    vec![Reply::Failed(failure.clone()); count]
+}
+
+/// The answer is about the request as a whole.
+fn refused(answer: &Answer) -> Failure {
+    if answer.is_success() {
+        let why = answer.cut.as_deref();
+        return lost(answer, why.unwrap_or("the answer is not one to a batch"));
+    }
+    let said = answer.said();
+    let cause = said.cause(None);
+    // Behind a gateway that gave up, or after a fault of the server, the work may have been done all the same.
+    // 503 is said at the door.
+    let may_be_done = cause == Cause::Transient && answer.status != 503;
+    Failure {
+        fate: if may_be_done {
+            Fate::Lost
+        } else {
+            Fate::Refused
+        },
+        cause,
+        error: said.error,
+    }
+}
+
+fn lost(answer: &Answer, why: &str) -> Failure {
+    Failure {
+        fate: Fate::Lost,
+        cause: Cause::Transient,
+        error: ServiceError {
+            status: answer.status,
+            code: String::new(),
+            message: why.to_owned(),
+        },
+    }
+}
+
+fn reply(part: &Part<'_>, operation: &Operation, target: &Target) -> Reply {
+    if (200..300).contains(&part.status) {
+        return Reply::Accepted(accepted(part, operation, target));
+    }
+    let said = Said::read(part.status, part.retry_after, part.body);
+    let id = match operation.action {
+        // An earlier delete may have worked and its answer was lost; the record is gone either way.
+        Action::Delete(id) if said.says_not_found() => {
+            return Reply::Accepted(Accepted {
+                effect: Effect::Deleted,
+                id: Some(id),
+                made: None,
+            });
+        }
+        Action::Delete(id) | Action::Update(id) => Some(id),
+        Action::Upsert | Action::UpdateByKey if target.key_is_primary_id => {
+            Some(operation.record.derived_id)
+        }
+        Action::Create => Some(operation.record.derived_id),
+        Action::Upsert | Action::UpdateByKey => None,
+    };
+    let about = Addressed {
+        table: &target.table,
+        id,
+    };
+    Reply::Failed(Failure {
+        fate: Fate::Answered,
+        cause: said.cause(Some(about)),
+        error: said.error,
+    })
+}
+
+fn accepted(part: &Part<'_>, operation: &Operation, target: &Target) -> Accepted {
+    let (id, made) = match operation.action {
+        Action::Update(id) | Action::Delete(id) => (Some(id), None),
+        Action::Create => (Some(operation.record.derived_id), None),
+        Action::Upsert | Action::UpdateByKey => representation(part.body, target),
+    };
+    let effect = match operation.action {
+        Action::Upsert if part.status == 201 => Effect::Created,
+        Action::Upsert if part.status == 200 => Effect::Updated,
+        Action::Upsert => Effect::Upserted,
+        Action::UpdateByKey | Action::Update(_) => Effect::Updated,
+        Action::Create => Effect::Created,
+        Action::Delete(_) => Effect::Deleted,
+    };
+    Accepted { effect, id, made }
+}
+
+/// What was asked back of an upsert: the primary id, and when and by whom the record was created.
+fn representation(body: &[u8], target: &Target) -> (Option<RecordId>, Option<Made>) {
+    #[derive(Deserialize)]
+    struct Created<'a> {
+        #[serde(borrow)]
+        createdon: Option<Cow<'a, str>>,
+        #[serde(rename = "_createdby_value")]
+        by: Option<uuid::Uuid>,
+    }
+    type Row<'a> = std::collections::HashMap<Cow<'a, str>, &'a RawValue>;
+
+    let id = serde_json::from_slice::<Row<'_>>(body)
+        .ok()
+        .and_then(|row| serde_json::from_str(row.get(target.primary_id.as_str())?.get()).ok())
+        .map(RecordId);
+    let made = serde_json::from_slice::<Created<'_>>(body)
+        .ok()
+        .and_then(|created| {
+            Some(Made {
+                on: created.createdon?.parse().ok()?,
+                by: RecordId(created.by?),
+            })
+        });
+    (id, made)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+
+    use super::super::loopback::{TEXT, batch_body, contacts, id, operation, text};
+    use super::super::token::Token;
+    use super::*;
+    use crate::model::{RowFailure, Value};
+
+    fn answer(status: u16, content_type: &'static str, body: &str) -> Answer {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        Answer {
+            status,
+            headers,
+            body: Bytes::from(body.to_owned()),
+            cut: None,
+            token: Token::for_test(),
+        }
+    }
+
+    fn target() -> Target {
+        contacts(&[("new_extid", TEXT)])
+    }
+
+    fn ask(action: Action) -> Operation {
+        operation(action, vec![text("1"), text("Lee"), Value::Null])
+    }
+
+    fn read(answer: &Answer, actions: &[Action]) -> Vec<Reply> {
+        let operations: Vec<Operation> = actions.iter().copied().map(ask).collect();
+        let operations: Vec<&Operation> = operations.iter().collect();
+        let replies = replies(answer, &operations, &target());
+        assert_eq!(replies.len(), actions.len());
+        replies
+    }
+
+    const MULTIPART: &str = "multipart/mixed; boundary=batchresponse_1";
+
+    fn of_parts(parts: &[(&str, &str, &str)], actions: &[Action]) -> Vec<Reply> {
+        read(&answer(200, MULTIPART, &batch_body(parts)), actions)
+    }
+
+    fn effect(reply: &Reply) -> Effect {
+        match reply {
+            Reply::Accepted(accepted) => accepted.effect,
+            Reply::Failed(failure) => panic!("{failure:?}"),
+        }
+    }
+
+    fn failure(reply: &Reply) -> &Failure {
+        match reply {
+            Reply::Failed(failure) => failure,
+            Reply::Accepted(accepted) => panic!("{accepted:?}"),
+        }
+    }
+
+    #[test]
+    fn an_upsert_tells_created_from_updated_and_names_the_record() {
+        let body = r#"{"@odata.context":"x","@odata.etag":"W/\"71004878\"","contactid":"0000000a-0000-0000-0000-000000000000","createdon":"2026-11-21T03:00:00Z","_createdby_value":"00000000-0000-0000-0000-00000000000b"}"#;
+        let replies = of_parts(
+            &[
+                ("201 Created", "Content-Type: application/json\r\n", body),
+                (
+                    "200 OK",
+                    "",
+                    r#"{"contactid":"00000000-0000-0000-0000-00000000000c"}"#,
+                ),
+                (
+                    "204 No Content",
+                    "OData-EntityId: https://o/contacts(new_extid='1')\r\n",
+                    "",
+                ),
+                ("200 OK", "", body),
+            ],
+            &[
+                Action::Upsert,
+                Action::Upsert,
+                Action::Upsert,
+                Action::UpdateByKey,
+            ],
+        );
+        let created = Accepted {
+            effect: Effect::Created,
+            id: Some(id(0xA << 96)),
+            made: Some(Made {
+                on: "2026-11-21T03:00:00Z".parse().unwrap(),
+                by: id(0xB),
+            }),
+        };
+        assert_eq!(replies[0], Reply::Accepted(created.clone()));
+        let updated = Accepted {
+            effect: Effect::Updated,
+            id: Some(id(0xC)),
+            made: None,
+        };
+        assert_eq!(replies[1], Reply::Accepted(updated));
+        let unknown = Accepted {
+            effect: Effect::Upserted,
+            id: None,
+            made: None,
+        };
+        assert_eq!(replies[2], Reply::Accepted(unknown));
+        assert_eq!(
+            replies[3],
+            Reply::Accepted(Accepted {
+                effect: Effect::Updated,
+                ..created
+            })
+        );
+    }
+
+    #[test]
+    fn other_operations_can_do_one_thing_only() {
+        let actions = [Action::Create, Action::Update(id(1)), Action::Delete(id(2))];
+        let replies = of_parts(&[("204 No Content", "", ""); 3], &actions);
+        let accepted = |effect, id| {
+            Reply::Accepted(Accepted {
+                effect,
+                id: Some(id),
+                made: None,
+            })
+        };
+        assert_eq!(replies[0], accepted(Effect::Created, id(0xD)));
+        assert_eq!(replies[1], accepted(Effect::Updated, id(1)));
+        assert_eq!(replies[2], accepted(Effect::Deleted, id(2)));
+    }
+
+    #[test]
+    fn a_record_that_is_gone_already_counts_as_deleted() {
+        let gone = r#"{"error":{"code":"0x80040217","message":"contact With Id = 00000000-0000-0000-0000-000000000002 Does Not Exist"}}"#;
+        let segment = r#"{"error":{"code":"0x8006088a","message":"Resource not found for the segment 'contacts'."}}"#;
+        let replies = of_parts(
+            &[
+                ("404 Not Found", "", gone),
+                ("404 Not Found", "", segment),
+                ("404 Not Found", "", gone),
+            ],
+            &[
+                Action::Delete(id(2)),
+                Action::Delete(id(2)),
+                Action::Update(id(2)),
+            ],
+        );
+        assert_eq!(effect(&replies[0]), Effect::Deleted);
+        assert_eq!(failure(&replies[1]).cause, Cause::Contract);
+        assert_eq!(failure(&replies[2]).cause, Cause::Row(RowFailure::NotFound));
+    }
+
+    #[test]
+    fn a_missing_lookup_target_is_not_the_record() {
+        let other = r#"{"error":{"code":"0x80040217","message":"account With Id = 00000000-0000-0000-0000-000000000009 Does Not Exist"}}"#;
+        let replies = of_parts(&[("404 Not Found", "", other)], &[Action::Update(id(2))]);
+        let failure = failure(&replies[0]);
+        assert_eq!(failure.fate, Fate::Answered);
+        assert!(matches!(
+            failure.cause,
+            Cause::Row(RowFailure::Other { .. })
+        ));
+        assert_eq!(failure.error.code, "0x80040217");
+    }
+
+    #[test]
+    fn each_part_fails_for_itself() {
+        let long = r#"{"error":{"code":"0x80044331","message":"A validation error occurred."}}"#;
+        let replies = of_parts(
+            &[
+                ("204 No Content", "", ""),
+                ("400 Bad Request", "REQ_ID: 5ecd1cb3\r\n", long),
+                ("429 Too Many Requests", "Retry-After: 9\r\n", ""),
+                ("500 Internal Server Error", "", ""),
+            ],
+            &[Action::Upsert; 4],
+        );
+        assert_eq!(effect(&replies[0]), Effect::Upserted);
+        assert!(matches!(
+            failure(&replies[1]).cause,
+            Cause::Row(RowFailure::Other { .. })
+        ));
+        assert_eq!(
+            failure(&replies[2]).cause,
+            Cause::Throttled {
+                retry_after: Some(std::time::Duration::from_secs(9))
+            }
+        );
+        assert_eq!(failure(&replies[3]).cause, Cause::Transient);
+        assert!(
+            replies[1..]
+                .iter()
+                .all(|reply| failure(reply).fate == Fate::Answered)
+        );
+    }
+
+    #[test]
+    fn operations_after_the_last_part_are_lost() {
+        let error = r#"{"error":{"code":"0x80044331","message":"too long"}}"#;
+        let body = batch_body(&[("204 No Content", "", ""), ("400 Bad Request", "", error)]);
+        let replies = read(&answer(400, MULTIPART, &body), &[Action::Upsert; 4]);
+        assert_eq!(effect(&replies[0]), Effect::Upserted);
+        assert_eq!(failure(&replies[1]).fate, Fate::Answered);
+        for reply in &replies[2..] {
+            assert_eq!(failure(reply).fate, Fate::Lost);
+            assert_eq!(failure(reply).cause, Cause::Transient);
+        }
+    }
+
+    #[test]
+    fn of_a_cut_answer_the_parts_that_came_count() {
+        let body = batch_body(&[("204 No Content", "", ""); 3]);
+        let mut answer = answer(200, MULTIPART, &body);
+        answer.body.truncate(body.len() - 20);
+        answer.cut = Some("connection reset".to_owned());
+        let replies = read(&answer, &[Action::Upsert; 3]);
+        assert_eq!(effect(&replies[1]), Effect::Upserted);
+        assert_eq!(failure(&replies[2]).error.message, "connection reset");
+        assert_eq!(failure(&replies[2]).fate, Fate::Lost);
+    }
+
+    #[test]
+    fn parts_beyond_the_operations_belong_to_none() {
+        let replies = of_parts(&[("204 No Content", "", ""); 3], &[Action::Upsert; 2]);
+        assert!(
+            replies
+                .iter()
+                .all(|reply| failure(reply).fate == Fate::Lost)
+        );
+    }
+
+    #[test]
+    fn a_part_that_cannot_be_read_is_lost_alone() {
+        let body = "--batchresponse_1\r\nContent-Type: application/http\r\n\r\noops\r\n--batchresponse_1\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n\r\n--batchresponse_1--";
+        let replies = read(&answer(200, MULTIPART, body), &[Action::Upsert; 2]);
+        assert_eq!(failure(&replies[0]).fate, Fate::Lost);
+        assert_eq!(effect(&replies[1]), Effect::Upserted);
+    }
+
+    #[test]
+    fn an_answer_as_a_whole_is_for_all() {
+        let throttled =
+            r#"{"error":{"code":"0x80072322","message":"Number of requests exceeded"}}"#;
+        let mut answer_429 = answer(429, "application/json", throttled);
+        answer_429.headers.insert(
+            HeaderName::from_static("retry-after"),
+            HeaderValue::from_static("37"),
+        );
+        for reply in &read(&answer_429, &[Action::Upsert; 2]) {
+            assert_eq!(failure(reply).fate, Fate::Refused);
+            assert_eq!(
+                failure(reply).cause,
+                Cause::Throttled {
+                    retry_after: Some(std::time::Duration::from_secs(37))
+                }
+            );
+            assert_eq!(failure(reply).error.code, "0x80072322");
+        }
+        for (status, fate, cause) in [
+            (413, Fate::Refused, Cause::TooLarge),
+            (401, Fate::Refused, Cause::Credential),
+            (403, Fate::Refused, Cause::Credential),
+            (404, Fate::Refused, Cause::Contract),
+            (302, Fate::Refused, Cause::Contract),
+            (503, Fate::Refused, Cause::Transient),
+            (500, Fate::Lost, Cause::Transient),
+            (502, Fate::Lost, Cause::Transient),
+            (504, Fate::Lost, Cause::Transient),
+            (200, Fate::Lost, Cause::Transient),
+        ] {
+            let replies = read(&answer(status, "text/html", "<html>"), &[Action::Upsert]);
+            assert_eq!(
+                (failure(&replies[0]).fate, &failure(&replies[0]).cause),
+                (fate, &cause),
+                "{status}"
+            );
+        }
+        let parts = r#"{"error":{"code":"","message":"The current batch message contains too many parts. Only batch messages with a maximum number of '250' query operations, including changeset operations, are allowed."}}"#;
+        let replies = read(&answer(400, "application/json", parts), &[Action::Upsert]);
+        assert_eq!(failure(&replies[0]).cause, Cause::TooLarge);
+    }
+}

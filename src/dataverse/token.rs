@@ -1,0 +1,537 @@
+//! The token of an application: asked for with its secret, held in memory, renewed in time, once for all.
+//!
+//! Client credentials at the v2.0 endpoint. The endpoint follows from the connection alone; nothing that a server
+//! answers changes where the secret goes.
+//!
+//! Source: Microsoft Learn, "OAuth 2.0 client credentials flow on the Microsoft identity platform".
+
+use std::time::Duration;
+
+use reqwest::header::{HeaderValue, RETRY_AFTER};
+use reqwest::{Client, Url};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::http::{body_of, network_error};
+use super::said::Said;
+use super::{DataverseError, SignInCause};
+use crate::model::ServiceError;
+
+/// A token as the header that carries it, which prints itself as `Sensitive`.
+#[derive(Debug, Clone)]
+pub(super) struct Token {
+    header: HeaderValue,
+    serial: u64,
+}
+
+impl Token {
+    pub(super) fn header(&self) -> &HeaderValue {
+        &self.header
+    }
+
+    #[cfg(test)]
+    pub(super) fn for_test() -> Self {
+        Self {
+            header: HeaderValue::from_static("Bearer x"),
+            serial: 0,
+        }
+    }
+}
+
+/// Where tokens come from.
+pub(super) struct Tokens {
+    client: Client,
+    endpoint: Url,
+    client_id: String,
+    secret: SecretString,
+    scope: String,
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    current: Option<Current>,
+    issued: u64,
+}
+
+struct Current {
+    token: Token,
+    renew_at: Instant,
+    lapses_at: Instant,
+}
+
+/// What to ask for, and with what.
+pub(super) struct Application {
+    pub(super) client_id: String,
+    pub(super) secret: SecretString,
+    /// The origin of the environment.
+    pub(super) resource: String,
+}
+
+/// A token is renewed so long before it lapses, since requests under way need it too.
+const MARGIN: Duration = Duration::from_mins(5);
+
+/// While an old token is still good, a login host that is not available is asked again after so long.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
+
+#[derive(Deserialize)]
+struct Granted {
+    #[serde(deserialize_with = "confidential")]
+    access_token: SecretString,
+    expires_in: Seconds,
+}
+
+fn confidential<'de, D: serde::Deserializer<'de>>(json: D) -> Result<SecretString, D::Error> {
+    String::deserialize(json).map(SecretString::from)
+}
+
+/// A number, or a number as text, as older endpoints have it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Seconds {
+    Number(u64),
+    Text(String),
+}
+
+#[derive(Deserialize)]
+struct Denied {
+    error: String,
+    #[serde(default)]
+    error_description: String,
+    #[serde(default)]
+    error_codes: Vec<u64>,
+}
+
+impl Tokens {
+    pub(super) fn new(client: Client, endpoint: Url, application: Application) -> Self {
+        Self {
+            client,
+            endpoint,
+            client_id: application.client_id,
+            secret: application.secret,
+            scope: format!("{}/.default", application.resource),
+            held: Mutex::default(),
+        }
+    }
+
+    /// The token to use now. Whoever comes while one is asked for waits for it.
+    pub(super) async fn current(&self) -> Result<Token, DataverseError> {
+        let mut held = self.held.lock().await;
+        let now = Instant::now();
+        if let Some(current) = &held.current
+            && now < current.renew_at
+        {
+            return Ok(current.token.clone());
+        }
+        match self.renew(&mut held).await {
+            Ok(token) => Ok(token),
+            Err(error) => match &mut held.current {
+                Some(current) if now < current.lapses_at && may_pass(&error) => {
+                    tracing::warn!(error = %error, "the token could not be renewed yet");
+                    current.renew_at = now + RENEWAL_PAUSE;
+                    Ok(current.token.clone())
+                }
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// The token to use after that one was rejected: many rejections make one renewal.
+    pub(super) async fn refresh_after(&self, rejected: &Token) -> Result<Token, DataverseError> {
+        let mut held = self.held.lock().await;
+        match &held.current {
+            Some(current) if current.token.serial != rejected.serial => Ok(current.token.clone()),
+            _ => {
+                held.current = None;
+                self.renew(&mut held).await
+            }
+        }
+    }
+
+    /// Drops a token that was rejected; the next request asks for a fresh one.
+    pub(super) async fn forget(&self, rejected: &Token) {
+        let mut held = self.held.lock().await;
+        held.current
+            .take_if(|current| current.token.serial == rejected.serial);
+    }
+
+    async fn renew(&self, held: &mut Held) -> Result<Token, DataverseError> {
+        let granted = self.ask().await?;
+        let lifetime = granted.expires_in.duration();
+        let mut header =
+            HeaderValue::from_str(&format!("Bearer {}", granted.access_token.expose_secret()))
+                .map_err(|_| self.unexpected("the token cannot stand in a header"))?;
+        header.set_sensitive(true);
+        held.issued += 1;
+        let token = Token {
+            header,
+            serial: held.issued,
+        };
+        let now = Instant::now();
+        held.current = Some(Current {
+            token: token.clone(),
+            renew_at: now + lifetime.saturating_sub(MARGIN).max(lifetime / 2),
+            lapses_at: now + lifetime,
+        });
+        tracing::debug!(lifetime_seconds = lifetime.as_secs(), "token received");
+        Ok(token)
+    }
+
+    async fn ask(&self) -> Result<Granted, DataverseError> {
+        let host = self.endpoint.host_str().unwrap_or_default();
+        let mut response = self
+            .client
+            .post(self.endpoint.clone())
+            .header(reqwest::header::ACCEPT, "application/json")
+            .form(&[
+                ("grant_type", "client_credentials"),
+                ("client_id", &self.client_id),
+                ("client_secret", self.secret.expose_secret()),
+                ("scope", &self.scope),
+            ])
+            .send()
+            .await
+            .map_err(|error| not_granted(network_error(host, error)))?;
+        let status = response.status().as_u16();
+        let retry_after = response.headers().get(RETRY_AFTER).cloned();
+        let (body, cut) = body_of(&mut response).await;
+        if let Some(why) = cut {
+            let host = host.to_owned();
+            return Err(not_granted(DataverseError::Unanswered { host, why }));
+        }
+        if status == 200 {
+            // The reason is not told: it could quote the answer.
+            return serde_json::from_slice(&body)
+                .map_err(|_| self.unexpected("it is not the answer of a token endpoint"));
+        }
+        let retry_after = retry_after.as_ref().and_then(|value| value.to_str().ok());
+        Err(self.denied(status, retry_after, &body))
+    }
+
+    fn denied(&self, status: u16, retry_after: Option<&str>, body: &[u8]) -> DataverseError {
+        let mut said = Said::read(status, retry_after, body);
+        let denied: Option<Denied> = serde_json::from_slice(body).ok();
+        let number = denied.as_ref().map_or(0, Denied::number);
+        if let Some(denied) = &denied {
+            said.error.code = denied.code();
+            denied.error_description.clone_into(&mut said.error.message);
+        }
+        // A host that repeats what it was sent must not make us repeat it.
+        said.error.message =
+            one_line(&said.error.message).replace(self.secret.expose_secret(), "***");
+        let ServiceError { status, .. } = said.error;
+        if matches!(status, 408 | 429 | 500..)
+            || matches!(number, 50196 | 90006 | 90033 | 90055)
+            || denied.is_some_and(|denied| denied.error == "temporarily_unavailable")
+        {
+            return DataverseError::Unavailable {
+                retry_after: said.retry_after,
+                error: said.error,
+            };
+        }
+        let cause = if said.error.code.is_empty() {
+            SignInCause::NotALoginHost
+        } else {
+            cause_of(number)
+        };
+        DataverseError::SignIn {
+            cause,
+            error: said.error,
+        }
+    }
+
+    fn unexpected(&self, why: &str) -> DataverseError {
+        DataverseError::Unexpected {
+            about: format!(
+                "a token from {}",
+                self.endpoint.host_str().unwrap_or_default()
+            ),
+            why: why.to_owned(),
+        }
+    }
+}
+
+impl Denied {
+    /// The AADSTS number, from the list or from the text.
+    fn number(&self) -> u64 {
+        self.error_codes.first().copied().unwrap_or_else(|| {
+            let digits = self
+                .error_description
+                .split_once("AADSTS")
+                .map_or("", |(_, rest)| rest);
+            let end = digits
+                .find(|c: char| !c.is_ascii_digit())
+                .unwrap_or(digits.len());
+            digits
+                .get(..end)
+                .and_then(|digits| digits.parse().ok())
+                .unwrap_or_default()
+        })
+    }
+
+    fn code(&self) -> String {
+        match self.number() {
+            0 => self.error.clone(),
+            number => format!("AADSTS{number}"),
+        }
+    }
+}
+
+impl Seconds {
+    fn duration(&self) -> Duration {
+        // A lifetime that cannot be read is taken as short; beyond a day it makes no difference.
+        let seconds = match self {
+            Self::Number(seconds) => *seconds,
+            Self::Text(text) => text.parse().unwrap_or(600),
+        };
+        Duration::from_secs(seconds.min(24 * 60 * 60))
+    }
+}
+
+/// The cause behind a code that [`Denied::code`] wrote; `None` if it is not one of a login host.
+pub(super) fn cause_of_sign_in(code: &str) -> Option<SignInCause> {
+    let number = code.strip_prefix("AADSTS")?.parse().ok()?;
+    Some(cause_of(number))
+}
+
+/// Source: Microsoft Learn, "Microsoft Entra authentication and authorization error codes".
+fn cause_of(number: u64) -> SignInCause {
+    match number {
+        7_000_215 => SignInCause::WrongSecret,
+        7_000_222 => SignInCause::LapsedSecret,
+        7_000_216 | 7_000_218 | 900_144 => SignInCause::MissingSecret,
+        700_016 => SignInCause::UnknownClient,
+        7_000_112 => SignInCause::DisabledClient,
+        90_002 | 900_023 | 900_021 => SignInCause::UnknownTenant,
+        500_011 | 70_011 | 1_002_012 => SignInCause::UnknownEnvironment,
+        53_000..=53_099 | 530_000..=530_999 => SignInCause::ConditionalAccess,
+        _ => SignInCause::Other,
+    }
+}
+
+/// A login host that does not answer loses nothing: whatever needed the token has not been sent.
+fn not_granted(error: DataverseError) -> DataverseError {
+    if matches!(error, DataverseError::Unanswered { .. }) {
+        DataverseError::Unavailable {
+            retry_after: None,
+            error: ServiceError {
+                message: error.to_string(),
+                ..ServiceError::default()
+            },
+        }
+    } else {
+        error
+    }
+}
+
+fn may_pass(error: &DataverseError) -> bool {
+    matches!(
+        error,
+        DataverseError::Unavailable { .. } | DataverseError::Unreachable { .. }
+    )
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::DataverseErrorKind;
+    use super::super::loopback::{Loopback, SECRET, json, response, token};
+    use super::*;
+
+    fn text(token: &Token) -> &str {
+        token.header.to_str().unwrap()
+    }
+
+    async fn refusal(status: &'static str, body: &'static str) -> DataverseError {
+        let server = Loopback::serve(move |_, _| json(status, body)).await;
+        server.tokens().current().await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_token_is_asked_for_with_an_encoded_form() {
+        let server = Loopback::serve(|_, _| token("abc", 3599)).await;
+        let got = server.tokens().current().await.unwrap();
+        assert_eq!(text(&got), "Bearer abc");
+        let asked = &server.asked()[0];
+        assert_eq!(
+            asked.line,
+            "POST /contoso.example/oauth2/v2.0/token HTTP/1.1"
+        );
+        assert_eq!(
+            asked.header("content-type"),
+            Some("application/x-www-form-urlencoded")
+        );
+        let scope = server.origin.replace(':', "%3A").replace('/', "%2F");
+        assert_eq!(
+            asked.body,
+            format!(
+                "grant_type=client_credentials&client_id=the-client&client_secret=s3cr%2Bt%26%3D%25%7E&scope={scope}%2F.default"
+            )
+        );
+    }
+
+    #[tokio::test]
+    async fn many_requests_share_one_token() {
+        let server = Loopback::serve(|_, number| token(&format!("t{number}"), 3599)).await;
+        let tokens = server.tokens();
+        let (a, b, c) = tokio::join!(tokens.current(), tokens.current(), tokens.current());
+        for got in [a, b, c] {
+            assert_eq!(text(&got.unwrap()), "Bearer t0");
+        }
+        assert_eq!(server.asked().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn many_rejections_make_one_renewal() {
+        let server = Loopback::serve(|_, number| token(&format!("t{number}"), 3599)).await;
+        let tokens = server.tokens();
+        let old = tokens.current().await.unwrap();
+        let (a, b) = tokio::join!(tokens.refresh_after(&old), tokens.refresh_after(&old));
+        assert_eq!(text(&a.unwrap()), "Bearer t1");
+        assert_eq!(text(&b.unwrap()), "Bearer t1");
+        tokens.forget(&old).await;
+        assert_eq!(text(&tokens.current().await.unwrap()), "Bearer t1");
+        assert_eq!(server.asked().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_forgotten_token_is_replaced() {
+        let server = Loopback::serve(|_, number| token(&format!("t{number}"), 3599)).await;
+        let tokens = server.tokens();
+        let old = tokens.current().await.unwrap();
+        tokens.forget(&old).await;
+        assert_eq!(text(&tokens.current().await.unwrap()), "Bearer t1");
+    }
+
+    #[tokio::test]
+    async fn a_token_without_lifetime_is_used_once() {
+        let server = Loopback::serve(|_, number| {
+            json(
+                "200 OK",
+                &format!(r#"{{"expires_in":"0","access_token":"t{number}"}}"#),
+            )
+        })
+        .await;
+        let tokens = server.tokens();
+        assert_eq!(text(&tokens.current().await.unwrap()), "Bearer t0");
+        assert_eq!(text(&tokens.current().await.unwrap()), "Bearer t1");
+    }
+
+    #[tokio::test]
+    async fn a_token_that_cannot_be_renewed_yet_serves_on() {
+        let server = Loopback::serve(|_, number| match number {
+            0 => token("t0", 3599),
+            _ => response("503 Service Unavailable", "", "<html>"),
+        })
+        .await;
+        let tokens = server.tokens();
+        let old = tokens.current().await.unwrap();
+        tokens.held.lock().await.current.as_mut().unwrap().renew_at = Instant::now();
+        assert_eq!(text(&tokens.current().await.unwrap()), "Bearer t0");
+        assert_eq!(text(&tokens.current().await.unwrap()), "Bearer t0");
+        assert_eq!(server.asked().len(), 2);
+        assert!(tokens.refresh_after(&old).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn each_refusal_is_told_by_its_number() {
+        for (number, cause) in [
+            (7_000_215, SignInCause::WrongSecret),
+            (7_000_222, SignInCause::LapsedSecret),
+            (7_000_218, SignInCause::MissingSecret),
+            (700_016, SignInCause::UnknownClient),
+            (7_000_112, SignInCause::DisabledClient),
+            (90_002, SignInCause::UnknownTenant),
+            (900_023, SignInCause::UnknownTenant),
+            (500_011, SignInCause::UnknownEnvironment),
+            (53_003, SignInCause::ConditionalAccess),
+            (1, SignInCause::Other),
+        ] {
+            let body = format!(
+                r#"{{"error":"invalid_client","error_description":"AADSTS{number}: No.\r\nTrace ID: x","error_codes":[{number}]}}"#
+            );
+            let server = Loopback::serve(move |_, _| json("401 Unauthorized", &body)).await;
+            let error = server.tokens().current().await.unwrap_err();
+            assert_eq!(error.kind(), DataverseErrorKind::Credential);
+            let DataverseError::SignIn { cause: got, error } = error else {
+                panic!("{error}");
+            };
+            assert_eq!(got, cause);
+            assert_eq!(error.code, format!("AADSTS{number}"));
+            assert_eq!(error.message, format!("AADSTS{number}: No. Trace ID: x"));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_number_may_stand_in_the_text_alone() {
+        let error = refusal(
+            "400 Bad Request",
+            r#"{"error":"unauthorized_client","error_description":"AADSTS700016: Application with identifier 'x' was not found"}"#,
+        )
+        .await;
+        assert!(matches!(
+            error,
+            DataverseError::SignIn {
+                cause: SignInCause::UnknownClient,
+                ..
+            }
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_fault_of_the_login_host_may_pass() {
+        for (status, body) in [
+            ("429 Too Many Requests", ""),
+            ("500 Internal Server Error", "<html>"),
+            ("400 Bad Request", r#"{"error":"temporarily_unavailable"}"#),
+            (
+                "400 Bad Request",
+                r#"{"error":"invalid_grant","error_codes":[90033]}"#,
+            ),
+        ] {
+            let error = refusal(status, body).await;
+            assert_eq!(error.kind(), DataverseErrorKind::Unavailable, "{status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn another_server_is_not_a_login_host() {
+        let error = refusal("404 Not Found", "<html><title>Nothing here</title>").await;
+        let DataverseError::SignIn { cause, error } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(cause, SignInCause::NotALoginHost);
+        assert_eq!(error.message, "Nothing here");
+        let error = refusal("200 OK", "<html>").await;
+        assert!(matches!(error, DataverseError::Unexpected { .. }));
+        let error = refusal("302 Found", "").await;
+        assert!(matches!(error, DataverseError::SignIn { .. }));
+    }
+
+    #[tokio::test]
+    async fn neither_secret_nor_token_shows() {
+        let server = Loopback::serve(|_, number| match number {
+            0 => token("very-secret-token", 3599),
+            1 => token("very-secret\\ntoken", 3599),
+            _ => json(
+                "401 Unauthorized",
+                &format!(r#"{{"error":"invalid_client","error_description":"you sent {SECRET}"}}"#),
+            ),
+        })
+        .await;
+        let tokens = server.tokens();
+        let got = tokens.current().await.unwrap();
+        assert!(!format!("{got:?}").contains("very-secret"));
+        for _ in 0..2 {
+            let error = tokens.refresh_after(&got).await.unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("very-secret"), "{shown}");
+            assert!(!shown.contains(SECRET), "{shown}");
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! One table of an environment, as something that operations are sent to.
+
+use std::sync::Arc;
+
+use super::batch::BatchBody;
+use super::find::find;
+use super::http::{Http, Intent};
+use super::reply::replies;
+use super::words;
+use crate::model::{
+    Batch, Cause, Destination, Failure, Fate, Find, Found, Operation, Reply, ServiceError, Target,
+};
+
+/// Writes to one table: `$batch` requests out, replies back.
+#[derive(Clone)]
+pub struct TableWriter {
+    http: Arc<Http>,
+    target: Arc<Target>,
+}
+
+impl TableWriter {
+    pub(super) fn new(http: Arc<Http>, target: Arc<Target>) -> Self {
+        Self { http, target }
+    }
+
+    async fn send_all(&self, batch: BatchBody, operations: &[&Operation]) -> Vec<Reply> {
+        if batch.is_empty() {
+            return Vec::new();
+        }
+        let answer = match self.http.ask(&batch.finish(Intent::Write)).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                return vec![Reply::Failed(error.into_failure()); operations.len()];
+            }
+        };
+        let replies = replies(&answer, operations, &self.target);
+        if replies.iter().any(is_unauthorized) {
+            // The token lapsed while the batch was being worked on: whoever sends next asks for a fresh one.
+            self.http.forget(&answer.token).await;
+        }
+        replies
+    }
+}
+
+impl Destination for TableWriter {
+    async fn send(&self, batch: &Batch) -> Vec<Reply> {
+        let mut body = BatchBody::new();
+        let mut sent = Vec::with_capacity(batch.operations.len());
+        let mut unsent = Vec::new();
+        for (index, operation) in batch.operations.iter().enumerate() {
+            match body.operation(operation, &self.target) {
+                Ok(()) => sent.push(operation),
+                Err(why) => unsent.push((index, why)),
+            }
+        }
+        let mut replies = self.send_all(body, &sent).await;
+        // Ascending, so that each insertion finds its place.
+        for (index, why) in unsent {
+            replies.insert(index.min(replies.len()), Reply::Failed(not_sent(why.0)));
+        }
+        replies
+    }
+
+    async fn find(&self, what: &Find) -> Result<Vec<Found>, Failure> {
+        find(&self.http, &self.target, what).await
+    }
+}
+
+fn is_unauthorized(reply: &Reply) -> bool {
+    matches!(reply, Reply::Failed(failure) if failure.error.status == 401)
+}
+
+/// Whoever made the operation should have known; the row is refused, and no request is corrupted.
+fn not_sent(why: &str) -> Failure {
+    Failure {
+        fate: Fate::Answered,
+        cause: Cause::Row(words::refused(None)),
+        error: ServiceError {
+            message: why.to_owned(),
+            ..ServiceError::default()
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::loopback::{
+        Loopback, SECRET, SILENCE, TEXT, batch, batch_body, contacts, id, impatient, json,
+        operation, response, text, token,
+    };
+    use super::super::{Requests, http::WireOptions};
+    use super::*;
+    use crate::model::{Action, Effect, Value};
+
+    fn upserts(keys: &[&str]) -> Batch {
+        let operations = keys
+            .iter()
+            .map(|key| operation(Action::Upsert, vec![text(key), text("Lee"), Value::Null]))
+            .collect();
+        Batch { operations }
+    }
+
+    fn writer(server: &Loopback) -> TableWriter {
+        writer_with(server, &WireOptions::default())
+    }
+
+    fn writer_with(server: &Loopback, options: &WireOptions) -> TableWriter {
+        let target = Arc::new(contacts(&[("new_extid", TEXT)]));
+        TableWriter::new(server.http_with(options), target)
+    }
+
+    fn failures(replies: &[Reply]) -> Vec<(Fate, &Cause)> {
+        replies
+            .iter()
+            .map(|reply| match reply {
+                Reply::Failed(failure) => (failure.fate, &failure.cause),
+                Reply::Accepted(accepted) => panic!("{accepted:?}"),
+            })
+            .collect()
+    }
+
+    fn is_created(reply: &Reply) -> bool {
+        matches!(reply, Reply::Accepted(accepted) if accepted.effect == Effect::Created)
+    }
+
+    const CREATED: (&str, &str, &str) = (
+        "201 Created",
+        "Content-Type: application/json\r\n",
+        r#"{"contactid":"00000000-0000-0000-0000-00000000000a"}"#,
+    );
+
+    #[tokio::test]
+    async fn a_batch_is_one_request_that_goes_on_after_errors() {
+        let server = Loopback::environment(|_, _| batch(&[CREATED, CREATED])).await;
+        let writer = writer(&server);
+        let replies = writer.send(&upserts(&["1", "2"])).await;
+        assert!(replies.len() == 2 && replies.iter().all(is_created));
+        let asked = &server.asked_of_environment()[0];
+        assert_eq!(asked.line, "POST /api/data/v9.2/$batch HTTP/1.1");
+        assert_eq!(asked.header("prefer"), Some("odata.continue-on-error"));
+        assert_eq!(asked.header("authorization"), Some("Bearer token-1"));
+        let kind = asked.header("content-type").unwrap();
+        let boundary = kind
+            .strip_prefix("multipart/mixed; boundary=\"")
+            .unwrap()
+            .strip_suffix('"')
+            .unwrap();
+        assert!(asked.body.starts_with(&format!("--{boundary}\r\n")));
+        assert!(asked.body.ends_with(&format!("--{boundary}--\r\n")));
+        assert_eq!(
+            writer.http.requests(),
+            Requests {
+                reads: 0,
+                writes: 1
+            }
+        );
+    }
+
+    #[tokio::test]
+    async fn a_key_that_cannot_stand_in_a_url_is_refused_in_its_place() {
+        let server = Loopback::environment(|_, _| batch(&[CREATED, CREATED])).await;
+        let writer = writer(&server);
+        let replies = writer
+            .send(&upserts(&["a/b", "1", "c\r\nd", "2", "e+f"]))
+            .await;
+        let created: Vec<bool> = replies.iter().map(is_created).collect();
+        assert_eq!(created, [false, true, false, true, false]);
+        let refused = [replies[0].clone(), replies[2].clone(), replies[4].clone()];
+        let row = Cause::Row(words::refused(None));
+        assert_eq!(failures(&refused), vec![(Fate::Answered, &row); 3]);
+        assert_eq!(
+            server.asked_of_environment()[0]
+                .body
+                .matches("PATCH ")
+                .count(),
+            2
+        );
+        let replies = writer.send(&upserts(&["a/b"])).await;
+        assert_eq!(replies.len(), 1);
+        assert_eq!(server.asked_of_environment().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_rejected_token_is_replaced_once_for_all() {
+        let server = Loopback::environment(|asked, _| {
+            if asked.header("authorization") == Some("Bearer token-1") {
+                response("401 Unauthorized", "", "")
+            } else {
+                batch(&[CREATED])
+            }
+        })
+        .await;
+        let writer = writer(&server);
+        let batches = upserts(&["1"]);
+        let (a, b, c) = tokio::join!(
+            writer.send(&batches),
+            writer.send(&batches),
+            writer.send(&batches)
+        );
+        assert!([a, b, c].iter().flatten().all(is_created));
+        let tokens = server.asked().len() - server.asked_of_environment().len();
+        assert_eq!(tokens, 2);
+    }
+
+    #[tokio::test]
+    async fn a_token_that_stays_rejected_is_a_failure_of_the_credential() {
+        let server = Loopback::environment(|_, _| response("401 Unauthorized", "", "")).await;
+        let replies = writer(&server).send(&upserts(&["1", "2"])).await;
+        assert_eq!(
+            failures(&replies),
+            vec![(Fate::Refused, &Cause::Credential); 2]
+        );
+        assert_eq!(server.asked_of_environment().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_token_that_lapses_within_a_batch_is_replaced_for_the_next() {
+        let expired = (
+            "401 Unauthorized",
+            "",
+            r#"{"error":{"code":"0x8005f101","message":"x"}}"#,
+        );
+        let server = Loopback::environment(move |_, number| match number {
+            0 => batch(&[CREATED, expired]),
+            _ => batch(&[CREATED, CREATED]),
+        })
+        .await;
+        let writer = writer(&server);
+        let replies = writer.send(&upserts(&["1", "2"])).await;
+        assert!(is_created(&replies[0]));
+        assert_eq!(
+            failures(&replies[1..]),
+            [(Fate::Answered, &Cause::Credential)]
+        );
+        assert!(
+            writer
+                .send(&upserts(&["1", "2"]))
+                .await
+                .iter()
+                .all(is_created)
+        );
+        assert_eq!(
+            server.asked_of_environment()[1].header("authorization"),
+            Some("Bearer token-2")
+        );
+    }
+
+    #[tokio::test]
+    async fn without_a_token_nothing_is_sent() {
+        let server = Loopback::serve(|_, number| match number {
+            0 => json("401 Unauthorized", r#"{"error":"invalid_client","error_description":"AADSTS7000222: expired","error_codes":[7000222]}"#),
+            1 => response("503 Service Unavailable", "Retry-After: 7\r\n", ""),
+            _ => Vec::new(),
+        })
+        .await;
+        let writer = writer(&server);
+        let replies = writer.send(&upserts(&["1"])).await;
+        assert_eq!(failures(&replies), [(Fate::Refused, &Cause::Credential)]);
+        let Reply::Failed(failure) = &replies[0] else {
+            panic!()
+        };
+        assert_eq!(failure.error.code, "AADSTS7000222");
+        let replies = writer.send(&upserts(&["1"])).await;
+        let wait = Some(std::time::Duration::from_secs(7));
+        assert_eq!(
+            failures(&replies),
+            [(Fate::Refused, &Cause::Throttled { retry_after: wait })]
+        );
+        let replies = writer.send(&upserts(&["1"])).await;
+        assert_eq!(
+            failures(&replies),
+            [(Fate::Refused, &Cause::Transient)],
+            "what was not sent cannot be lost"
+        );
+        assert!(server.asked_of_environment().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_closes_without_answer_loses_the_batch() {
+        let server = Loopback::environment(|_, _| Vec::new()).await;
+        let replies = writer(&server).send(&upserts(&["1", "2"])).await;
+        assert_eq!(failures(&replies), vec![(Fate::Lost, &Cause::Transient); 2]);
+        assert_eq!(
+            server.asked_of_environment().len(),
+            1,
+            "a write is never repeated"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_does_not_come_in_time_loses_the_batch() {
+        let server = Loopback::environment(|_, _| SILENCE.to_vec()).await;
+        let replies = writer_with(&server, &impatient())
+            .send(&upserts(&["secret-key"]))
+            .await;
+        assert_eq!(failures(&replies), [(Fate::Lost, &Cause::Transient)]);
+        let Reply::Failed(failure) = &replies[0] else {
+            panic!()
+        };
+        assert!(
+            failure.error.message.contains("did not answer"),
+            "{}",
+            failure.error
+        );
+        assert!(!failure.error.message.contains("secret-key"));
+    }
+
+    #[tokio::test]
+    async fn of_an_answer_that_is_cut_the_parts_that_came_count() {
+        let server = Loopback::environment(|_, _| {
+            let body = batch_body(&[CREATED, CREATED]);
+            let mut whole = response(
+                "200 OK",
+                "Content-Type: multipart/mixed; boundary=batchresponse_1\r\n",
+                &body,
+            );
+            whole.truncate(whole.len() - 40);
+            whole
+        })
+        .await;
+        let replies = writer(&server).send(&upserts(&["1", "2", "3"])).await;
+        assert!(is_created(&replies[0]));
+        assert_eq!(
+            failures(&replies[1..]),
+            vec![(Fate::Lost, &Cause::Transient); 2]
+        );
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_refused_before_the_first_byte() {
+        let server = Loopback::serve(|_, _| token("t", 3599)).await;
+        let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let nobody = format!("http://{}", free.local_addr().unwrap());
+        drop(free);
+        let address = super::super::address::Address::parse(&nobody).unwrap();
+        let client = super::super::http::client(&address.host, &WireOptions::default()).unwrap();
+        let http = Arc::new(Http::new(client, address, server.tokens()));
+        let writer = TableWriter::new(http, Arc::new(contacts(&[("new_extid", TEXT)])));
+        let replies = writer.send(&upserts(&["1"])).await;
+        assert_eq!(failures(&replies), [(Fate::Refused, &Cause::Transient)]);
+        let found = writer.find(&Find::ById(vec![id(1)])).await;
+        assert_eq!(found.unwrap_err().fate, Fate::Refused);
+    }
+
+    #[tokio::test]
+    async fn a_compressed_answer_is_read() {
+        // gzip of `{"error":{"code":"0x80072326","message":"m"}}`
+        const BODY: &[u8] = &[
+            31, 139, 8, 0, 0, 0, 0, 0, 2, 3, 171, 86, 74, 45, 42, 202, 47, 82, 178, 170, 86, 74,
+            206, 79, 73, 85, 178, 82, 50, 168, 176, 48, 48, 48, 55, 50, 54, 50, 83, 210, 81, 202,
+            77, 45, 46, 78, 76, 7, 9, 231, 42, 213, 214, 2, 0, 234, 135, 8, 188, 45, 0, 0, 0,
+        ];
+        let server = Loopback::environment(|_, _| {
+            let mut answer = format!(
+                "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                BODY.len()
+            )
+            .into_bytes();
+            answer.extend_from_slice(BODY);
+            answer
+        })
+        .await;
+        let replies = writer(&server).send(&upserts(&["1"])).await;
+        assert_eq!(
+            failures(&replies),
+            [(Fate::Refused, &Cause::Throttled { retry_after: None })]
+        );
+        assert!(
+            server.asked_of_environment()[0]
+                .header("accept-encoding")
+                .unwrap()
+                .contains("gzip")
+        );
+    }
+
+    #[tokio::test]
+    async fn the_secret_goes_to_the_login_host_alone() {
+        let server = Loopback::environment(|_, _| batch(&[CREATED])).await;
+        writer(&server).send(&upserts(&["1"])).await;
+        for asked in server.asked_of_environment() {
+            assert!(!format!("{asked:?}").contains(SECRET));
+        }
+    }
+}

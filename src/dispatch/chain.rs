@@ -1,0 +1,552 @@
+//! What follows an answer: the chain of requests by which one key comes to its one outcome.
+//!
+//! Pure: it looks at an answer and says what to ask next. It neither sends nor waits.
+#![deny(clippy::wildcard_enum_match_arm)]
+
+use super::advice::{self, Violated};
+use super::rules::{Absent, Mode, Rules};
+use crate::model::{
+    Accepted, Action, Effect, Found, Operation, RecordId, Reject, RowFailure, ServiceError,
+    SkipReason, Value, Verdict,
+};
+
+/// So many turns of a chain are enough for every honest cause; more means that others undo each of them.
+const MOST_TURNS: u32 = 6;
+
+/// An operation that has no outcome yet, and what was already tried for its key.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) operation: Operation,
+    pub(super) history: History,
+}
+
+/// What was already tried for a key.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    /// Tries that the service or the network failed at.
+    pub(super) failures: u32,
+    /// An answer to a request that creates was lost: the record may be there, and ours.
+    may_have_created: bool,
+    turns: u32,
+    step: Step,
+    /// What the service last said of this row.
+    said: ServiceError,
+}
+
+/// Where in its chain a key is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+enum Step {
+    /// The operation as it was ordered.
+    #[default]
+    Ordered,
+    /// A create collided: the record of our derived GUID is updated, if it is there.
+    Claiming(Violated),
+    /// The key may be held by another record: that one is looked for.
+    Contested(Violated),
+    /// The record we knew is gone: it is written whole, to whatever has its key now.
+    Rewriting,
+    /// An upsert collided with a record that came into being meanwhile: it is sent once more.
+    Raced,
+}
+
+/// What follows an answer.
+#[derive(Debug, PartialEq)]
+pub(super) enum Follow {
+    /// The operation, changed, is sent.
+    Send,
+    /// The record with the operation's key is looked for.
+    Find,
+    /// The chain has come to its end.
+    End(Verdict),
+}
+
+impl Work {
+    pub(super) fn new(operation: Operation) -> Self {
+        Self {
+            operation,
+            history: History::default(),
+        }
+    }
+
+    /// The values of the record's key.
+    pub(super) fn key(&self, rules: &Rules) -> Vec<Value> {
+        self.operation.record.key(&rules.target).cloned().collect()
+    }
+
+    /// No answer came: it may have been done.
+    pub(super) fn lost(&mut self) {
+        match self.operation.action {
+            Action::Upsert | Action::Create => self.history.may_have_created = true,
+            Action::UpdateByKey | Action::Update(_) | Action::Delete(_) => {}
+        }
+    }
+
+    /// It was done: corrects what the service said by what we know of earlier attempts.
+    pub(super) fn accepted(&self, rules: &Rules, accepted: &Accepted) -> Accepted {
+        let addressed = match self.operation.action {
+            Action::Upsert | Action::UpdateByKey => None,
+            Action::Create => Some(self.operation.record.derived_id),
+            Action::Update(id) | Action::Delete(id) => Some(id),
+        };
+        let ours = match self.operation.action {
+            Action::Upsert => accepted.made.is_some_and(|made| rules.made_by_us(made)),
+            Action::Update(_) => matches!(self.history.step, Step::Claiming(_)),
+            Action::Create | Action::UpdateByKey | Action::Delete(_) => false,
+        };
+        let effect = match accepted.effect {
+            Effect::Updated | Effect::Upserted if ours && self.history.may_have_created => {
+                Effect::Created
+            }
+            Effect::Created | Effect::Updated | Effect::Upserted | Effect::Deleted => {
+                accepted.effect
+            }
+        };
+        Accepted {
+            effect,
+            id: accepted.id.or(addressed),
+            made: accepted.made,
+        }
+    }
+
+    /// The row was refused for a reason of its own.
+    pub(super) fn refused(
+        &mut self,
+        rules: &Rules,
+        failure: &RowFailure,
+        error: ServiceError,
+    ) -> Follow {
+        self.history.said = error;
+        match failure {
+            RowFailure::NotFound => self.not_found(rules),
+            RowFailure::DuplicateRecord => self.collided(rules, Violated::default()),
+            RowFailure::DuplicateKey { columns } => {
+                let columns = columns.clone();
+                self.collided(rules, Violated { columns })
+            }
+            RowFailure::Other { word, advice } => reject(advice::refused(
+                self.operation.row,
+                word,
+                advice,
+                self.said(),
+            )),
+        }
+    }
+
+    fn not_found(&mut self, rules: &Rules) -> Follow {
+        match self.operation.action {
+            // Gone is gone, whoever did it: perhaps this very operation, whose answer was lost.
+            Action::Delete(id) => Follow::End(Verdict::Accepted(Accepted {
+                effect: Effect::Deleted,
+                id: Some(id),
+                made: None,
+            })),
+            Action::Update(_) => match std::mem::take(&mut self.history.step) {
+                Step::Claiming(violated) => self.contested(rules, violated),
+                Step::Ordered | Step::Contested(_) | Step::Rewriting | Step::Raced => {
+                    self.rewrite(rules)
+                }
+            },
+            Action::UpdateByKey => self.absent(rules),
+            // A request that creates misses something else than its record.
+            Action::Upsert | Action::Create => self.without_record(rules),
+        }
+    }
+
+    fn collided(&mut self, rules: &Rules, violated: Violated) -> Follow {
+        match self.operation.action {
+            Action::Create => self.claim(rules, violated),
+            Action::Upsert if self.may_have_raced(rules, &violated) => {
+                self.turn(Step::Raced, Follow::Send)
+            }
+            Action::Upsert | Action::UpdateByKey | Action::Update(_) | Action::Delete(_) => {
+                self.duplicate(rules, &violated)
+            }
+        }
+    }
+
+    /// Two writers made the same record at the same time: the second time it is there and is updated. Another
+    /// key of the table stays violated however often the row is sent.
+    fn may_have_raced(&self, rules: &Rules, violated: &Violated) -> bool {
+        self.history.step != Step::Raced && own_or_unknown(rules, violated)
+    }
+
+    /// Is the record in the way our own, from an attempt whose answer never came?
+    fn claim(&mut self, rules: &Rules, violated: Violated) -> Follow {
+        // Without such an attempt the record is not to be touched where records may only be created.
+        if rules.mode == Mode::Create && !self.history.may_have_created {
+            return self.contested(rules, violated);
+        }
+        self.operation.action = Action::Update(self.operation.record.derived_id);
+        self.turn(Step::Claiming(violated), Follow::Send)
+    }
+
+    /// Somebody else holds the key: if it is the mapping's own, that record is the one to write.
+    fn contested(&mut self, rules: &Rules, violated: Violated) -> Follow {
+        if own_or_unknown(rules, &violated) {
+            self.turn(Step::Contested(violated), Follow::Find)
+        } else {
+            self.duplicate(rules, &violated)
+        }
+    }
+
+    /// The record that the ledger knows is gone: writes it whole by its key, as the mode allows.
+    fn rewrite(&mut self, rules: &Rules) -> Follow {
+        self.operation.columns = rules.whole(&self.operation);
+        match rules.by_key(&self.operation.record) {
+            Some(action) => {
+                self.operation.action = action;
+                self.turn(Step::Rewriting, Follow::Send)
+            }
+            None => self.turn(Step::Rewriting, Follow::Find),
+        }
+    }
+
+    /// What was found under the key.
+    pub(super) fn found(&mut self, rules: &Rules, found: &[Found]) -> Follow {
+        let mut ids: Vec<RecordId> = found.iter().map(|found| found.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        match ids.as_slice() {
+            [id] => self.present(rules, *id),
+            [] => match std::mem::take(&mut self.history.step) {
+                // Not the mapping's key, then, or it would have been found.
+                Step::Contested(violated) if violated.columns.is_empty() => {
+                    self.duplicate(rules, &violated)
+                }
+                Step::Contested(_)
+                | Step::Ordered
+                | Step::Claiming(_)
+                | Step::Rewriting
+                | Step::Raced => self.absent(rules),
+            },
+            [_, _, ..] => {
+                let key = self.key(rules);
+                let row = self.operation.row;
+                reject(advice::ambiguous(row, &rules.target, &key, ids.len()))
+            }
+        }
+    }
+
+    fn present(&mut self, rules: &Rules, id: RecordId) -> Follow {
+        match rules.where_present(id) {
+            Ok(action) => {
+                self.operation.action = action;
+                self.turn(Step::Rewriting, Follow::Send)
+            }
+            Err(reason) => skip(reason),
+        }
+    }
+
+    /// No record has the key.
+    fn absent(&mut self, rules: &Rules) -> Follow {
+        match rules.where_absent() {
+            Ok(action) => {
+                self.operation.action = action;
+                self.operation.columns = rules.whole(&self.operation);
+                self.turn(Step::Rewriting, Follow::Send)
+            }
+            Err(Absent::Skip(reason)) => skip(reason),
+            Err(Absent::Reject) => self.without_record(rules),
+        }
+    }
+
+    fn without_record(&self, rules: &Rules) -> Follow {
+        let key = self.key(rules);
+        let row = self.operation.row;
+        reject(advice::not_found(row, &rules.target, &key, self.said()))
+    }
+
+    fn said(&self) -> ServiceError {
+        self.history.said.clone()
+    }
+
+    fn duplicate(&self, rules: &Rules, violated: &Violated) -> Follow {
+        let row = self.operation.row;
+        reject(advice::duplicate_key(
+            row,
+            &rules.target,
+            violated,
+            self.said(),
+        ))
+    }
+
+    fn turn(&mut self, step: Step, follow: Follow) -> Follow {
+        self.history.turns += 1;
+        self.history.step = step;
+        if self.history.turns > MOST_TURNS {
+            return reject(advice::contended(self.operation.row, self.said()));
+        }
+        follow
+    }
+}
+
+fn own_or_unknown(rules: &Rules, violated: &Violated) -> bool {
+    violated.columns.is_empty() || rules.is_own_key(&violated.columns)
+}
+
+fn reject(reject: Reject) -> Follow {
+    Follow::End(Verdict::Rejected(reject))
+}
+
+fn skip(reason: SkipReason) -> Follow {
+    Follow::End(Verdict::Skipped(reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::{SignedDuration, Timestamp};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::model::{
+        ColumnKind, ColumnSet, EntitySetName, KeyDigest, LogicalName, Made, Nulls, Position,
+        Record, RejectCode, RowTag, SourceDigest, Target, TargetColumn,
+    };
+
+    const US: RecordId = RecordId(Uuid::from_u128(1));
+    const DERIVED: RecordId = RecordId(Uuid::from_u128(2));
+    const OTHER: RecordId = RecordId(Uuid::from_u128(3));
+
+    fn column(name: &str, nulls: Nulls) -> TargetColumn {
+        TargetColumn {
+            name: LogicalName::parse(name).unwrap(),
+            kind: ColumnKind::Text { max_length: 100 },
+            nulls,
+        }
+    }
+
+    fn rules(mode: Mode) -> Rules {
+        Rules {
+            target: Arc::new(Target {
+                table: LogicalName::parse("contact").unwrap(),
+                entity_set: EntitySetName::parse("contacts").unwrap(),
+                primary_id: LogicalName::parse("contactid").unwrap(),
+                columns: vec![
+                    column("emailaddress1", Nulls::Owned),
+                    column("firstname", Nulls::Owned),
+                    column("lastname", Nulls::Owned),
+                    column("jobtitle", Nulls::Clear),
+                    column("nickname", Nulls::Skip),
+                ],
+                key: vec![0],
+                key_is_primary_id: false,
+            }),
+            mode,
+            key_digest: Arc::new(|_| KeyDigest([0; 16])),
+            our_users: vec![US],
+            since: Some(Timestamp::UNIX_EPOCH),
+        }
+    }
+
+    fn work(key: &str, action: Action) -> Work {
+        let text = |text: &str| Value::Text(text.to_owned());
+        let record = Record {
+            values: vec![
+                text(key),
+                text("Ann"),
+                Value::Null,
+                Value::Null,
+                Value::Null,
+            ],
+            derived_id: DERIVED,
+        };
+        Work::new(Operation {
+            row: RowTag {
+                position: Position::new(0, 17),
+                key: KeyDigest([0; 16]),
+                source: SourceDigest([0; 16]),
+            },
+            record: Arc::new(record),
+            columns: ColumnSet::new(),
+            action,
+            standing: None,
+        })
+    }
+
+    fn refuse(work: &mut Work, rules: &Rules, failure: &RowFailure) -> Follow {
+        let message = "the row is refused".to_owned();
+        let error = ServiceError {
+            message,
+            ..ServiceError::default()
+        };
+        work.refused(rules, failure, error)
+    }
+
+    fn taken(column: &str) -> RowFailure {
+        let column = LogicalName::parse(column).unwrap();
+        RowFailure::DuplicateKey {
+            columns: vec![(column, "a@b.nl".to_owned())],
+        }
+    }
+
+    fn code(follow: &Follow) -> &'static str {
+        let Follow::End(Verdict::Rejected(reject)) = follow else {
+            panic!("{follow:?}");
+        };
+        let RejectCode(word) = reject.code;
+        word
+    }
+
+    fn updated(made: Option<Made>) -> Accepted {
+        Accepted {
+            effect: Effect::Updated,
+            id: Some(OTHER),
+            made,
+        }
+    }
+
+    #[test]
+    fn an_upsert_that_hits_the_mappings_key_is_sent_once_more() {
+        let rules = rules(Mode::Upsert);
+        let mut work = work("a@b.nl", Action::Upsert);
+        let failure = taken("emailaddress1");
+        assert_eq!(refuse(&mut work, &rules, &failure), Follow::Send);
+        let second = refuse(&mut work, &rules, &failure);
+        assert_eq!(code(&second), "duplicate_key");
+    }
+
+    #[test]
+    fn an_upsert_that_hits_another_key_is_a_reject_at_once() {
+        let mut work = work("a@b.nl", Action::Upsert);
+        let follow = refuse(&mut work, &rules(Mode::Upsert), &taken("lastname"));
+        assert_eq!(code(&follow), "duplicate_key");
+    }
+
+    #[test]
+    fn a_unique_index_without_a_name_may_be_the_mappings_key() {
+        let rules = rules(Mode::Upsert);
+        let mut work = work("a+b@c.nl", Action::Create);
+        let failure = RowFailure::DuplicateRecord;
+        assert_eq!(refuse(&mut work, &rules, &failure), Follow::Send);
+        assert_eq!(work.operation.action, Action::Update(DERIVED));
+        let failure = RowFailure::NotFound;
+        assert_eq!(refuse(&mut work, &rules, &failure), Follow::Find);
+        assert_eq!(code(&work.found(&rules, &[])), "duplicate_key");
+    }
+
+    #[test]
+    fn a_create_in_the_way_of_another_key_asks_only_whether_it_was_ours() {
+        let rules = rules(Mode::Upsert);
+        let mut work = work("a+b@c.nl", Action::Create);
+        assert_eq!(refuse(&mut work, &rules, &taken("lastname")), Follow::Send);
+        let follow = refuse(&mut work, &rules, &RowFailure::NotFound);
+        assert_eq!(code(&follow), "duplicate_key");
+    }
+
+    #[test]
+    fn a_create_never_changes_a_record_that_it_cannot_have_made() {
+        let rules = rules(Mode::Create);
+        let mut work = work("a@b.nl", Action::Create);
+        let failure = taken("emailaddress1");
+        assert_eq!(refuse(&mut work, &rules, &failure), Follow::Find);
+        let id = OTHER;
+        let found = Found {
+            id,
+            key: Vec::new(),
+        };
+        let skipped = Verdict::Skipped(SkipReason::Exists);
+        assert_eq!(work.found(&rules, &[found]), Follow::End(skipped));
+    }
+
+    #[test]
+    fn a_record_under_our_guid_counts_as_created_only_if_an_answer_was_lost() {
+        let rules = rules(Mode::Upsert);
+        for (lost, effect) in [(true, Effect::Created), (false, Effect::Updated)] {
+            let mut work = work("a+b@c.nl", Action::Create);
+            if lost {
+                work.lost();
+            }
+            refuse(&mut work, &rules, &RowFailure::DuplicateRecord);
+            work.lost();
+            assert_eq!(work.accepted(&rules, &updated(None)).effect, effect);
+        }
+    }
+
+    #[test]
+    fn an_upsert_counts_as_created_if_we_made_the_record_in_this_run() {
+        let rules = rules(Mode::Upsert);
+        let now = Timestamp::UNIX_EPOCH;
+        let before = now - SignedDuration::from_secs(1);
+        let cases = [
+            (US, now, Effect::Created),
+            (US, before, Effect::Updated),
+            (OTHER, now, Effect::Updated),
+        ];
+        for (by, on, effect) in cases {
+            let mut work = work("a@b.nl", Action::Upsert);
+            let answer = updated(Some(Made { on, by }));
+            let effect_of = |work: &Work| work.accepted(&rules, &answer).effect;
+            assert_eq!(effect_of(&work), Effect::Updated, "no answer was lost");
+            work.lost();
+            assert_eq!(effect_of(&work), effect);
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_gone_is_written_with_its_values_and_with_nulls_that_clear() {
+        let rules = rules(Mode::Upsert);
+        let mut work = work("a@b.nl", Action::Update(OTHER));
+        let changed: ColumnSet = [2].into_iter().collect();
+        work.operation.columns = changed;
+        assert_eq!(
+            refuse(&mut work, &rules, &RowFailure::NotFound),
+            Follow::Send
+        );
+        assert_eq!(work.operation.action, Action::Upsert);
+        let columns: Vec<usize> = work.operation.columns.iter().collect();
+        assert_eq!(
+            columns,
+            [1, 2, 3],
+            "not the key, not a null that nobody clears"
+        );
+    }
+
+    #[test]
+    fn a_record_to_delete_that_is_gone_is_deleted() {
+        let mut work = work("a@b.nl", Action::Delete(OTHER));
+        let follow = refuse(&mut work, &rules(Mode::Upsert), &RowFailure::NotFound);
+        let deleted = Accepted {
+            effect: Effect::Deleted,
+            id: Some(OTHER),
+            made: None,
+        };
+        assert_eq!(follow, Follow::End(Verdict::Accepted(deleted)));
+    }
+
+    #[test]
+    fn a_chain_that_others_keep_undoing_ends() {
+        let rules = rules(Mode::Upsert);
+        let mut work = work("a+b@c.nl", Action::Update(OTHER));
+        let found = Found {
+            id: OTHER,
+            key: Vec::new(),
+        };
+        for _ in 0..MOST_TURNS / 2 {
+            assert_eq!(
+                refuse(&mut work, &rules, &RowFailure::NotFound),
+                Follow::Find
+            );
+            assert_eq!(
+                work.found(&rules, std::slice::from_ref(&found)),
+                Follow::Send
+            );
+        }
+        let follow = refuse(&mut work, &rules, &RowFailure::NotFound);
+        assert_eq!(code(&follow), "contended");
+    }
+
+    #[test]
+    fn the_guid_of_the_address_is_the_records() {
+        let rules = rules(Mode::Upsert);
+        let silent = Accepted {
+            id: None,
+            ..updated(None)
+        };
+        let id = |action| work("a@b.nl", action).accepted(&rules, &silent).id;
+        assert_eq!(id(Action::Create), Some(DERIVED));
+        assert_eq!(id(Action::Update(OTHER)), Some(OTHER));
+        assert_eq!(id(Action::Upsert), None);
+    }
+}

@@ -1,0 +1,392 @@
+//! The gate: operations in, outcomes out.
+//!
+//! Its length is the concurrency, and whoever is in it still owes outcomes. Only this task touches the queue and the
+//! histories; the tasks in the gate carry requests and nothing else.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
+use tracing::info;
+
+use super::account::{DispatchReport, StopCause, Stopping, unsaid};
+use super::chain::Work;
+use super::flight::{Flight, Landed, unanswered, works_of};
+use super::lane::{Lane, Sent};
+use super::lookup::look_up;
+use super::pace::Pace;
+use super::queue::{Parcel, Queue};
+use super::rules::Rules;
+use crate::model::{Batch, Destination, Operation, Outcome, Verdict};
+
+/// Sends operations and gives exactly one outcome for each that it takes from the queue, in the order of answers.
+///
+/// Batches are packed when a slot of the gate frees. What fails is judged by the triage table, sent again or ended.
+/// Ends when the queue is closed and everything is answered, or when it must stop: then it closes the queue, and what
+/// is left in it is *not attempted*. Operations must have a key each; no key is ever twice in flight.
+///
+/// # Cancellation
+/// Not cancel-safe: dropped, it forgets what is in flight, and those operations get no outcome. Stop it by `stop`.
+pub async fn dispatch<D: Destination>(
+    lane: Lane<D>,
+    rules: Arc<Rules>,
+    operations: mpsc::Receiver<Operation>,
+    outcomes: mpsc::Sender<Outcome>,
+    stop: watch::Receiver<Stopping>,
+) -> DispatchReport {
+    let mut gate = Gate {
+        queue: Queue::default(),
+        pace: Pace::new(lane.options()),
+        tasks: JoinSet::new(),
+        in_flight: HashMap::new(),
+        input_open: true,
+        lingers_until: None,
+        heard: Stopping::No,
+        ending: None,
+        fits: Fits::Unknown,
+        deaf: Deaf::No,
+        taken: 0,
+        retried: 0,
+        failed_tries: 0,
+        undelivered: 0,
+        lane,
+        rules,
+        operations,
+        outcomes,
+        stop,
+    };
+    gate.run().await;
+    gate.report()
+}
+
+pub(super) struct Gate<D> {
+    pub(super) lane: Lane<D>,
+    pub(super) rules: Arc<Rules>,
+    operations: mpsc::Receiver<Operation>,
+    outcomes: mpsc::Sender<Outcome>,
+    stop: watch::Receiver<Stopping>,
+    pub(super) queue: Queue,
+    pub(super) pace: Pace,
+    tasks: JoinSet<Landed>,
+    in_flight: HashMap<Id, Flight>,
+    input_open: bool,
+    /// When a batch that is not full goes out, though nothing is in flight.
+    lingers_until: Option<Instant>,
+    heard: Stopping,
+    ending: Option<Ending>,
+    pub(super) fits: Fits,
+    deaf: Deaf,
+    taken: u64,
+    pub(super) retried: u64,
+    /// Resends that were nobody's order: the budget of the run is on them.
+    pub(super) failed_tries: u64,
+    undelivered: u64,
+}
+
+/// Whether requests of this run fit the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fits {
+    /// No row has been answered yet.
+    Unknown,
+    /// At least one row was answered for its own sake.
+    Proved,
+}
+
+/// Whether anybody still takes outcomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Deaf {
+    No,
+    Yes,
+}
+
+/// Nothing more is sent.
+struct Ending {
+    cause: StopCause,
+    gives_up_at: Instant,
+}
+
+enum Event {
+    Stop(Stopping),
+    Landed(Result<(Id, Landed), JoinError>),
+    Taken(Option<Operation>),
+    Woke,
+}
+
+impl<D: Destination> Gate<D> {
+    async fn run(&mut self) {
+        loop {
+            self.look_at_the_clock().await;
+            self.fill();
+            if self.is_done() {
+                return;
+            }
+            match self.next_event().await {
+                Event::Stop(stopping) => self.told(stopping).await,
+                Event::Landed(landed) => self.land(landed).await,
+                Event::Taken(Some(operation)) => self.take(operation),
+                Event::Taken(None) => self.input_open = false,
+                Event::Woke => {}
+            }
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        let nothing_comes = self.ending.is_some() || !self.input_open;
+        nothing_comes && self.tasks.is_empty() && self.queue.is_empty()
+    }
+
+    async fn look_at_the_clock(&mut self) {
+        match &self.ending {
+            Some(ending) if Instant::now() >= ending.gives_up_at => self.give_up().await,
+            Some(_) => {}
+            None if self.deaf == Deaf::Yes => self.end(StopCause::Interrupted).await,
+            None => {
+                if let Some(cause) = self.lane.must_stop() {
+                    self.end(cause).await;
+                }
+            }
+        }
+    }
+
+    /// Waits for whatever comes first. Every branch is cancel-safe.
+    async fn next_event(&mut self) -> Event {
+        let wants_more = self.wants_more();
+        let wakes_at = self.wakes_at();
+        tokio::select! {
+            biased;
+            stopping = louder(&mut self.stop, self.heard) => Event::Stop(stopping),
+            Some(landed) = self.tasks.join_next_with_id() => Event::Landed(landed),
+            operation = self.operations.recv(), if wants_more => Event::Taken(operation),
+            () = at(wakes_at) => Event::Woke,
+        }
+    }
+
+    fn wants_more(&self) -> bool {
+        self.input_open
+            && self.ending.is_none()
+            && self.has_slot()
+            && self.queue.loose() < self.pace.batch()
+            && self.queue.waiting() < self.lane.options().waiting_operations.get()
+    }
+
+    fn has_slot(&self) -> bool {
+        self.tasks.len() < self.pace.width() && self.lane.paused_until().is_none()
+    }
+
+    fn wakes_at(&self) -> Option<Instant> {
+        if let Some(ending) = &self.ending {
+            return Some(ending.gives_up_at);
+        }
+        let times = [
+            self.lane.paused_until(),
+            self.queue.next_due(),
+            self.lingers_until,
+            self.lane.options().deadline,
+        ];
+        // What was due before and could not be done waits for something else.
+        let now = Instant::now();
+        times.into_iter().flatten().filter(|at| *at > now).min()
+    }
+
+    fn take(&mut self, operation: Operation) {
+        self.taken += 1;
+        self.queue.push(Work::new(operation));
+    }
+
+    /// Sends as long as there is a slot and something to send.
+    fn fill(&mut self) {
+        if self.ending.is_some() {
+            return;
+        }
+        self.queue.release(Instant::now());
+        while self.has_slot() {
+            let Some(parcel) = self.pack() else { return };
+            self.launch(parcel);
+        }
+    }
+
+    /// A batch that is not full waits for more: as long as something is in flight it would only spend a slot that a
+    /// full one can use; otherwise a moment, since the reader may have just begun.
+    fn pack(&mut self) -> Option<Parcel> {
+        if let Some(parcel) = self.queue.take_apart() {
+            return Some(parcel);
+        }
+        let size = self.pace.batch();
+        while self.queue.loose() < size && self.wants_more() {
+            match self.operations.try_recv() {
+                Ok(operation) => self.take(operation),
+                Err(mpsc::error::TryRecvError::Empty) => break,
+                Err(mpsc::error::TryRecvError::Disconnected) => self.input_open = false,
+            }
+        }
+        if self.queue.loose() > 0 && self.queue.loose() < size && self.input_open {
+            if !self.tasks.is_empty() {
+                return None;
+            }
+            let linger = self.lane.options().linger;
+            let now = Instant::now();
+            if now < *self.lingers_until.get_or_insert(now + linger) {
+                return None;
+            }
+        }
+        self.lingers_until = None;
+        self.queue.take_loose(size)
+    }
+
+    fn launch(&mut self, parcel: Parcel) {
+        let lane = self.lane.clone();
+        let (task, flight) = match parcel {
+            Parcel::Batch(works, packing) => {
+                let (operations, histories) = works
+                    .into_iter()
+                    .map(|work| (work.operation, work.history))
+                    .unzip();
+                let batch = Arc::new(Batch { operations });
+                let sent = Arc::clone(&batch);
+                let request = async move { Landed::Sent(lane.send(&sent).await) };
+                let flight = Flight::Batch {
+                    batch,
+                    histories,
+                    packing,
+                };
+                (self.tasks.spawn(request), flight)
+            }
+            Parcel::Find(work) => {
+                let keys = vec![work.key(&self.rules)];
+                let find = async move { Landed::Looked(look_up(&lane, keys).await) };
+                (self.tasks.spawn(find), Flight::Find(work))
+            }
+        };
+        self.in_flight.insert(task.id(), flight);
+    }
+
+    async fn land(&mut self, landed: Result<(Id, Landed), JoinError>) {
+        let (id, landed) = match landed {
+            Ok((id, landed)) => (id, Some(landed)),
+            // A task that panicked may have sent its request: that is a lost answer.
+            Err(error) => (error.id(), None),
+        };
+        match (self.in_flight.remove(&id), landed) {
+            (
+                Some(Flight::Batch {
+                    batch,
+                    histories,
+                    packing,
+                }),
+                landed,
+            ) => {
+                let sent = match landed {
+                    Some(Landed::Sent(sent)) => sent,
+                    Some(Landed::Looked(_)) | None => Sent {
+                        replies: Vec::new(),
+                        took: Duration::ZERO,
+                    },
+                };
+                self.answered(works_of(batch, histories), packing, sent)
+                    .await;
+            }
+            (Some(Flight::Find(work)), Some(Landed::Looked(looked))) => {
+                self.looked(*work, looked).await;
+            }
+            (Some(Flight::Find(work)), Some(Landed::Sent(_)) | None) => {
+                let cause = StopCause::Exhausted(unanswered());
+                self.looked(*work, Err(cause)).await;
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// Gives the one outcome of an operation.
+    pub(super) async fn settle(&mut self, operation: Operation, verdict: Verdict) {
+        let outcome = Outcome { operation, verdict };
+        if self.outcomes.send(outcome).await.is_err() {
+            self.undelivered += 1;
+            self.deaf = Deaf::Yes;
+        }
+    }
+
+    async fn told(&mut self, stopping: Stopping) {
+        self.heard = stopping;
+        self.end(StopCause::Interrupted).await;
+        if stopping == Stopping::Now {
+            self.give_up().await;
+        }
+    }
+
+    /// Whether nothing more is sent.
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending.is_some()
+    }
+
+    /// Sends nothing more and takes nothing more; what is in flight has the grace period to come back.
+    pub(super) async fn end(&mut self, cause: StopCause) {
+        if self.ending.is_some() {
+            return;
+        }
+        info!(cause = ?cause, in_flight = self.tasks.len(), "dispatch is stopping");
+        let error = cause.error();
+        self.ending = Some(Ending {
+            cause,
+            gives_up_at: Instant::now() + self.lane.options().grace,
+        });
+        self.operations.close();
+        while let Some(operation) = self.operations.recv().await {
+            self.take(operation);
+        }
+        self.input_open = false;
+        for work in self.queue.drain() {
+            self.settle(work.operation, Verdict::NotAttempted(error.clone()))
+                .await;
+        }
+    }
+
+    /// Waits no longer for what is in flight.
+    async fn give_up(&mut self) {
+        while let Some(landed) = self.tasks.try_join_next_with_id() {
+            self.land(landed).await;
+        }
+        self.tasks.shutdown().await;
+        let error = unsaid("the run ended before the answer came");
+        for flight in std::mem::take(&mut self.in_flight).into_values() {
+            for work in flight.into_works() {
+                self.settle(work.operation, Verdict::NotAttempted(error.clone()))
+                    .await;
+            }
+        }
+    }
+
+    fn report(self) -> DispatchReport {
+        DispatchReport {
+            stopped: self.ending.map(|ending| ending.cause),
+            operations: self.taken,
+            retried: self.retried,
+            undelivered: self.undelivered,
+            traffic: self.lane.traffic(),
+            seed: self.lane.options().seed,
+        }
+    }
+
+    /// What the run may still afford is told by the operations that it has taken.
+    pub(super) fn affords_a_resend(&self) -> bool {
+        self.failed_tries < self.lane.options().retry_budget(self.taken)
+    }
+}
+
+/// Waits until somebody asks for more than what was heard; for ever if nobody can ask any more.
+pub(super) async fn louder(stop: &mut watch::Receiver<Stopping>, heard: Stopping) -> Stopping {
+    let told = stop.wait_for(|told| *told > heard).await.map(|told| *told);
+    match told {
+        Ok(stopping) => stopping,
+        Err(_) => std::future::pending().await,
+    }
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}

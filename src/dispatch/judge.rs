@@ -1,0 +1,245 @@
+//! Judges the answers that come back through the gate: done, sent again, or ended.
+
+use tokio::time::Instant;
+
+use super::account::StopCause;
+use super::advice;
+use super::chain::{Follow, Work};
+use super::flight::{unanswered, unsent};
+use super::gate::{Fits, Gate};
+use super::lane::Sent;
+use super::lookup::Looked;
+use super::queue::{Packing, Parcel};
+use super::triage::{Company, Halt, Next, triage};
+use crate::model::{Cause, Destination, Failure, Fate, Reply, ServiceError, Verdict};
+
+/// What is to be sent again of one batch, each with what was said of it.
+#[derive(Default)]
+struct Again {
+    /// Once the gate lets it through.
+    ready: Vec<(Work, ServiceError)>,
+    /// After backing off.
+    later: Vec<(Work, ServiceError)>,
+    /// In halves.
+    halves: Vec<(Work, ServiceError)>,
+    /// The record with its key is looked for.
+    finds: Vec<(Work, ServiceError)>,
+    /// Why the run stops, if it does.
+    stop: Option<StopCause>,
+}
+
+impl<D: Destination> Gate<D> {
+    /// A batch came back. An operation without a reply is lost.
+    pub(super) async fn answered(&mut self, works: Vec<Work>, packing: Packing, sent: Sent) {
+        let size = works.len();
+        let company = Company::of(size);
+        self.pace.took(size, sent.took);
+        if self.lane.paused_until().is_none() {
+            self.pace.answered();
+        }
+        self.pace.throttled(self.lane.penalties());
+        let nothing_fits = self.nothing_fits(&sent.replies);
+        let mut again = Again::default();
+        let mut replies = sent.replies.into_iter();
+        for work in works {
+            match replies.next().unwrap_or_else(lost) {
+                Reply::Accepted(accepted) => {
+                    self.lane.progressed();
+                    let accepted = work.accepted(&self.rules, &accepted);
+                    self.settle(work.operation, Verdict::Accepted(accepted))
+                        .await;
+                }
+                Reply::Failed(failure) => {
+                    let next = match triage(&failure, company) {
+                        Next::Judge if nothing_fits => Next::Stop(Halt::Contract),
+                        Next::Judge => Next::Reject,
+                        next => next,
+                    };
+                    if next == Next::Halve {
+                        self.pace.too_large(size);
+                    }
+                    self.failed(work, failure, next, &mut again).await;
+                }
+            }
+        }
+        self.send_again(again, packing).await;
+    }
+
+    /// Whether every row that was answered does not fit the table, and none before did.
+    fn nothing_fits(&mut self, replies: &[Reply]) -> bool {
+        let mut unfit = 0;
+        for reply in replies {
+            match reply {
+                Reply::Accepted(_)
+                | Reply::Failed(Failure {
+                    fate: Fate::Answered,
+                    cause: Cause::Row(_) | Cause::TooLarge,
+                    ..
+                }) => self.fits = Fits::Proved,
+                Reply::Failed(Failure {
+                    fate: Fate::Answered,
+                    cause: Cause::Contract,
+                    ..
+                }) => unfit += 1,
+                Reply::Failed(_) => {}
+            }
+        }
+        unfit > 0 && self.fits == Fits::Unknown
+    }
+
+    async fn failed(&mut self, work: Work, failure: Failure, next: Next, again: &mut Again) {
+        let error = failure.error.clone();
+        match next {
+            Next::Wait => again.ready.push((work, error)),
+            Next::BackOff => self.back_off(work, failure, again).await,
+            Next::Halve | Next::Split => again.halves.push((work, error)),
+            Next::Follow => {
+                self.lane.progressed();
+                self.follow(work, failure, again).await;
+            }
+            Next::Reject | Next::Judge => {
+                self.lane.progressed();
+                let reject = match failure.cause {
+                    Cause::TooLarge => advice::too_large(work.operation.row, error),
+                    Cause::Contract
+                    | Cause::Throttled { .. }
+                    | Cause::Transient
+                    | Cause::Row(_)
+                    | Cause::Credential => advice::unfit(work.operation.row, error),
+                };
+                self.settle(work.operation, Verdict::Rejected(reject)).await;
+            }
+            Next::Stop(halt) => {
+                again.stop.get_or_insert(match halt {
+                    Halt::Credential => StopCause::Credential(error.clone()),
+                    Halt::Contract => StopCause::Contract(error.clone()),
+                });
+                self.settle(work.operation, Verdict::NotAttempted(error))
+                    .await;
+            }
+        }
+    }
+
+    /// Sent again after a while if the operation and the run can afford it. Otherwise an answered operation is
+    /// a reject, since it was this row that failed; without an answer nothing is known of the row, and the run ends.
+    async fn back_off(&mut self, mut work: Work, failure: Failure, again: &mut Again) {
+        self.lane.troubled(&failure.error);
+        if failure.fate == Fate::Lost {
+            work.lost();
+        }
+        work.history.failures += 1;
+        let tries = work.history.failures;
+        if tries < self.lane.options().tries.get() && self.affords_a_resend() {
+            self.failed_tries += 1;
+            again.later.push((work, failure.error));
+            return;
+        }
+        let verdict = match failure.fate {
+            Fate::Answered => Verdict::Rejected(advice::service_unavailable(
+                work.operation.row,
+                tries,
+                failure.error,
+            )),
+            Fate::Refused | Fate::Lost => {
+                let cause = StopCause::Exhausted(failure.error.clone());
+                again.stop.get_or_insert(cause);
+                Verdict::NotAttempted(failure.error)
+            }
+        };
+        self.settle(work.operation, verdict).await;
+    }
+
+    async fn follow(&mut self, mut work: Work, failure: Failure, again: &mut Again) {
+        let error = failure.error.clone();
+        let follow = match &failure.cause {
+            Cause::Row(row) => work.refused(&self.rules, row, failure.error),
+            Cause::Throttled { .. }
+            | Cause::Transient
+            | Cause::TooLarge
+            | Cause::Credential
+            | Cause::Contract => Follow::End(Verdict::Rejected(advice::unfit(
+                work.operation.row,
+                failure.error,
+            ))),
+        };
+        self.follows(work, follow, error, again).await;
+    }
+
+    async fn follows(
+        &mut self,
+        work: Work,
+        follow: Follow,
+        error: ServiceError,
+        again: &mut Again,
+    ) {
+        match follow {
+            Follow::Send => again.ready.push((work, error)),
+            Follow::Find => again.finds.push((work, error)),
+            Follow::End(verdict) => self.settle(work.operation, verdict).await,
+        }
+    }
+
+    /// The record with the key of one operation was looked for.
+    pub(super) async fn looked(&mut self, mut work: Work, looked: Result<Looked, StopCause>) {
+        let mut again = Again::default();
+        match looked {
+            Ok(looked) => {
+                let refused = looked.refused.into_iter().next();
+                let follow = match refused {
+                    Some((_, failure)) => {
+                        let reject = advice::unfindable(work.operation.row, failure);
+                        Follow::End(Verdict::Rejected(reject))
+                    }
+                    None => work.found(&self.rules, &looked.found),
+                };
+                let error = unsent();
+                self.follows(work, follow, error, &mut again).await;
+            }
+            Err(cause) => {
+                let verdict = Verdict::NotAttempted(cause.error());
+                self.settle(work.operation, verdict).await;
+                again.stop = Some(cause);
+            }
+        }
+        self.send_again(again, Packing::Loose).await;
+    }
+
+    async fn send_again(&mut self, again: Again, packing: Packing) {
+        if let Some(cause) = again.stop {
+            self.end(cause).await;
+        }
+        if self.is_ending() {
+            let left = [again.ready, again.later, again.halves, again.finds];
+            for (work, error) in left.into_iter().flatten() {
+                self.settle(work.operation, Verdict::NotAttempted(error))
+                    .await;
+            }
+            return;
+        }
+        let works = |left: Vec<(Work, ServiceError)>| -> Vec<Work> {
+            left.into_iter().map(|(work, _)| work).collect()
+        };
+        for (work, _) in again.finds {
+            self.queue.ready(Parcel::Find(Box::new(work)));
+        }
+        let (ready, later, halves) = (works(again.ready), works(again.later), works(again.halves));
+        self.retried += (ready.len() + later.len() + halves.len()) as u64;
+        if !halves.is_empty() {
+            self.queue.halves(halves);
+        }
+        self.queue.ready(Parcel::Batch(ready, packing));
+        let most = later.iter().map(|work| work.history.failures).max();
+        if let Some(failures) = most {
+            let at = Instant::now() + self.lane.backoff(failures);
+            self.queue.later(at, Parcel::Batch(later, packing));
+        }
+    }
+}
+
+fn lost() -> Reply {
+    Reply::Failed(Failure {
+        fate: Fate::Lost,
+        cause: Cause::Transient,
+        error: unanswered(),
+    })
+}

@@ -1,0 +1,135 @@
+//! What waits to be sent: new operations, those that are sent again, and those that travel apart.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use tokio::time::Instant;
+
+use super::chain::Work;
+
+/// Whether operations may travel with others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Packing {
+    /// With whatever else is due.
+    Loose,
+    /// Just these: a request that held them was refused, and the halves tell which row it was. Mixed with others
+    /// they would sink those too, and cost more requests than the search is worth.
+    Apart,
+}
+
+/// What goes out as one request.
+#[derive(Debug)]
+pub(super) enum Parcel {
+    /// A batch.
+    Batch(Vec<Work>, Packing),
+    /// The record with this operation's key is looked for.
+    Find(Box<Work>),
+}
+
+impl Parcel {
+    fn len(&self) -> usize {
+        match self {
+            Self::Batch(works, _) => works.len(),
+            Self::Find(_) => 1,
+        }
+    }
+}
+
+/// What waits to be sent.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    loose: VecDeque<Work>,
+    ready: VecDeque<Parcel>,
+    /// By the time at which they are due; the number tells apart what is due at the same time.
+    later: BTreeMap<(Instant, u64), Parcel>,
+    number: u64,
+}
+
+impl Queue {
+    /// A new operation.
+    pub(super) fn push(&mut self, work: Work) {
+        self.loose.push_back(work);
+    }
+
+    /// To be sent as soon as the gate lets it through.
+    pub(super) fn ready(&mut self, parcel: Parcel) {
+        match parcel {
+            Parcel::Batch(works, Packing::Loose) => self.loose.extend(works),
+            parcel @ (Parcel::Batch(_, Packing::Apart) | Parcel::Find(_)) => {
+                if parcel.len() > 0 {
+                    self.ready.push_back(parcel);
+                }
+            }
+        }
+    }
+
+    /// To be sent at that time.
+    pub(super) fn later(&mut self, at: Instant, parcel: Parcel) {
+        if parcel.len() > 0 {
+            self.number += 1;
+            self.later.insert((at, self.number), parcel);
+        }
+    }
+
+    /// To be sent in halves.
+    pub(super) fn halves(&mut self, mut works: Vec<Work>) {
+        let other = works.split_off(works.len().div_ceil(2));
+        self.ready(Parcel::Batch(works, Packing::Apart));
+        self.ready(Parcel::Batch(other, Packing::Apart));
+    }
+
+    /// Makes ready what is due.
+    pub(super) fn release(&mut self, now: Instant) {
+        while let Some(entry) = self.later.first_entry() {
+            if entry.key().0 > now {
+                return;
+            }
+            let parcel = entry.remove();
+            self.ready(parcel);
+        }
+    }
+
+    /// When the next parcel is due.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.later.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// How many operations may be packed with others.
+    pub(super) fn loose(&self) -> usize {
+        self.loose.len()
+    }
+
+    /// How many operations wait for something else than a slot.
+    pub(super) fn waiting(&self) -> usize {
+        let ready: usize = self.ready.iter().map(Parcel::len).sum();
+        let later: usize = self.later.values().map(Parcel::len).sum();
+        ready + later
+    }
+
+    /// The next parcel that travels apart.
+    pub(super) fn take_apart(&mut self) -> Option<Parcel> {
+        self.ready.pop_front()
+    }
+
+    /// Up to so many operations that may travel together.
+    pub(super) fn take_loose(&mut self, most: usize) -> Option<Parcel> {
+        let works: Vec<Work> = self.loose.drain(..self.loose.len().min(most)).collect();
+        (!works.is_empty()).then_some(Parcel::Batch(works, Packing::Loose))
+    }
+
+    /// Whether nothing is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.loose.is_empty() && self.ready.is_empty() && self.later.is_empty()
+    }
+
+    /// Takes everything.
+    pub(super) fn drain(&mut self) -> Vec<Work> {
+        let parcels = std::mem::take(&mut self.ready)
+            .into_iter()
+            .chain(std::mem::take(&mut self.later).into_values());
+        let apart = parcels.flat_map(|parcel| match parcel {
+            Parcel::Batch(works, _) => works,
+            Parcel::Find(work) => vec![*work],
+        });
+        self.loose.drain(..).chain(apart).collect()
+    }
+}

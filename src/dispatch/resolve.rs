@@ -1,0 +1,327 @@
+//! The resolver: finds the GUIDs that records need before they can be written.
+//!
+//! Most records address themselves: by the GUID that the ledger holds, or by a key that a URL can carry. The others
+//! are gathered and found in bulk.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{Id, JoinError, JoinSet};
+
+use super::account::{StopCause, Stopping, unsaid};
+use super::advice;
+use super::draft::{Draft, Exit, Foreseen, Gone, Resolved, ended};
+use super::gate::louder;
+use super::lane::Lane;
+use super::lookup::{Looked, look_up};
+use super::rules::{Absent, Rules};
+use crate::model::{
+    Destination, Failure, KeyDigest, Operation, Outcome, RecordId, ServiceError, Value,
+};
+
+/// What resolving gives back besides operations.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResolveReport {
+    /// Why it ended early, if it was not its receiver that ended first.
+    pub stopped: Option<StopCause>,
+    /// Drafts taken from the queue; each became an operation or an outcome.
+    pub drafts: u64,
+    /// Keys that were looked up.
+    pub looked_up: u64,
+    /// Operations and outcomes that nobody took, since both receivers were gone.
+    pub undelivered: u64,
+}
+
+/// Turns drafts into operations; those that are not written become outcomes. Their order is not kept.
+///
+/// Ends when the queue of drafts is closed, when told to stop, when the service cannot be asked or when nobody takes
+/// operations any more: then it closes the queue, and what is left in it is *not attempted*.
+///
+/// # Cancellation
+/// Dropped, it forgets the drafts that it holds. Stop it by `stop`.
+pub async fn resolve<D: Destination>(
+    lane: Lane<D>,
+    rules: Arc<Rules>,
+    drafts: mpsc::Receiver<Draft>,
+    operations: mpsc::Sender<Operation>,
+    outcomes: mpsc::Sender<Outcome>,
+    stop: watch::Receiver<Stopping>,
+) -> ResolveReport {
+    let exit = Exit::Send {
+        operations,
+        outcomes,
+    };
+    Stage::new(lane, rules, drafts, exit).run(stop).await
+}
+
+/// Tells what [`resolve`] and the dispatcher would do, and asks for every key that the ledger does not know, also where
+/// the write itself would tell. Nothing is written.
+///
+/// # Cancellation
+/// Safe: it only reads.
+pub async fn foresee<D: Destination>(
+    lane: Lane<D>,
+    rules: Arc<Rules>,
+    drafts: mpsc::Receiver<Draft>,
+    foreseen: mpsc::Sender<Foreseen>,
+    stop: watch::Receiver<Stopping>,
+) -> ResolveReport {
+    let exit = Exit::Foresee { foreseen };
+    Stage::new(lane, rules, drafts, exit).run(stop).await
+}
+
+struct Stage<D> {
+    lane: Lane<D>,
+    rules: Arc<Rules>,
+    drafts: mpsc::Receiver<Draft>,
+    exit: Exit,
+    gathered: Vec<Draft>,
+    finds: JoinSet<Result<Looked, StopCause>>,
+    sought: HashMap<Id, Vec<Draft>>,
+    input_open: bool,
+    report: ResolveReport,
+}
+
+enum Event {
+    Stop,
+    Landed(Result<(Id, Result<Looked, StopCause>), JoinError>),
+    Taken(Option<Draft>),
+    NobodyTakes,
+}
+
+impl<D: Destination> Stage<D> {
+    fn new(lane: Lane<D>, rules: Arc<Rules>, drafts: mpsc::Receiver<Draft>, exit: Exit) -> Self {
+        Self {
+            lane,
+            rules,
+            drafts,
+            exit,
+            gathered: Vec::new(),
+            finds: JoinSet::new(),
+            sought: HashMap::new(),
+            input_open: true,
+            report: ResolveReport {
+                stopped: None,
+                drafts: 0,
+                looked_up: 0,
+                undelivered: 0,
+            },
+        }
+    }
+
+    async fn run(mut self, mut stop: watch::Receiver<Stopping>) -> ResolveReport {
+        while self.input_open || !self.finds.is_empty() || !self.gathered.is_empty() {
+            let gone = match self.next_event(&mut stop).await {
+                Event::Stop => {
+                    self.report.stopped = Some(StopCause::Interrupted);
+                    Gone::Yes
+                }
+                Event::NobodyTakes => Gone::Yes,
+                Event::Landed(landed) => self.land(landed).await,
+                Event::Taken(Some(draft)) => self.take(draft).await,
+                Event::Taken(None) => {
+                    self.input_open = false;
+                    Gone::No
+                }
+            };
+            if gone == Gone::Yes {
+                self.end().await;
+                break;
+            }
+            self.seek();
+        }
+        self.report
+    }
+
+    /// Waits for whatever comes first. Every branch is cancel-safe.
+    async fn next_event(&mut self, stop: &mut watch::Receiver<Stopping>) -> Event {
+        let wants_more = self.input_open && self.has_slot();
+        tokio::select! {
+            biased;
+            _ = louder(stop, Stopping::No) => Event::Stop,
+            () = self.exit.closed() => Event::NobodyTakes,
+            Some(landed) = self.finds.join_next_with_id() => Event::Landed(landed),
+            draft = self.drafts.recv(), if wants_more => Event::Taken(draft),
+        }
+    }
+
+    fn has_slot(&self) -> bool {
+        self.finds.len() < self.lane.options().concurrent_finds.get()
+    }
+
+    /// Passes the draft on if it addresses itself, otherwise gathers it; and so on with whatever is there already, so
+    /// that a find has as many keys as can be had without waiting.
+    async fn take(&mut self, draft: Draft) -> Gone {
+        let mut next = Some(draft);
+        while let Some(draft) = next {
+            self.report.drafts += 1;
+            match self.itself(&draft) {
+                Some(resolved) => {
+                    if self.pass(draft, resolved).await == Gone::Yes {
+                        return Gone::Yes;
+                    }
+                }
+                None => self.gathered.push(draft),
+            }
+            if self.gathered.len() >= self.lane.options().find_keys.get() {
+                break;
+            }
+            next = self.drafts.try_recv().ok();
+        }
+        Gone::No
+    }
+
+    /// What becomes of a draft without asking the service; `None` if it must be asked.
+    fn itself(&self, draft: &Draft) -> Option<Resolved> {
+        let known = draft.standing.as_ref().and_then(|standing| standing.id);
+        match known {
+            Some(id) => Some(present(&self.rules, id)),
+            None => match self.exit {
+                Exit::Send { .. } => self.rules.by_key(&draft.record).map(Resolved::Do),
+                Exit::Foresee { .. } => None,
+            },
+        }
+    }
+
+    /// Looks for what was gathered, if there is a slot.
+    fn seek(&mut self) {
+        if self.gathered.is_empty() || !self.has_slot() {
+            return;
+        }
+        let drafts = std::mem::take(&mut self.gathered);
+        self.report.looked_up += drafts.len() as u64;
+        let keys = drafts.iter().map(|draft| self.key(draft)).collect();
+        let lane = self.lane.clone();
+        let find = async move { look_up(&lane, keys).await };
+        let task = self.finds.spawn(find);
+        self.sought.insert(task.id(), drafts);
+    }
+
+    fn key(&self, draft: &Draft) -> Vec<Value> {
+        draft.record.key(&self.rules.target).cloned().collect()
+    }
+
+    async fn land(&mut self, landed: Result<(Id, Result<Looked, StopCause>), JoinError>) -> Gone {
+        let (id, looked) = match landed {
+            Ok((id, looked)) => (id, looked),
+            // A find that panicked has a defect; it would panic again.
+            Err(error) => (
+                error.id(),
+                Err(StopCause::Exhausted(unsaid("looking for records failed"))),
+            ),
+        };
+        let drafts = self.sought.remove(&id).unwrap_or_default();
+        let looked = match looked {
+            Ok(looked) => looked,
+            Err(cause) => {
+                self.report.stopped = Some(cause);
+                self.gathered.extend(drafts);
+                return Gone::Yes;
+            }
+        };
+        let found = self.by_digest(looked);
+        let mut drafts = drafts.into_iter();
+        while let Some(draft) = drafts.next() {
+            let resolved = self.resolved(&draft, found.get(&draft.row.key));
+            if self.pass(draft, resolved).await == Gone::Yes {
+                self.gathered.extend(drafts);
+                return Gone::Yes;
+            }
+        }
+        Gone::No
+    }
+
+    /// What was found, by the digest of its key: the service compares keys its own way, and so do digests.
+    fn by_digest(&self, looked: Looked) -> HashMap<KeyDigest, Answer> {
+        let mut answers = HashMap::new();
+        for found in looked.found {
+            let digest = (self.rules.key_digest)(&found.key);
+            let answer = answers
+                .entry(digest)
+                .or_insert_with(|| Answer::Found(Vec::new()));
+            if let Answer::Found(ids) = answer
+                && !ids.contains(&found.id)
+            {
+                ids.push(found.id);
+            }
+        }
+        for (key, failure) in looked.refused {
+            let digest = (self.rules.key_digest)(&key);
+            answers.insert(digest, Answer::Refused(failure));
+        }
+        answers
+    }
+
+    fn resolved(&self, draft: &Draft, answer: Option<&Answer>) -> Resolved {
+        let ids = match answer {
+            None => [].as_slice(),
+            Some(Answer::Found(ids)) => ids.as_slice(),
+            Some(Answer::Refused(failure)) => {
+                return Resolved::Reject(advice::unfindable(draft.row, failure.clone()));
+            }
+        };
+        match ids {
+            [] => absent(&self.rules, draft),
+            [id] => present(&self.rules, *id),
+            [_, _, ..] => {
+                let key = self.key(draft);
+                let target = &self.rules.target;
+                Resolved::Reject(advice::ambiguous(draft.row, target, &key, ids.len()))
+            }
+        }
+    }
+
+    async fn pass(&mut self, draft: Draft, resolved: Resolved) -> Gone {
+        let (undelivered, gone) = self.exit.pass(draft, resolved).await;
+        self.report.undelivered += undelivered;
+        gone
+    }
+
+    /// Takes nothing more; what it holds and what is left in the queue is not attempted.
+    async fn end(&mut self) {
+        self.finds.shutdown().await;
+        self.drafts.close();
+        let mut left = std::mem::take(&mut self.gathered);
+        left.extend(std::mem::take(&mut self.sought).into_values().flatten());
+        while let Some(draft) = self.drafts.recv().await {
+            self.report.drafts += 1;
+            left.push(draft);
+        }
+        let error = match &self.report.stopped {
+            Some(cause) => cause.error(),
+            None => ended(),
+        };
+        for draft in left {
+            // Whether or not anybody takes it, the next one is tried too: each owes an outcome.
+            let _ = self
+                .pass(draft, Resolved::NotAttempted(error.clone()))
+                .await;
+        }
+    }
+}
+
+/// What a find told of one key.
+enum Answer {
+    Found(Vec<RecordId>),
+    Refused(Failure),
+}
+
+fn present(rules: &Rules, id: RecordId) -> Resolved {
+    match rules.where_present(id) {
+        Ok(action) => Resolved::Do(action),
+        Err(reason) => Resolved::Skip(reason),
+    }
+}
+
+fn absent(rules: &Rules, draft: &Draft) -> Resolved {
+    match rules.where_absent() {
+        Ok(action) => Resolved::Do(action),
+        Err(Absent::Skip(reason)) => Resolved::Skip(reason),
+        Err(Absent::Reject) => {
+            let key: Vec<Value> = draft.record.key(&rules.target).cloned().collect();
+            let error = ServiceError::default();
+            Resolved::Reject(advice::not_found(draft.row, &rules.target, &key, error))
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The third reading: rejected rows only, with all their columns, for the reject file.
+
+use arrow_array::{Array as _, ArrayRef, StringArray};
+
+use crate::model::{FaultKind, Position, Reading, Rows, Source as _};
+use crate::source::{Extract, SourceError};
+
+pub(super) fn names(extract: &Extract) -> Vec<String> {
+    extract
+        .columns()
+        .iter()
+        .map(|column| column.name.clone())
+        .collect()
+}
+
+/// The cells of some rows, all columns, as the extract has them: a third reading, of rejected rows only.
+pub(super) fn rows(
+    extract: &Extract,
+    due: &[Position],
+) -> Result<Vec<(Position, Vec<String>)>, SourceError> {
+    let columns = (0..extract.columns().len()).collect();
+    let due: Vec<Position> = due.to_vec();
+    let mut found = Vec::with_capacity(due.len());
+    let only: Box<dyn Iterator<Item = Position> + Send> = Box::new(due.into_iter());
+    for rows in extract.read(Reading {
+        columns,
+        only: Some(only),
+    })? {
+        let rows = rows?;
+        for (index, position) in rows.positions.iter().enumerate() {
+            found.push((*position, cells_as_text(&rows, index)));
+        }
+    }
+    Ok(found)
+}
+
+fn cells_as_text(rows: &Rows, row: usize) -> Vec<String> {
+    let ragged = rows.faults.iter().find_map(|fault| match &fault.kind {
+        FaultKind::Ragged { raw, .. } if fault.row == row => Some(raw.clone()),
+        FaultKind::Ragged { .. } | FaultKind::Undecodable { .. } => None,
+    });
+    let text = |column: &ArrayRef| {
+        let texts = column.as_any().downcast_ref::<StringArray>();
+        texts
+            .filter(|texts| !texts.is_null(row))
+            .map_or_else(String::new, |texts| texts.value(row).to_owned())
+    };
+    ragged.unwrap_or_else(|| rows.batch.columns().iter().map(text).collect())
+}

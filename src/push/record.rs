@@ -1,0 +1,154 @@
+//! The end of the pipe: outcomes into the ledger, then into the counts.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::PushError;
+use crate::ledger::{Entry, Ledger, LedgerError, Recorded, RunNumber, after};
+use crate::mapping::Plan;
+use crate::model::{
+    Accepted, Action, Effect, Outcome, Reject, RowTag, Standing, StandingFlags, Verdict,
+};
+use crate::report::{RejectWriter, RowCounts};
+
+/// What became of a row.
+pub(super) enum Note {
+    /// The dispatcher or resolver has an outcome.
+    Outcome(Outcome),
+    /// The row is a reject before anything was sent.
+    Rejected(Reject),
+    /// The row's cells differ, its values do not.
+    Unchanged(RowTag, Box<Standing>),
+    /// Another row stands for the key.
+    Superseded,
+    /// `--limit` leaves it out.
+    OutsideSelection,
+    /// So many rows were not reached because the run is stopping.
+    NotReached(u64),
+    /// Something that cannot be.
+    Defect(&'static str),
+}
+
+/// Notes that are recorded together, in one transaction.
+const TOGETHER: usize = 1_000;
+
+/// Takes notes until every sender is gone.
+pub(super) struct Recorder {
+    pub(super) plan: Arc<Plan>,
+    /// None in a dry run.
+    pub(super) ledger: Option<(Arc<Ledger>, RunNumber)>,
+    pub(super) secret: crate::model::DigestSecret,
+    pub(super) counts: RowCounts,
+    pub(super) rejects: RejectWriter,
+}
+
+/// What the recorder hands back.
+pub(super) struct Recording {
+    pub(super) counts: RowCounts,
+    pub(super) rejects: RejectWriter,
+    pub(super) failed: Option<PushError>,
+}
+
+impl Recorder {
+    /// Blocks; runs on a thread of its own. Goes on taking notes after a failure, so that nothing before it hangs.
+    pub(super) fn run(mut self, mut notes: mpsc::Receiver<Note>) -> Recording {
+        let mut failed = None;
+        let mut gathered = Vec::with_capacity(TOGETHER);
+        while let Some(note) = notes.blocking_recv() {
+            gathered.push(note);
+            while gathered.len() < TOGETHER {
+                match notes.try_recv() {
+                    Ok(note) => gathered.push(note),
+                    Err(_) => break,
+                }
+            }
+            if let Err(error) = self.take(&mut gathered, failed.as_ref()) {
+                failed.get_or_insert(error);
+            }
+        }
+        Recording {
+            counts: self.counts,
+            rejects: self.rejects,
+            failed,
+        }
+    }
+
+    /// Records first, counts then: what is counted is durable.
+    fn take(&mut self, notes: &mut Vec<Note>, failed: Option<&PushError>) -> Result<(), PushError> {
+        let entries: Vec<Entry> = notes.iter().filter_map(|note| self.entry(note)).collect();
+        let recorded: Result<(), LedgerError> = match (&self.ledger, failed) {
+            (Some((ledger, run)), None) if !entries.is_empty() => ledger.record(*run, &entries),
+            _ => Ok(()),
+        };
+        for note in notes.drain(..) {
+            self.count(note)?;
+        }
+        Ok(recorded?)
+    }
+
+    fn entry(&self, note: &Note) -> Option<Entry> {
+        match note {
+            Note::Outcome(Outcome {
+                operation,
+                verdict: Verdict::Accepted(accepted),
+            }) => {
+                let standing = operation.standing.as_deref();
+                let digests = self.plan.column_digests(&operation.record, &self.secret);
+                let columns = after(standing, &operation.record, &digests, &operation.columns);
+                let flags = flags(standing, accepted, operation.action);
+                let id = accepted.id.or(standing.and_then(|standing| standing.id));
+                Some(Entry::Standing(Recorded {
+                    row: operation.row,
+                    id,
+                    flags,
+                    columns,
+                }))
+            }
+            Note::Unchanged(row, standing) => Some(Entry::Standing(Recorded {
+                row: *row,
+                id: standing.id,
+                flags: standing.flags,
+                columns: standing.columns.clone(),
+            })),
+            _ => None,
+        }
+    }
+
+    fn count(&mut self, note: Note) -> Result<(), PushError> {
+        match note {
+            Note::Outcome(outcome) => {
+                self.counts.count(&outcome.verdict);
+                if let Verdict::Rejected(reject) = outcome.verdict {
+                    self.reject(&reject)?;
+                }
+            }
+            Note::Rejected(reject) => {
+                self.counts.rejected += 1;
+                self.reject(&reject)?;
+            }
+            Note::Unchanged(..) => self.counts.unchanged += 1,
+            Note::Superseded | Note::OutsideSelection => self.counts.skipped += 1,
+            Note::NotReached(rows) => self.counts.not_attempted += rows,
+            Note::Defect(what) => return Err(PushError::Defect(what.to_owned())),
+        }
+        Ok(())
+    }
+
+    fn reject(&mut self, reject: &Reject) -> Result<(), PushError> {
+        self.rejects.add(reject).map_err(PushError::Results)
+    }
+}
+
+/// What is known of the record now. A record that was deleted by others and written again is new.
+fn flags(standing: Option<&Standing>, accepted: &Accepted, action: Action) -> StandingFlags {
+    let before = standing.map_or_else(StandingFlags::default, |standing| standing.flags);
+    let settled = before
+        .without(StandingFlags::PENDING)
+        .without(StandingFlags::SEEN)
+        .without(StandingFlags::REMOVED);
+    match (accepted.effect, action) {
+        (Effect::Created, _) => settled.with(StandingFlags::CREATED_BY_US),
+        (Effect::Updated | Effect::Upserted | Effect::Deleted, _) => settled,
+    }
+}

@@ -1,0 +1,231 @@
+//! The second reading: only rows that are due, mapped and compared with what Dataverse holds.
+
+use std::iter::Peekable;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::PushError;
+use super::record::Note;
+use crate::dispatch::Draft;
+use crate::ledger::{Finding, LedgerError, Scope, Slot, Snapshot, Survey, SurveyEntry, diff};
+use crate::mapping::{Duplicates, Plan};
+use crate::model::{
+    KeyDigest, KeyReading, Position, Reading, Record, Reject, RejectCode, RowDigest, RowTag, Rows,
+    Source as _, Standing,
+};
+use crate::source::Extract;
+
+/// What the mapper needs to know.
+pub(super) struct Mapper {
+    pub(super) extract: Arc<Extract>,
+    pub(super) plan: Arc<Plan>,
+    pub(super) ledger: Snapshot,
+    pub(super) scope: Scope,
+    /// So many due rows; the others count as skipped.
+    pub(super) limit: Option<u64>,
+}
+
+/// Why mapping ended.
+enum End {
+    /// Nobody takes drafts any more: the run is stopping.
+    Deaf,
+    Failed(PushError),
+}
+
+impl<E: Into<PushError>> From<E> for End {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+type Entries<I> = Peekable<I>;
+
+impl Mapper {
+    /// Reads the due rows again and turns each into a draft or a note. Blocks; runs on a thread of its own.
+    ///
+    /// Every entry of the survey that is not handed on as a draft is noted, also when the run is stopping.
+    pub(super) fn run(
+        self,
+        survey: &Survey,
+        drafts: &mpsc::Sender<Draft>,
+        notes: &mpsc::Sender<Note>,
+    ) -> Result<(), PushError> {
+        let mut entries = survey.entries().peekable();
+        let due = survey
+            .entries()
+            .filter_map(Result::ok)
+            .map(|entry| entry.position);
+        let ended = self.read(Box::new(due), &mut entries, drafts, notes);
+        let left = entries.count() as u64;
+        if left > 0 {
+            // The recorder outlives the mapper: it takes notes until every sender is gone.
+            notes
+                .blocking_send(Note::NotReached(left))
+                .map_err(|_| defect("the recorder"))?;
+        }
+        match ended {
+            Ok(()) | Err(End::Deaf) => Ok(()),
+            Err(End::Failed(error)) => Err(error),
+        }
+    }
+
+    fn read<I: Iterator<Item = Result<SurveyEntry, LedgerError>>>(
+        &self,
+        due: Box<dyn Iterator<Item = Position> + Send>,
+        entries: &mut Entries<I>,
+        drafts: &mpsc::Sender<Draft>,
+        notes: &mpsc::Sender<Note>,
+    ) -> Result<(), End> {
+        let columns = self.plan.source_columns().to_vec();
+        let mut digests = Vec::new();
+        let mut sent = 0;
+        for rows in self.extract.read(Reading {
+            columns,
+            only: Some(due),
+        })? {
+            let rows = rows?;
+            digests.clear();
+            self.plan.digest(&rows, self.ledger.secret(), &mut digests);
+            for (index, digest) in digests.iter().enumerate() {
+                if drafts.is_closed() {
+                    return Err(End::Deaf);
+                }
+                let entry = self.entry_of(entries.peek(), digest)?;
+                let note = match entry.finding {
+                    Finding::Unkeyed => self.unkeyed(&rows, index),
+                    Finding::Duplicate { standing, .. } => self.duplicate(entry.position, standing),
+                    Finding::Due { .. } if self.limit.is_some_and(|limit| sent >= limit) => {
+                        Note::OutsideSelection
+                    }
+                    Finding::Due { key, slot } => {
+                        match self.draft(&rows, index, &entry, key, slot)? {
+                            Mapped::Draft(draft) => {
+                                sent += 1;
+                                if drafts.blocking_send(*draft).is_err() {
+                                    return Err(End::Deaf);
+                                }
+                                entries.next();
+                                continue;
+                            }
+                            Mapped::Note(note) => *note,
+                        }
+                    }
+                };
+                notes
+                    .blocking_send(note)
+                    .map_err(|_| defect("the recorder"))?;
+                entries.next();
+            }
+        }
+        if entries.peek().is_some() {
+            return Err(PushError::Moved {
+                place: "a row that is missing now".to_owned(),
+            }
+            .into());
+        }
+        Ok(())
+    }
+
+    /// The entry of this row; the extract has changed if there is none or its digest differs.
+    fn entry_of(
+        &self,
+        next: Option<&Result<SurveyEntry, LedgerError>>,
+        digest: &RowDigest,
+    ) -> Result<SurveyEntry, End> {
+        let moved = || PushError::Moved {
+            place: digest.position.display(self.extract.files()).to_string(),
+        };
+        let entry = match next {
+            Some(Ok(entry)) => *entry,
+            Some(Err(error)) => return Err(PushError::Defect(error.to_string()).into()),
+            None => return Err(moved().into()),
+        };
+        let same_key = match (entry.finding, digest.key) {
+            (Finding::Due { key, .. } | Finding::Duplicate { key, .. }, KeyReading::Known(now)) => {
+                key == now
+            }
+            (Finding::Unkeyed, KeyReading::Refused | KeyReading::Unreadable) => true,
+            _ => false,
+        };
+        if entry.position != digest.position || entry.source != digest.source || !same_key {
+            return Err(moved().into());
+        }
+        Ok(entry)
+    }
+
+    fn unkeyed(&self, rows: &Rows, index: usize) -> Note {
+        match self.plan.record(rows, index) {
+            Err(reject) => Note::Rejected(reject),
+            Ok(_) => Note::Defect("a row without a key was mapped"),
+        }
+    }
+
+    fn duplicate(&self, position: Position, standing: Position) -> Note {
+        let files = self.extract.files();
+        match self.plan.duplicates() {
+            Duplicates::First => Note::Superseded,
+            Duplicates::Reject => Note::Rejected(Reject {
+                position,
+                column: None,
+                code: RejectCode("duplicate_row"),
+                reason: format!(
+                    "the key of {} stands at {} already",
+                    position.display(files),
+                    standing.display(files)
+                ),
+                advice: "Keep one row per key, or say `duplicates: first` in the mapping.".into(),
+                service: None,
+            }),
+        }
+    }
+
+    fn draft(
+        &self,
+        rows: &Rows,
+        index: usize,
+        entry: &SurveyEntry,
+        key: KeyDigest,
+        slot: Option<Slot>,
+    ) -> Result<Mapped, End> {
+        let record = match self.plan.record(rows, index) {
+            Ok(record) => record,
+            Err(reject) => return Ok(Mapped::Note(Box::new(Note::Rejected(reject)))),
+        };
+        let standing = slot.map(|slot| self.ledger.standing(slot)).transpose()?;
+        let digests = self.plan.column_digests(&record, self.ledger.secret());
+        let columns = diff(
+            standing.as_ref(),
+            &record,
+            &digests,
+            self.plan.target(),
+            self.scope,
+        );
+        let row = RowTag {
+            position: entry.position,
+            key,
+            source: entry.source,
+        };
+        if let Some(standing) = standing.as_ref().filter(|_| columns.is_empty()) {
+            return Ok(Mapped::Note(Box::new(Note::Unchanged(
+                row,
+                Box::new(standing.clone()),
+            ))));
+        }
+        Ok(Mapped::Draft(Box::new(Draft {
+            row,
+            record: Arc::<Record>::new(record),
+            columns,
+            standing: standing.map(Arc::<Standing>::new),
+        })))
+    }
+}
+
+enum Mapped {
+    Draft(Box<Draft>),
+    Note(Box<Note>),
+}
+
+fn defect(part: &str) -> PushError {
+    PushError::Defect(format!("{part} ended early"))
+}

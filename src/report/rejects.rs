@@ -1,0 +1,214 @@
+//! The reject file: rows that must be mended at the source, with the reason and the row itself.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Reason, RejectResults};
+use crate::model::{Position, Reject};
+
+/// Rejects whose rows are read again at a time.
+const TOGETHER: usize = 10_000;
+
+/// Takes rejects as they come and writes `rejects.csv` at the end, when their rows can be read again.
+///
+/// Until then they are in a nameless file, so that their number does not count.
+#[derive(Debug)]
+pub struct RejectWriter {
+    path: PathBuf,
+    spilled: BufWriter<File>,
+    reasons: BTreeMap<(String, Option<String>), u64>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Spilled {
+    position: u64,
+    column: Option<String>,
+    code: String,
+    reason: String,
+    advice: String,
+    service_code: String,
+    service_message: String,
+}
+
+impl RejectWriter {
+    /// Makes ready to write into the folder of a run.
+    ///
+    /// # Errors
+    /// If the folder cannot be written.
+    pub fn create(folder: &Path) -> io::Result<Self> {
+        Ok(Self {
+            path: folder.join("rejects.csv"),
+            spilled: BufWriter::new(tempfile::tempfile_in(folder)?),
+            reasons: BTreeMap::new(),
+        })
+    }
+
+    /// Takes one reject.
+    ///
+    /// # Errors
+    /// If the disk is full.
+    pub fn add(&mut self, reject: &Reject) -> io::Result<()> {
+        let service = reject.service.clone().unwrap_or_default();
+        let spilled = Spilled {
+            position: reject.position.to_bits(),
+            column: reject.column.clone(),
+            code: reject.code.0.to_owned(),
+            reason: reject.reason.clone(),
+            advice: reject.advice.clone().into_owned(),
+            service_code: service.code,
+            service_message: service.message,
+        };
+        serde_json::to_writer(&mut self.spilled, &spilled)?;
+        self.spilled.write_all(b"\n")?;
+        *self
+            .reasons
+            .entry((spilled.code, spilled.column))
+            .or_default() += 1;
+        Ok(())
+    }
+
+    /// Writes the file, if there are rejects. `columns` are the extract's; `rows` gives the cells of the rows at
+    /// ascending positions. A row that cannot be read again stands there without its cells.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn finish<E>(
+        self,
+        files: &[Arc<str>],
+        columns: &[String],
+        mut rows: impl FnMut(&[Position]) -> Result<Vec<(Position, Vec<String>)>, E>,
+    ) -> io::Result<RejectResults> {
+        let mut reasons: Vec<Reason> = self
+            .reasons
+            .into_iter()
+            .map(|((code, column), rows)| Reason { code, column, rows })
+            .collect();
+        reasons.sort_by_key(|reason| std::cmp::Reverse(reason.rows));
+        if reasons.is_empty() {
+            return Ok(RejectResults::default());
+        }
+        let mut spilled = self
+            .spilled
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?;
+        spilled.seek(SeekFrom::Start(0))?;
+        let mut lines = BufReader::new(spilled).lines();
+        let mut file = csv::Writer::from_writer(private(&self.path)?);
+        let own = [
+            "position",
+            "column",
+            "code",
+            "reason",
+            "advice",
+            "service_code",
+            "service_message",
+        ];
+        file.write_record(own.into_iter().chain(columns.iter().map(String::as_str)))?;
+        loop {
+            let chunk: Vec<Spilled> = (&mut lines)
+                .take(TOGETHER)
+                .map(|line| Ok(serde_json::from_str(&line?)?))
+                .collect::<io::Result<_>>()?;
+            if chunk.is_empty() {
+                break;
+            }
+            write_chunk(&mut file, chunk, files, columns.len(), &mut rows)?;
+        }
+        file.flush()?;
+        let file = Some(self.path.display().to_string());
+        Ok(RejectResults { file, reasons })
+    }
+}
+
+fn write_chunk<E>(
+    file: &mut csv::Writer<File>,
+    mut chunk: Vec<Spilled>,
+    files: &[Arc<str>],
+    width: usize,
+    rows: &mut impl FnMut(&[Position]) -> Result<Vec<(Position, Vec<String>)>, E>,
+) -> io::Result<()> {
+    chunk.sort_by_key(|reject| reject.position);
+    let positions: Vec<Position> = chunk
+        .iter()
+        .map(|reject| Position::from_bits(reject.position))
+        .collect();
+    let cells: BTreeMap<Position, Vec<String>> = rows(&positions)
+        .map(BTreeMap::from_iter)
+        .unwrap_or_default();
+    for (reject, position) in chunk.iter().zip(positions) {
+        let place = position.display(files).to_string();
+        let own = [
+            place.as_str(),
+            reject.column.as_deref().unwrap_or_default(),
+            &reject.code,
+            &reject.reason,
+            &reject.advice,
+            &reject.service_code,
+            &reject.service_message,
+        ];
+        let row = cells.get(&position).map(Vec::as_slice).unwrap_or_default();
+        let padded = row
+            .iter()
+            .map(String::as_str)
+            .chain(std::iter::repeat(""))
+            .take(width);
+        file.write_record(own.into_iter().chain(padded))?;
+    }
+    Ok(())
+}
+
+fn private(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::RejectCode;
+
+    #[test]
+    fn rejects_stand_in_row_order_with_their_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = RejectWriter::create(folder.path()).unwrap();
+        for line in [9, 4] {
+            let reject = Reject {
+                position: Position::new(0, line),
+                column: Some("birthdate".to_owned()),
+                code: RejectCode("date_invalid"),
+                reason: "`x, y` is not a date".to_owned(),
+                advice: "Correct it.".into(),
+                service: None,
+            };
+            writer.add(&reject).unwrap();
+        }
+        let columns = ["name".to_owned(), "born".to_owned()];
+        let rows = |asked: &[Position]| {
+            assert_eq!(asked, [Position::new(0, 4), Position::new(0, 9)]);
+            let cells = vec!["Ann".to_owned(), "x, y".to_owned()];
+            Ok::<_, io::Error>(vec![(Position::new(0, 4), cells)])
+        };
+        let results = writer.finish(&["a.csv".into()], &columns, rows).unwrap();
+        assert_eq!(results.reasons.len(), 1);
+        let text = std::fs::read_to_string(folder.path().join("rejects.csv")).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].ends_with("service_message,name,born"), "{text}");
+        assert!(
+            lines[1].starts_with("a.csv:4,birthdate,date_invalid,"),
+            "{text}"
+        );
+        assert!(lines[1].ends_with(",Ann,\"x, y\""), "{text}");
+        assert!(
+            lines[2].starts_with("a.csv:9,") && lines[2].ends_with(",,,,"),
+            "{text}"
+        );
+    }
+}

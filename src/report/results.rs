@@ -1,0 +1,138 @@
+//! The results object: what a run did, for machines. Names are added, never renamed.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{RowCounts, Status};
+
+/// One run, as `run_results.json` holds it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunResults {
+    /// `segue.run/1`
+    pub schema: String,
+    /// The run's id.
+    pub run: String,
+    /// The mapping's name.
+    pub mapping: String,
+    /// The destination's name.
+    pub destination: String,
+    /// How it ended, in one word.
+    pub status: Status,
+    /// How it ended, for a scheduler.
+    pub exit_code: u8,
+    /// Whether nothing was to be written.
+    pub dry_run: bool,
+    /// When it began, in UTC.
+    pub started: Timestamp,
+    /// How long it took.
+    pub seconds: f64,
+    /// What became of the rows.
+    pub rows: RowCounts,
+    /// What went over the wire.
+    pub requests: RequestCounts,
+    /// What must be mended at the source.
+    pub rejects: RejectResults,
+    /// Why it ended early, if it did.
+    pub stopped_by: Option<String>,
+}
+
+/// What went over the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct RequestCounts {
+    /// Requests that only read.
+    pub reads: u64,
+    /// Requests that wrote.
+    pub writes: u64,
+    /// Operations that were sent once more.
+    pub retried: u64,
+    /// Requests that the service throttled.
+    pub throttled: u64,
+    /// Seconds in which nothing was sent because of that.
+    pub waited: f64,
+}
+
+/// What must be mended at the source.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RejectResults {
+    /// The reject file, if there are rejects.
+    pub file: Option<String>,
+    /// How many there are of each kind, most first.
+    pub reasons: Vec<Reason>,
+}
+
+/// Rejects of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// `date_invalid`
+    pub code: String,
+    /// The column at fault, where there is one.
+    pub column: Option<String>,
+    /// How many rows.
+    pub rows: u64,
+}
+
+/// What a command did: its exit code and its runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PushResults {
+    /// `segue.push/1`
+    pub schema: String,
+    /// How the command ended.
+    pub exit_code: u8,
+    /// One per mapping.
+    pub runs: Vec<RunResults>,
+}
+
+impl RunResults {
+    /// Writes `run_results.json`, readable by its owner only, whole or not at all.
+    ///
+    /// # Errors
+    /// If the folder cannot be written.
+    pub fn write(&self, folder: &Path) -> io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        serde_json::to_writer_pretty(&mut file, self)?;
+        file.write_all(b"\n")?;
+        file.as_file().sync_all()?;
+        file.persist(folder.join("run_results.json"))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_read_back_as_they_were_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let results = RunResults {
+            schema: "segue.run/1".to_owned(),
+            run: "20261120T231500Z-contacts".to_owned(),
+            mapping: "contacts".to_owned(),
+            destination: "prod".to_owned(),
+            status: Status::Done,
+            exit_code: 1,
+            dry_run: false,
+            started: "2026-11-20T23:15:00Z".parse().unwrap(),
+            seconds: 4.1,
+            rows: RowCounts {
+                read: 2059,
+                ..RowCounts::default()
+            },
+            requests: RequestCounts::default(),
+            rejects: RejectResults::default(),
+            stopped_by: None,
+        };
+        results.write(folder.path()).unwrap();
+        let text = std::fs::read_to_string(folder.path().join("run_results.json")).unwrap();
+        assert!(text.contains(r#""status": "done""#), "{text}");
+        assert!(
+            text.contains(r#""started": "2026-11-20T23:15:00Z""#),
+            "{text}"
+        );
+        let back: RunResults = serde_json::from_str(&text).unwrap();
+        assert_eq!(back, results);
+    }
+}

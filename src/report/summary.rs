@@ -1,0 +1,82 @@
+//! The summary: what a person wants to know at the end.
+
+use super::{Reason, RunResults};
+
+/// A few lines about one run, without a final line end.
+pub fn summary(results: &RunResults) -> String {
+    let (rows, requests) = (&results.rows, &results.requests);
+    let head = format!(
+        "{} → {}   {} rows in {:.1} s",
+        results.mapping,
+        results.destination,
+        grouped(rows.read),
+        results.seconds
+    );
+    let always = [
+        ("created", rows.created),
+        ("updated", rows.updated),
+        ("unchanged", rows.unchanged),
+    ];
+    let sometimes = [
+        ("upserted", rows.upserted),
+        ("deleted", rows.deleted),
+        ("deactivated", rows.deactivated),
+        ("kept", rows.kept),
+        ("skipped", rows.skipped),
+        ("rejected", rows.rejected),
+        ("not attempted", rows.not_attempted),
+    ];
+    let told = sometimes.into_iter().filter(|(_, count)| *count > 0);
+    let counts = always.into_iter().chain(told);
+    let mut figures: Vec<String> = counts
+        .map(|(name, count)| format!("{name} {}", grouped(count)))
+        .collect();
+    figures.push(format!("throttled {:.1} s", requests.waited));
+    figures.push(format!(
+        "requests {}",
+        grouped(requests.reads + requests.writes)
+    ));
+    let mut lines = vec![head, figures.join("   ")];
+    if rows.rejected > 0 {
+        let reasons: Vec<String> = results.rejects.reasons.iter().map(reason).collect();
+        let count = grouped(rows.rejected);
+        lines.push(format!("{count} rejected: {}", reasons.join(", ")));
+    }
+    let rejects = results.rejects.file.iter();
+    lines.extend(rejects.map(|file| format!("rejects: {file}      segue rejects {}", results.run)));
+    let cause = results.stopped_by.iter();
+    lines.extend(cause.map(|cause| format!("stopped: {cause}")));
+    lines.join("\n  ")
+}
+
+fn reason(reason: &Reason) -> String {
+    let count = grouped(reason.rows);
+    match &reason.column {
+        Some(column) => format!("{count} × {column}: {}", reason.code),
+        None => format!("{count} × {}", reason.code),
+    }
+}
+
+/// `1,990`
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        let numbers = [0, 999, 1_000, 12_345, 1_234_567].map(grouped);
+        assert_eq!(numbers, ["0", "999", "1,000", "12,345", "1,234,567"]);
+    }
+}

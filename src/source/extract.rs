@@ -1,0 +1,588 @@
+//! An extract of one or more files of delimited text.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::sync::Arc;
+
+use arrow_schema::DataType;
+use csv::ByteRecord;
+
+use super::SourceError;
+use super::decode;
+use super::delimited::Delimited;
+use super::locate::{Identity, Located, locate};
+use super::reading::Batches;
+use crate::model::{CsvDialect, ExtractSpec, Header, Reading, Rows, Source, SourceColumn};
+
+/// An extract that was found, with columns that all its files have.
+pub struct Extract {
+    opened: Arc<Opened>,
+}
+
+/// What all readings of an extract share.
+pub(super) struct Opened {
+    pub(super) dialect: CsvDialect,
+    pub(super) files: Vec<OpenedFile>,
+    pub(super) columns: Vec<SourceColumn>,
+    names: Vec<Arc<str>>,
+}
+
+/// One file, as it was when the extract was opened.
+pub(super) struct OpenedFile {
+    pub(super) located: Located,
+    identity: Identity,
+    /// How many cells a row has.
+    pub(super) width: usize,
+    /// Where each column of the extract stands in a row.
+    pub(super) cells: Vec<usize>,
+}
+
+impl Extract {
+    /// Finds the files of an extract and reads their headers.
+    ///
+    /// # Errors
+    /// If there is nothing to read, or a file cannot be opened, is empty, or has a header that cannot be used.
+    pub fn open(spec: &ExtractSpec) -> Result<Self, SourceError> {
+        let mut columns: Vec<SourceColumn> = Vec::new();
+        let mut files = Vec::new();
+        for located in locate(spec)? {
+            let file = File::open(&located.path).map_err(|e| cannot_open(&located, e))?;
+            let metadata = file.metadata().map_err(|e| cannot_open(&located, e))?;
+            let identity = Identity::of(&metadata);
+            let names = header(file, &located, &spec.csv)?;
+            if files.is_empty() {
+                columns = names.iter().cloned().map(text_column).collect();
+            }
+            let cells = columns
+                .iter()
+                .map(|column| {
+                    let found = names.iter().position(|name| *name == column.name);
+                    found.ok_or_else(|| SourceError::MissingColumn {
+                        file: Arc::clone(&located.name),
+                        column: column.name.clone(),
+                    })
+                })
+                .collect::<Result<_, _>>()?;
+            files.push(OpenedFile {
+                located,
+                identity,
+                width: names.len(),
+                cells,
+            });
+        }
+        Ok(Self {
+            opened: Arc::new(Opened {
+                dialect: spec.csv.clone(),
+                names: files.iter().map(|f| Arc::clone(&f.located.name)).collect(),
+                files,
+                columns,
+            }),
+        })
+    }
+}
+
+impl OpenedFile {
+    /// Opens the file again, behind its header.
+    pub(super) fn reopen(&self, dialect: &CsvDialect) -> Result<Delimited, SourceError> {
+        let file = File::open(&self.located.path).map_err(|_| self.changed())?;
+        let metadata = file.metadata().map_err(|_| self.changed())?;
+        if Identity::of(&metadata) != self.identity {
+            return Err(self.changed());
+        }
+        let mut rows = Delimited::open(file, &self.located.name, self.located.format, dialect)?;
+        if dialect.header == Header::FirstRow {
+            rows.next(&mut ByteRecord::new())?;
+        }
+        Ok(rows)
+    }
+
+    fn unchanged(&self) -> Result<(), SourceError> {
+        match fs::metadata(&self.located.path) {
+            Ok(now) if Identity::of(&now) == self.identity => Ok(()),
+            _ => Err(self.changed()),
+        }
+    }
+
+    /// The error that this file is no longer what it was.
+    pub(super) fn changed(&self) -> SourceError {
+        SourceError::Changed {
+            file: Arc::clone(&self.located.name),
+        }
+    }
+}
+
+impl Source for Extract {
+    type Error = SourceError;
+
+    fn files(&self) -> &[Arc<str>] {
+        &self.opened.names
+    }
+
+    fn columns(&self) -> &[SourceColumn] {
+        &self.opened.columns
+    }
+
+    fn read(
+        &self,
+        reading: Reading,
+    ) -> Result<impl Iterator<Item = Result<Rows, SourceError>> + Send + use<>, SourceError> {
+        Batches::new(Arc::clone(&self.opened), reading)
+    }
+
+    fn unchanged(&self) -> Result<(), SourceError> {
+        self.opened.files.iter().try_for_each(OpenedFile::unchanged)
+    }
+}
+
+fn cannot_open(located: &Located, source: std::io::Error) -> SourceError {
+    SourceError::Open {
+        file: Arc::clone(&located.name),
+        source,
+    }
+}
+
+fn text_column(name: String) -> SourceColumn {
+    SourceColumn {
+        name,
+        data_type: DataType::Utf8,
+    }
+}
+
+/// The names of a file's columns.
+fn header(file: File, located: &Located, dialect: &CsvDialect) -> Result<Vec<String>, SourceError> {
+    let mut rows = Delimited::open(file, &located.name, located.format, dialect)?;
+    let mut first = ByteRecord::new();
+    let unusable = |line, what| SourceError::Header {
+        file: Arc::clone(&located.name),
+        line,
+        what,
+    };
+    let (line, names) = match &dialect.header {
+        Header::Names(names) => (1, names.clone()),
+        Header::None => {
+            if rows.next(&mut first)?.is_none() {
+                return Err(SourceError::NoHeader {
+                    file: Arc::clone(&located.name),
+                });
+            }
+            return Ok((1..=first.len()).map(|n| format!("column_{n}")).collect());
+        }
+        Header::FirstRow => {
+            let Some(line) = rows.next(&mut first)? else {
+                return Err(SourceError::NoHeader {
+                    file: Arc::clone(&located.name),
+                });
+            };
+            let mut names = Vec::with_capacity(first.len());
+            for cell in &first {
+                let Some(name) = decode::cell(rows.encoding(), cell) else {
+                    let encoding = rows.encoding().name();
+                    return Err(unusable(
+                        line,
+                        format!("the header is not valid {encoding}"),
+                    ));
+                };
+                names.push(name.trim().to_owned());
+            }
+            (line, names)
+        }
+    };
+    let mut seen = HashSet::new();
+    for (index, name) in names.iter().enumerate() {
+        if name.is_empty() {
+            let what = format!("column {} has no name", index + 1);
+            return Err(unusable(line, what));
+        }
+        if !seen.insert(name) {
+            return Err(unusable(line, format!("two columns are named `{name}`")));
+        }
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use arrow_array::Array;
+    use arrow_array::cast::AsArray;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::{Fault, FaultKind, Position, Ragged};
+    use crate::source::SourceFailure;
+
+    type Row = (u64, Vec<Option<String>>);
+
+    fn spec(base: &Path, path: &str) -> ExtractSpec {
+        ExtractSpec {
+            path: path.to_owned(),
+            base: base.to_owned(),
+            format: None,
+            csv: CsvDialect::default(),
+        }
+    }
+
+    fn rows(extract: &Extract) -> Result<Vec<Row>, SourceError> {
+        let reading = Reading {
+            columns: (0..extract.columns().len()).collect(),
+            only: None,
+        };
+        let mut all = Vec::new();
+        for batch in extract.read(reading)? {
+            let batch = batch?;
+            for (index, position) in batch.positions.iter().enumerate() {
+                let cell = |column: &Arc<dyn Array>| {
+                    let column = column.as_string::<i32>();
+                    (!column.is_null(index)).then(|| column.value(index).to_owned())
+                };
+                let cells = batch.batch.columns().iter().map(cell).collect();
+                all.push((position.line(), cells));
+            }
+        }
+        Ok(all)
+    }
+
+    fn read(bytes: &[u8], dialect: CsvDialect) -> Result<Vec<Row>, SourceError> {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.csv"), bytes).unwrap();
+        let mut spec = spec(folder.path(), "a.csv");
+        spec.csv = dialect;
+        rows(&Extract::open(&spec)?)
+    }
+
+    fn lines(bytes: &[u8], dialect: CsvDialect) -> Vec<u64> {
+        let rows = read(bytes, dialect).unwrap();
+        rows.into_iter().map(|(line, _)| line).collect()
+    }
+
+    #[test]
+    fn a_row_has_the_line_on_which_it_begins() {
+        let plain = CsvDialect::default;
+        assert_eq!(lines(b"a,b\n1,2\n3,4\n", plain()), [2, 3]);
+        assert_eq!(lines(b"a,b\r\n1,2\r\n3,4\r\n", plain()), [2, 3]);
+        assert_eq!(lines(b"a,b\r1,2\r3,4", plain()), [2, 3]);
+        assert_eq!(lines(b"\n\na,b\n\n1,2\n\n\n3,4", plain()), [5, 8]);
+        assert_eq!(lines(b"a,b\n\"1\n\n\",2\n3,4", plain()), [2, 5]);
+        assert_eq!(
+            lines(b"\xEF\xBB\xBFa,b\r\n\"1\r\n\",2\r\n3,4", plain()),
+            [2, 4]
+        );
+        let skipping = CsvDialect {
+            skip_rows: 2,
+            comment: Some(b'#'),
+            ..plain()
+        };
+        assert_eq!(lines(b"x\n\"y\n#c\na,b\n#d\n1,2\n", skipping), [6]);
+    }
+
+    #[test]
+    fn a_file_that_ends_inside_quotes_names_the_line_of_the_quote() {
+        let error = read(b"a,b\n1,2\n\n3,\"4\n5,6\n", CsvDialect::default()).unwrap_err();
+        assert!(
+            matches!(error, SourceError::OpenQuote { line: 4, .. }),
+            "{error}"
+        );
+        assert_eq!(error.kind(), SourceFailure::Unreadable);
+        assert_eq!(lines(b"a,b\n1,\"4\"\"\"", CsvDialect::default()), [2]);
+    }
+
+    #[test]
+    fn an_empty_file_is_an_error_and_a_header_alone_is_no_rows() {
+        let error = read(b"", CsvDialect::default()).unwrap_err();
+        assert_eq!(error.kind(), SourceFailure::NotThere);
+        assert_eq!(lines(b"a,b\n", CsvDialect::default()), Vec::<u64>::new());
+    }
+
+    #[test]
+    fn padding_takes_short_rows_and_empty_surplus() {
+        let dialect = CsvDialect {
+            ragged: Ragged::Pad,
+            ..CsvDialect::default()
+        };
+        let rows = read(b"a,b\n1\n1,2,,\n", dialect).unwrap();
+        assert_eq!(rows[0].1, [Some("1".to_owned()), None]);
+        assert_eq!(rows[1].1, [Some("1".to_owned()), Some("2".to_owned())]);
+    }
+
+    fn some(cells: &[&str]) -> Vec<Option<String>> {
+        cells.iter().map(|cell| Some((*cell).to_owned())).collect()
+    }
+
+    fn encoded(label: &str) -> CsvDialect {
+        CsvDialect {
+            encoding: label.to_owned(),
+            ..CsvDialect::default()
+        }
+    }
+
+    #[test]
+    fn cells_are_decoded_and_invalid_bytes_are_faults() {
+        let rows = read(b"a,b\n\xE9,\x80\n", encoded("windows-1252")).unwrap();
+        assert_eq!(rows[0].1, some(&["é", "€"]));
+
+        let wide = |text: &str| {
+            text.encode_utf16()
+                .flat_map(u16::to_le_bytes)
+                .collect::<Vec<_>>()
+        };
+        let rows = read(&wide("\u{FEFF}a,b\r\né,\"x\n\"\r\n1,2"), encoded("utf-16")).unwrap();
+        assert_eq!(rows, [(2, some(&["é", "x\n"])), (4, some(&["1", "2"]))]);
+        assert!(matches!(
+            read(&wide("\u{FEFF}a\n"), encoded("utf-8")),
+            Err(SourceError::OtherEncoding {
+                found: "UTF-16LE",
+                ..
+            })
+        ));
+
+        let mut broken = wide("a,b\n1,");
+        broken.extend([0x00, 0xD8, b'2', 0]);
+        for (bytes, label, name) in [
+            (broken, "utf-16le", "UTF-16LE"),
+            (b"a,b\n1,\xFF\n".to_vec(), "utf-8", "UTF-8"),
+        ] {
+            let faults = faults(&bytes, encoded(label));
+            let kind = FaultKind::Undecodable { encoding: name };
+            assert_eq!(
+                faults,
+                [Fault {
+                    row: 0,
+                    column: Some(1),
+                    kind
+                }]
+            );
+        }
+    }
+
+    fn faults(bytes: &[u8], dialect: CsvDialect) -> Vec<Fault> {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.csv"), bytes).unwrap();
+        let mut spec = spec(folder.path(), "a.csv");
+        spec.csv = dialect;
+        let extract = Extract::open(&spec).unwrap();
+        let reading = Reading {
+            columns: vec![0, 1],
+            only: None,
+        };
+        let batches = extract.read(reading).unwrap();
+        batches.flat_map(|batch| batch.unwrap().faults).collect()
+    }
+
+    #[test]
+    fn a_ragged_row_is_a_fault_with_its_cells() {
+        let kind = FaultKind::Ragged {
+            cells: 3,
+            expected: 2,
+            raw: vec!["1".to_owned(), "2".to_owned(), "\\xff".to_owned()],
+        };
+        let faults = faults(b"a,b\n1,2,\xFF\n3,4\n", CsvDialect::default());
+        assert_eq!(
+            faults,
+            [Fault {
+                row: 0,
+                column: None,
+                kind
+            }]
+        );
+    }
+
+    #[test]
+    fn a_header_has_trimmed_names_all_different() {
+        assert_eq!(
+            read(b" a , a\n", CsvDialect::default())
+                .unwrap_err()
+                .to_string(),
+            "a.csv:1: two columns are named `a`"
+        );
+        assert_eq!(
+            read(b"a, \n", CsvDialect::default())
+                .unwrap_err()
+                .to_string(),
+            "a.csv:1: column 2 has no name"
+        );
+        let none = CsvDialect {
+            header: Header::None,
+            ..CsvDialect::default()
+        };
+        assert_eq!(read(b"1,2\n", none).unwrap(), [(1, some(&["1", "2"]))]);
+        let header = Header::Names(vec!["x".to_owned(), "y".to_owned()]);
+        let written = CsvDialect {
+            header,
+            ..CsvDialect::default()
+        };
+        assert_eq!(read(b"1,2\n", written).unwrap(), [(1, some(&["1", "2"]))]);
+    }
+
+    #[test]
+    fn quotes_can_be_escaped_or_switched_off_and_texts_can_mean_null() {
+        let off = CsvDialect {
+            quote: None,
+            ..CsvDialect::default()
+        };
+        assert_eq!(
+            read(b"a,b\n\"1,2\n", off).unwrap(),
+            [(2, some(&["\"1", "2"]))]
+        );
+        let escaped = CsvDialect {
+            escape: Some(b'\\'),
+            ..CsvDialect::default()
+        };
+        assert_eq!(
+            read(b"a,b\n\"1\\\",\",2", escaped).unwrap(),
+            [(2, some(&["1\",", "2"]))]
+        );
+        let nulls = CsvDialect {
+            null_text: vec!["NULL".to_owned()],
+            ..CsvDialect::default()
+        };
+        assert_eq!(
+            read(b"a,b\nNULL,\n", nulls).unwrap()[0].1,
+            [None, Some(String::new())]
+        );
+    }
+
+    #[test]
+    fn a_folder_and_a_glob_give_their_files_in_name_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        at("b.tsv", "b\ta\n2\t1\n");
+        at("a.csv", "a,b\n1,2\n");
+        at("notes.md", "none");
+        let extract = Extract::open(&spec(folder.path(), ".")).unwrap();
+        assert_eq!(
+            extract.files().iter().map(|f| &**f).collect::<Vec<_>>(),
+            ["a.csv", "b.tsv"]
+        );
+        assert_eq!(
+            rows(&extract).unwrap(),
+            [(2, some(&["1", "2"])), (2, some(&["1", "2"]))]
+        );
+        let globbed = Extract::open(&spec(folder.path(), "*.?sv")).unwrap();
+        assert_eq!(
+            globbed.files().iter().map(|f| &**f).collect::<Vec<_>>(),
+            ["a.csv", "b.tsv"]
+        );
+        for nothing in ["*.txt", "gone.csv", "notes.md", "-"] {
+            let error = Extract::open(&spec(folder.path(), nothing)).err().unwrap();
+            assert_eq!(error.kind(), SourceFailure::NotThere, "{error}");
+        }
+        at("c.csv", "a,c\n1,2\n");
+        let error = Extract::open(&spec(folder.path(), "*.?sv")).err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "c.csv: there is no column `b`, which the extract's first file has"
+        );
+    }
+
+    #[test]
+    fn a_reading_of_some_rows_gives_these_and_misses_none() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a.csv", "b.csv", "c.csv"] {
+            fs::write(folder.path().join(name), "a,b\n1,2\n3,4\n5,6\n").unwrap();
+        }
+        let extract = Extract::open(&spec(folder.path(), "*.csv")).unwrap();
+        let read = |positions: &[(u16, u64)]| {
+            let only: Vec<_> = positions
+                .iter()
+                .map(|&(f, l)| Position::new(f, l))
+                .collect();
+            let reading = Reading {
+                columns: vec![1],
+                only: Some(Box::new(only.into_iter())),
+            };
+            let batches: Result<Vec<_>, _> = extract.read(reading).unwrap().collect();
+            batches.map(|all| {
+                all.into_iter()
+                    .flat_map(|rows| rows.positions)
+                    .map(|p| (p.file(), p.line()))
+                    .collect::<Vec<_>>()
+            })
+        };
+        for present in [&[][..], &[(0, 3), (2, 2), (2, 4)], &[(1, 2), (1, 3)]] {
+            assert_eq!(read(present).unwrap(), present);
+        }
+        for gone in [(0, 1), (1, 9), (2, 9)] {
+            assert_eq!(read(&[gone]).unwrap_err().kind(), SourceFailure::Changed);
+        }
+    }
+
+    #[test]
+    fn a_file_that_has_grown_has_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.csv"), "a\n1\n").unwrap();
+        let extract = Extract::open(&spec(folder.path(), "a.csv")).unwrap();
+        extract.unchanged().unwrap();
+        fs::write(folder.path().join("a.csv"), "a\n1\n2\n").unwrap();
+        assert_eq!(
+            extract.unchanged().unwrap_err().kind(),
+            SourceFailure::Changed
+        );
+        assert_eq!(rows(&extract).unwrap_err().kind(), SourceFailure::Changed);
+    }
+
+    #[test]
+    fn more_rows_than_a_batch_holds_come_in_several() {
+        let text = format!("a\n{}", "x\n".repeat(20_000));
+        assert_eq!(
+            lines(text.as_bytes(), CsvDialect::default()),
+            (2..=20_001).collect::<Vec<_>>()
+        );
+    }
+
+    fn noise() -> impl Strategy<Value = Vec<u8>> {
+        let bytes = prop::sample::select(b"ab,\"\"\\#\r\n\n\xEF\xBB\xBF\x00".to_vec());
+        prop::collection::vec(prop_oneof![9 => bytes, 1 => any::<u8>()], 0..60)
+    }
+
+    fn dialects() -> impl Strategy<Value = CsvDialect> {
+        let labels = prop::sample::select(vec!["utf-8", "windows-1252", "utf-16", "shift_jis"]);
+        (labels, any::<[bool; 5]>(), 0..3_u64).prop_map(|(label, [a, b, c, d, e], skip_rows)| {
+            CsvDialect {
+                quote: a.then_some(b'"'),
+                escape: b.then_some(b'\\'),
+                comment: c.then_some(b'#'),
+                header: if d { Header::None } else { Header::FirstRow },
+                ragged: if e { Ragged::Pad } else { Ragged::Reject },
+                skip_rows,
+                ..encoded(label)
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_read_the_same_twice_with_lines_that_grow(bytes in noise(), dialect in dialects()) {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join("a.csv"), bytes).unwrap();
+            let mut spec = spec(folder.path(), "a.csv");
+            spec.csv = dialect;
+            if let Ok(extract) = Extract::open(&spec) {
+                let (first, second) = (rows(&extract), rows(&extract));
+                prop_assert_eq!(format!("{first:?}"), format!("{second:?}"));
+                let first = first.unwrap_or_default();
+                prop_assert!(first.is_sorted_by(|one, next| one.0 < next.0), "{first:?}");
+            }
+        }
+
+        #[test]
+        fn a_written_table_reads_back_with_its_lines(
+            table in prop::collection::vec(prop::array::uniform3("[a,\"\\\\é \n\r#]{0,6}"), 0..20),
+            crlf in any::<bool>(),
+        ) {
+            let end = if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') };
+            let mut writer = csv::WriterBuilder::new().terminator(end).from_writer(Vec::new());
+            writer.write_record(["a", "b", "c"]).unwrap();
+            let mut line = 2;
+            let mut expected = Vec::new();
+            for row in &table {
+                writer.write_record(row).unwrap();
+                expected.push((line, row.iter().map(|cell| Some(cell.clone())).collect()));
+                line += 1 + row.iter().map(|cell| cell.matches('\n').count() as u64).sum::<u64>();
+            }
+            let dialect = CsvDialect { null_text: Vec::new(), ..CsvDialect::default() };
+            prop_assert_eq!(read(&writer.into_inner().unwrap(), dialect).unwrap(), expected);
+        }
+    }
+}

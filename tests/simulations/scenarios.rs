@@ -1,0 +1,9 @@
+//! Named scenarios: one thing goes wrong, and this is what becomes of it.
+#![cfg(test)]
+
+mod endings;
+mod forecast;
+mod isolation;
+mod keys;
+mod limits;
+mod losses;

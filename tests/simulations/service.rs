@@ -1,0 +1,380 @@
+//! A model of the service: records with two unique keys, and everything that can go wrong between it and us.
+#![cfg(test)]
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use segue::model::{
+    Batch, Cause, Destination, Failure, Fate, Find, Found, KeyDigest, Made, Operation, Position,
+    RecordId, Reply, RowFailure, Value,
+};
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use crate::chaos::{Chaos, Fault, all, expired, failure, refused_row, unavailable};
+use crate::extract::{BAD_NAME, NAME, NUMBER, UNASKABLE_NUMBER, UNFIT_NAME};
+
+/// What somebody else does just before an operation is done for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rival {
+    /// Deletes the record.
+    Deletes,
+    /// Creates a record with the key.
+    Creates,
+}
+
+/// How a batch fares whose rows are not all good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Envelope {
+    /// Each operation has its own reply.
+    Each,
+    /// All or nothing, as in bulk messages.
+    Atomic,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    pub(crate) values: Vec<Value>,
+    pub(crate) made: Made,
+}
+
+/// One request, as it began.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Request {
+    pub(crate) at: Instant,
+    pub(crate) size: usize,
+}
+
+pub(crate) struct ModelService {
+    state: Mutex<State>,
+}
+
+pub(crate) struct State {
+    pub(crate) records: BTreeMap<RecordId, Stored>,
+    /// How often we created a record of that number.
+    pub(crate) created: HashMap<String, u32>,
+    /// How often an operation failed for no fault of its own, other than by a penalty.
+    pub(crate) failures: HashMap<Position, u32>,
+    pub(crate) batches: Vec<Request>,
+    pub(crate) finds: Vec<Request>,
+    pub(crate) most_in_flight: usize,
+    /// What the client must never do.
+    pub(crate) breaches: Vec<String>,
+    pub(crate) envelope: Envelope,
+    /// A request with more operations is too large.
+    pub(crate) most_operations: usize,
+    /// What happens to the next requests, in order.
+    pub(crate) script: VecDeque<Option<Fault>>,
+    /// What happens to every request after those.
+    pub(crate) always: Option<Fault>,
+    pub(crate) chaos: Option<Chaos>,
+    pub(crate) rivals: HashMap<String, Rival>,
+    latency: Duration,
+    free_at: Instant,
+    in_flight: HashSet<KeyDigest>,
+    requests_in_flight: usize,
+    pub(crate) ids: u128,
+}
+
+pub(crate) fn us() -> RecordId {
+    RecordId(Uuid::from_u128(1))
+}
+
+pub(crate) fn somebody_else() -> RecordId {
+    RecordId(Uuid::from_u128(2))
+}
+
+pub(crate) fn run_start() -> Timestamp {
+    Timestamp::UNIX_EPOCH
+}
+
+impl ModelService {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: Mutex::new(State {
+                records: BTreeMap::new(),
+                created: HashMap::new(),
+                failures: HashMap::new(),
+                batches: Vec::new(),
+                finds: Vec::new(),
+                most_in_flight: 0,
+                breaches: Vec::new(),
+                envelope: Envelope::Each,
+                most_operations: 1000,
+                script: VecDeque::new(),
+                always: None,
+                chaos: None,
+                rivals: HashMap::new(),
+                latency: Duration::from_millis(200),
+                free_at: Instant::now(),
+                in_flight: HashSet::new(),
+                requests_in_flight: 0,
+                ids: 1000,
+            }),
+        }
+    }
+
+    pub(crate) fn then(self, fault: Fault) -> Self {
+        self.state().script.push_back(Some(fault));
+        self
+    }
+
+    pub(crate) fn then_well(self) -> Self {
+        self.state().script.push_back(None);
+        self
+    }
+
+    pub(crate) fn always(self, fault: Fault) -> Self {
+        self.state().always = Some(fault);
+        self
+    }
+
+    pub(crate) fn atomic(self) -> Self {
+        self.state().envelope = Envelope::Atomic;
+        self
+    }
+
+    pub(crate) fn at_most(self, operations: usize) -> Self {
+        self.state().most_operations = operations;
+        self
+    }
+
+    pub(crate) fn rival(self, number: &str, rival: Rival) -> Self {
+        self.state().rivals.insert(number.to_owned(), rival);
+        self
+    }
+
+    /// A record that somebody else made earlier.
+    pub(crate) fn holding(self, values: Vec<Value>) -> (Self, RecordId) {
+        let id = self.state().insert_of_others(values);
+        (self, id)
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Destination for ModelService {
+    async fn send(&self, batch: &Batch) -> Vec<Reply> {
+        let fault = self.state().begin(batch.operations.len(), Kind::Send);
+        let _under_way = UnderWay::of(self, batch);
+        let latency = self.state().latency;
+        match fault {
+            Some(Fault::Slow(more)) => sleep(latency + more).await,
+            Some(Fault::Silent) => sleep(Duration::from_mins(2)).await,
+            _ => sleep(latency).await,
+        }
+        let mut state = self.state();
+        let replies = state.answer(batch, fault.as_ref());
+        state.count_failures(batch, &replies);
+        drop(state);
+        if matches!(fault, Some(Fault::Panic)) {
+            // Without the message on the terminal: it is part of the schedule.
+            std::panic::resume_unwind(Box::new("a defect of the client"));
+        }
+        replies
+    }
+
+    async fn find(&self, what: &Find) -> Result<Vec<Found>, Failure> {
+        let Find::ByKey(keys) = what else {
+            return Ok(Vec::new());
+        };
+        let fault = self.state().begin(keys.len(), Kind::Find);
+        let latency = self.state().latency;
+        sleep(latency).await;
+        let mut state = self.state();
+        if keys.iter().any(|key| text(&key[0]) == UNASKABLE_NUMBER) {
+            return Err(failure(Fate::Refused, refused_row(), "not a literal"));
+        }
+        match fault {
+            Some(Fault::Throttle(told)) => Err(state.throttle(told)),
+            Some(Fault::Unavailable | Fault::Busy(_)) => Err(unavailable(Fate::Refused)),
+            Some(Fault::Expired) => Err(expired()),
+            Some(
+                Fault::LostBefore
+                | Fault::LostAfter
+                | Fault::CutAfter(_)
+                | Fault::DiedAfter(_)
+                | Fault::Silent
+                | Fault::Panic,
+            ) => Err(unavailable(Fate::Lost)),
+            Some(Fault::Slow(_)) | None => Ok(state.look_up(keys)),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Send,
+    Find,
+}
+
+/// The keys of a batch while it is under way, also when it is given up.
+struct UnderWay<'a> {
+    service: &'a ModelService,
+    keys: Vec<KeyDigest>,
+}
+
+impl<'a> UnderWay<'a> {
+    fn of(service: &'a ModelService, batch: &Batch) -> Self {
+        let keys: Vec<KeyDigest> = batch.operations.iter().map(|one| one.row.key).collect();
+        let mut state = service.state();
+        for key in &keys {
+            if !state.in_flight.insert(*key) {
+                state.breaches.push(format!("{key:?} is in flight twice"));
+            }
+        }
+        state.requests_in_flight += 1;
+        state.most_in_flight = state.most_in_flight.max(state.requests_in_flight);
+        drop(state);
+        Self { service, keys }
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let mut state = self.service.state();
+        for key in &self.keys {
+            state.in_flight.remove(key);
+        }
+        state.requests_in_flight -= 1;
+    }
+}
+
+impl State {
+    fn begin(&mut self, size: usize, kind: Kind) -> Option<Fault> {
+        let request = Request {
+            at: Instant::now(),
+            size,
+        };
+        if request.at < self.free_at {
+            self.breaches.push("sent during a penalty".to_owned());
+        }
+        if size == 0 {
+            self.breaches.push("an empty request".to_owned());
+        }
+        match kind {
+            Kind::Send => self.batches.push(request),
+            Kind::Find => self.finds.push(request),
+        }
+        let scripted = self.script.pop_front();
+        let chaos = self.chaos.as_mut();
+        match (scripted, &self.always) {
+            (Some(fault), _) => fault,
+            (None, Some(fault)) => Some(fault.clone()),
+            (None, None) => chaos.and_then(|chaos| chaos.draw(size)),
+        }
+    }
+
+    fn answer(&mut self, batch: &Batch, fault: Option<&Fault>) -> Vec<Reply> {
+        let operations = &batch.operations;
+        if operations.len() > self.most_operations {
+            return all(
+                operations,
+                &failure(Fate::Refused, Cause::TooLarge, "too large"),
+            );
+        }
+        match fault {
+            Some(Fault::Throttle(told)) => all(operations, &self.throttle(*told)),
+            Some(Fault::Unavailable) => all(operations, &unavailable(Fate::Refused)),
+            Some(Fault::Expired) => all(operations, &expired()),
+            Some(Fault::LostBefore | Fault::Silent) => all(operations, &unavailable(Fate::Lost)),
+            Some(Fault::DiedAfter(done)) => {
+                let done = (*done).min(operations.len());
+                let (done, _) = operations.split_at(done);
+                if self.envelope == Envelope::Each {
+                    let _ = self.replies(done);
+                }
+                all(operations, &unavailable(Fate::Lost))
+            }
+            Some(Fault::LostAfter | Fault::Panic) => {
+                let _ = self.replies(operations);
+                all(operations, &unavailable(Fate::Lost))
+            }
+            Some(Fault::CutAfter(kept)) => {
+                let mut replies = self.replies(operations);
+                replies.truncate(*kept);
+                replies
+            }
+            Some(Fault::Busy(busy)) => {
+                let (busy, rest) = operations.split_at((*busy).min(operations.len()));
+                let mut replies = all(busy, &unavailable(Fate::Answered));
+                replies.extend(self.replies(rest));
+                replies
+            }
+            Some(Fault::Slow(_)) | None => self.replies(operations),
+        }
+    }
+
+    fn replies(&mut self, operations: &[Operation]) -> Vec<Reply> {
+        for operation in operations {
+            self.meddle(operation);
+        }
+        if self.envelope == Envelope::Atomic {
+            let (records, created, ids) = (self.records.clone(), self.created.clone(), self.ids);
+            let replies: Vec<Reply> = operations.iter().map(|one| self.reply(one)).collect();
+            let first = replies.iter().find_map(|reply| match reply {
+                Reply::Failed(failure) => Some(failure.clone()),
+                Reply::Accepted(_) => None,
+            });
+            let Some(first) = first else { return replies };
+            (self.records, self.created, self.ids) = (records, created, ids);
+            let fate = Fate::Refused;
+            return all(operations, &Failure { fate, ..first });
+        }
+        operations.iter().map(|one| self.reply(one)).collect()
+    }
+
+    fn reply(&mut self, operation: &Operation) -> Reply {
+        let number = text(&operation.record.values[NUMBER]);
+        let name = text(&operation.record.values[NAME]);
+        if name == UNFIT_NAME {
+            return Reply::Failed(failure(Fate::Answered, Cause::Contract, "no such column"));
+        }
+        if name == BAD_NAME {
+            return Reply::Failed(failure(Fate::Answered, refused_row(), "the row is refused"));
+        }
+        match self.apply(operation, &number) {
+            Ok(accepted) => Reply::Accepted(accepted),
+            Err(failure) => row(failure),
+        }
+    }
+
+    fn throttle(&mut self, told: Option<Duration>) -> Failure {
+        let ends = Instant::now() + told.unwrap_or_default();
+        self.free_at = self.free_at.max(ends);
+        let cause = Cause::Throttled { retry_after: told };
+        failure(Fate::Refused, cause, "too many requests")
+    }
+
+    fn count_failures(&mut self, batch: &Batch, replies: &[Reply]) {
+        for (at, operation) in batch.operations.iter().enumerate() {
+            let failed = match replies.get(at) {
+                Some(Reply::Failed(failure)) => failure.cause == Cause::Transient,
+                Some(Reply::Accepted(_)) => false,
+                None => true,
+            };
+            if failed {
+                *self.failures.entry(operation.row.position).or_default() += 1;
+            }
+        }
+    }
+}
+
+fn row(failure_of_row: RowFailure) -> Reply {
+    Reply::Failed(failure(
+        Fate::Answered,
+        Cause::Row(failure_of_row),
+        "the row is refused",
+    ))
+}
+
+pub(crate) fn text(value: &Value) -> String {
+    match value {
+        Value::Text(text) => text.clone(),
+        _ => String::new(),
+    }
+}
