@@ -8,19 +8,26 @@ mod compile_key;
 mod compile_steps;
 mod compile_words;
 mod convert;
+mod decode;
 mod digest;
 #[cfg(test)]
 mod fixture;
 mod fold;
 mod plan;
 mod problem;
+mod read;
 mod reject;
+mod render;
 mod written;
+mod yaml;
 
 pub use compile::CompileContext;
 pub use compile_codes::COMPILE_CODES;
 pub use plan::{LayoutNames, Plan};
+pub use problem::codes::FILE_CODES;
 pub use problem::{Problem, ProblemCode, Problems};
+pub use read::MappingError;
+pub use render::Paint;
 pub use written::{
     Case, ChoiceMap, ColumnMapping, Duplicates, Guard, Literal, Mapping, Missing, Mode, Origin,
     Parse, Steps, Threshold, TooLong, Written,

@@ -1,0 +1,169 @@
+//! `columns:`, where each value comes from and what is done to it.
+
+use super::super::written::{
+    Case, ChoiceMap, ColumnMapping, Literal, Origin, Parse, Steps, TooLong, Written,
+};
+use super::super::yaml::Is;
+use super::mapping::NULLS;
+use super::{Decoder, Entry, Form, Settings, codes};
+
+const COLUMN: Settings = Settings {
+    known: &[
+        "from",
+        "value",
+        "trim",
+        "case",
+        "parse",
+        "timezone",
+        "decimal",
+        "thousands",
+        "yes_words",
+        "no_words",
+        "choice",
+        "default",
+        "nulls",
+        "max",
+    ],
+    later: &[
+        "template", "stamp", "lookup", "by", "absent", "choices", "when",
+    ],
+};
+
+const CASES: &[(&str, Case)] = &[
+    ("lower", Case::Lower),
+    ("upper", Case::Upper),
+    ("title", Case::Title),
+];
+
+impl Decoder {
+    /// One line under `columns:`, short or long.
+    pub(super) fn line(&mut self, entry: Entry<'_>) -> Option<ColumnMapping> {
+        let target = Written {
+            value: entry.name.to_owned(),
+            at: entry.key.at.clone(),
+        };
+        if !matches!(entry.node.is, Is::Map(_)) {
+            let from = self.text(entry)?;
+            return Some(ColumnMapping {
+                target,
+                origin: Origin::From(from),
+                steps: Steps::default(),
+            });
+        }
+        let told = self.problems.len();
+        let form = self.form(entry, &COLUMN)?;
+        // A setting that is not known may be the origin, and has been told.
+        let origin =
+            if form.get("from").or(form.get("value")).is_none() && self.problems.len() > told {
+                None
+            } else {
+                self.origin(&form)
+            };
+        let steps = self.steps(&form);
+        let origin = origin?;
+        Some(ColumnMapping {
+            target,
+            origin,
+            steps,
+        })
+    }
+
+    fn origin(&mut self, form: &Form<'_>) -> Option<Origin> {
+        match (form.get("from"), form.get("value")) {
+            (Some(from), Some(value)) => {
+                self.tell(
+                    codes::CONFLICT,
+                    value.key.at.clone(),
+                    "a column has one origin".to_owned(),
+                    "beside `from`",
+                    "Keep `from` or `value`; `default` is for cells that are null.",
+                );
+                self.text(from).map(Origin::From)
+            }
+            (Some(from), None) => self.text(from).map(Origin::From),
+            (None, Some(value)) => self.literal(value).map(Origin::Value),
+            (None, None) => {
+                self.required(form, "from", "Name the source column.");
+                None
+            }
+        }
+    }
+
+    fn steps(&mut self, form: &Form<'_>) -> Steps {
+        let longs = &[("reject", TooLong::Reject), ("truncate", TooLong::Truncate)];
+        Steps {
+            trim: form.get("trim").and_then(|it| self.flag(it)),
+            case: form.get("case").and_then(|it| self.word(it, CASES, &[])),
+            parse: form.get("parse").and_then(|it| self.parse(it)),
+            timezone: form.get("timezone").and_then(|it| self.text(it)),
+            decimal: form.get("decimal").and_then(|it| self.character(it)),
+            thousands: form.get("thousands").and_then(|it| self.character(it)),
+            yes_words: form.get("yes_words").and_then(|it| self.words(it)),
+            no_words: form.get("no_words").and_then(|it| self.words(it)),
+            choice: form.get("choice").and_then(|it| self.choice(it)),
+            default: form.get("default").and_then(|it| self.literal(it)),
+            nulls: form.get("nulls").and_then(|it| self.word(it, NULLS, &[])),
+            max: form.get("max").and_then(|it| self.word(it, longs, &[])),
+        }
+    }
+
+    fn parse(&mut self, entry: Entry<'_>) -> Option<Written<Parse>> {
+        let text = self.text(entry)?;
+        let value = match text.value.as_str() {
+            "iso8601" => Parse::Iso8601,
+            "epoch" => Parse::Epoch,
+            "epoch_ms" => Parse::EpochMs,
+            _ => Parse::Format(text.value),
+        };
+        Some(Written { value, at: text.at })
+    }
+
+    fn words(&mut self, entry: Entry<'_>) -> Option<Written<Vec<String>>> {
+        let words = self.texts(entry)?;
+        Some(entry.written(words.into_iter().map(|it| it.value).collect()))
+    }
+
+    fn literal(&mut self, entry: Entry<'_>) -> Option<Written<Literal>> {
+        match (entry.node.is_null(), entry.node.text()) {
+            (true, _) => Some(entry.written(Literal::Null)),
+            (false, Some(text)) => Some(entry.written(Literal::Text(text.to_owned()))),
+            (false, None) => {
+                self.misfit(entry, "takes one value", "Write one value after the colon.");
+                None
+            }
+        }
+    }
+
+    fn choice(&mut self, entry: Entry<'_>) -> Option<Written<ChoiceMap>> {
+        let Is::Map(_) = &entry.node.is else {
+            return match entry.node.text() {
+                Some("labels") => Some(entry.written(ChoiceMap::Labels)),
+                Some("numbers") => Some(entry.written(ChoiceMap::Numbers)),
+                _ => {
+                    let help = "Write `labels`, `numbers`, or pairs as `{ M: Male, F: Female }`.";
+                    self.misfit(entry, "says which cell is which option", help);
+                    None
+                }
+            };
+        };
+        let form = self.names(entry, String::new)?;
+        let mut options = Vec::new();
+        let mut otherwise = None;
+        for pair in form.entries {
+            let Some(option) = self.text(pair) else {
+                continue;
+            };
+            // In quotes it is a cell that says so.
+            if pair.name == "else" && matches!(pair.key.is, Is::Scalar { plain: true, .. }) {
+                otherwise = Some(option);
+            } else {
+                let cell = Written {
+                    value: pair.name.to_owned(),
+                    at: pair.key.at.clone(),
+                };
+                options.push((cell, option));
+            }
+        }
+        Some(entry.written(ChoiceMap::Map { options, otherwise }))
+    }
+}

@@ -1,0 +1,240 @@
+//! The mapping file as a whole.
+
+use std::ops::Range;
+use std::path::Path;
+
+use super::super::written::{
+    ColumnMapping, Duplicates, Guard, Mapping, Missing, Mode, Threshold, Written,
+};
+use super::super::yaml::{Is, Node};
+use super::{Decoder, Entry, Form, Settings};
+use crate::model::{ExtractSpec, Format, Nulls};
+
+const MAPPING: Settings = Settings {
+    known: &[
+        "version",
+        "name",
+        "destination",
+        "tags",
+        "partial",
+        "source",
+        "target",
+        "mode",
+        "duplicates",
+        "missing",
+        "nulls",
+        "columns",
+        "guard",
+    ],
+    later: &["write", "delete_when"],
+};
+const SOURCE: Settings = Settings {
+    known: &["path", "format", "csv"],
+    later: &["where"],
+};
+const TARGET: Settings = Settings {
+    known: &["table", "key"],
+    later: &[],
+};
+const GUARD: Settings = Settings {
+    known: &["min_rows", "max_rejects", "max_changes"],
+    later: &["max_deletes"],
+};
+/// What `nulls:` takes, for the mapping and for a column.
+pub(super) const NULLS: &[(&str, Nulls)] = &[
+    ("owned", Nulls::Owned),
+    ("clear", Nulls::Clear),
+    ("skip", Nulls::Skip),
+];
+
+/// The mapping, unless the decoder has a problem to tell.
+pub(in crate::mapping) fn decode(
+    decoder: &mut Decoder,
+    root: &Node,
+    file: &Path,
+    text: &str,
+) -> Option<Mapping> {
+    let form = decoder.file(root, &MAPPING)?;
+    decoder.version(&form);
+    let name = form.get("name").and_then(|it| decoder.text(it));
+    let destination = form.get("destination").and_then(|it| decoder.text(it));
+    let tags = form.get("tags").and_then(|it| decoder.texts(it));
+    let partial = form.get("partial").and_then(|it| decoder.flag(it));
+    let source = decoder.source(&form, file);
+    let target = decoder.target(&form);
+    let mode = form.get("mode").and_then(|it| decoder.mode(it));
+    let duplicates = form.get("duplicates").and_then(|it| decoder.duplicates(it));
+    let missing = form.get("missing").and_then(|it| decoder.missing(it));
+    let nulls = form
+        .get("nulls")
+        .and_then(|it| decoder.word(it, NULLS, &[]));
+    let columns = decoder.lines(&form);
+    let guard = form.get("guard").and_then(|it| decoder.guard(it));
+
+    let (source, source_at) = source?;
+    let (table, key, key_at) = target?;
+    Some(Mapping {
+        file: file.to_owned(),
+        text: text.to_owned(),
+        name: name.map_or_else(|| stem(file), |it| it.value),
+        destination,
+        tags: tags.into_iter().flatten().map(|it| it.value).collect(),
+        partial: partial.is_some_and(|it| it.value),
+        source,
+        source_at,
+        table,
+        key,
+        key_at,
+        mode: mode.unwrap_or_default(),
+        duplicates: duplicates.unwrap_or_default(),
+        missing: missing.unwrap_or_default(),
+        nulls: nulls.map_or(Nulls::Owned, |it| it.value),
+        columns: columns?,
+        guard: guard.unwrap_or_default(),
+    })
+}
+
+fn stem(file: &Path) -> String {
+    file.file_stem().map_or_else(
+        || "mapping".to_owned(),
+        |stem| stem.to_string_lossy().into_owned(),
+    )
+}
+
+/// `target:` as table, key and the place of the key.
+type TargetSetting = (Written<String>, Vec<Written<String>>, Range<usize>);
+
+impl Decoder {
+    /// `version: 1`, in a mapping and in `segue.yaml`.
+    pub(in crate::mapping) fn version(&mut self, form: &Form<'_>) {
+        if let Some(entry) = self.required(form, "version", "Write `version: 1`.") {
+            self.word(entry, &[("1", ())], &[]);
+        }
+    }
+
+    fn source(&mut self, form: &Form<'_>, file: &Path) -> Option<(ExtractSpec, Range<usize>)> {
+        let help = "Write `source: { path: extracts/contacts-*.csv }`.";
+        let entry = self.required(form, "source", help)?;
+        let form = self.form(entry, &SOURCE)?;
+        let path = self.required(&form, "path", "Name a file, a folder or a glob.");
+        let path = path.and_then(|it| self.text(it));
+        let formats = &[("csv", Format::Csv), ("tsv", Format::Tsv)];
+        let later = &["parquet", "ndjson", "jsonl", "arrow"];
+        let format = form
+            .get("format")
+            .and_then(|it| self.word(it, formats, later));
+        let csv = form.get("csv").and_then(|it| self.csv(it));
+        let path = path?;
+        let spec = ExtractSpec {
+            path: path.value,
+            base: file.parent().map(Path::to_owned).unwrap_or_default(),
+            format: format.map(|it| it.value),
+            csv: csv.unwrap_or_default(),
+        };
+        Some((spec, path.at))
+    }
+
+    fn target(&mut self, form: &Form<'_>) -> Option<TargetSetting> {
+        let help = "Write `target: { table: contact, key: [emailaddress1] }`.";
+        let entry = self.required(form, "target", help)?;
+        let form = self.form(entry, &TARGET)?;
+        let table = self.required(&form, "table", "Name the table, as in `table: contact`.");
+        let table = table.and_then(|it| self.text(it));
+        let help = "Name the columns of an alternate key, or the primary id.";
+        let key = self.required(&form, "key", help)?;
+        let columns = self.texts(key)?;
+        if columns.is_empty() || columns.iter().any(|it| it.value.trim().is_empty()) {
+            self.bad(key, "names at least one column", help);
+            return None;
+        }
+        Some((table?, columns, key.place()))
+    }
+
+    fn mode(&mut self, entry: Entry<'_>) -> Option<Mode> {
+        const UPDATE: Settings = Settings {
+            known: &["update"],
+            later: &[],
+        };
+        if matches!(entry.node.is, Is::Map(_)) {
+            let form = self.form(entry, &UPDATE)?;
+            let update = self.required(&form, "update", "Write `mode: { update: skip }`.")?;
+            let mode = self.word(update, &[("skip", Mode::UpdateOrSkip)], &[]);
+            return mode.map(|it| it.value);
+        }
+        let modes = &[
+            ("upsert", Mode::Upsert),
+            ("create", Mode::Create),
+            ("update", Mode::Update),
+        ];
+        self.word(entry, modes, &[]).map(|it| it.value)
+    }
+
+    fn duplicates(&mut self, entry: Entry<'_>) -> Option<Duplicates> {
+        const NEWEST: Settings = Settings {
+            known: &[],
+            later: &["newest"],
+        };
+        if matches!(entry.node.is, Is::Map(_)) {
+            self.form(entry, &NEWEST)?;
+            return None;
+        }
+        let words = &[("reject", Duplicates::Reject), ("first", Duplicates::First)];
+        self.word(entry, words, &["last"]).map(|it| it.value)
+    }
+
+    fn missing(&mut self, entry: Entry<'_>) -> Option<Missing> {
+        const ACTIONS: Settings = Settings {
+            known: &[],
+            later: &["deactivate", "delete", "set"],
+        };
+        if matches!(entry.node.is, Is::Map(_)) {
+            self.form(entry, &ACTIONS)?;
+            return None;
+        }
+        let words = &[("keep", Missing::Keep)];
+        self.word(entry, words, ACTIONS.later).map(|it| it.value)
+    }
+
+    fn lines(&mut self, form: &Form<'_>) -> Option<Vec<ColumnMapping>> {
+        let help = "List the table's columns, each with the source column it comes from.";
+        let entry = self.required(form, "columns", help)?;
+        let lines = self.names(entry, || help.to_owned())?;
+        if lines.entries.is_empty() {
+            self.bad(entry, "lists at least the key", help);
+        }
+        let lines: Vec<Option<ColumnMapping>> =
+            lines.entries.iter().map(|it| self.line(*it)).collect();
+        lines.into_iter().collect()
+    }
+
+    fn guard(&mut self, entry: Entry<'_>) -> Option<Guard> {
+        let form = self.form(entry, &GUARD)?;
+        Some(Guard {
+            min_rows: form.get("min_rows").and_then(|it| self.count(it)),
+            max_rejects: form.get("max_rejects").and_then(|it| self.threshold(it)),
+            max_changes: form.get("max_changes").and_then(|it| self.threshold(it)),
+        })
+    }
+
+    fn threshold(&mut self, entry: Entry<'_>) -> Option<Threshold> {
+        const HELP: &str = "Write a count as `25`, or a share as `2%`.";
+        let Some(text) = entry.node.text().filter(|_| !entry.node.is_null()) else {
+            self.misfit(entry, "takes a count or a percentage", HELP);
+            return None;
+        };
+        let threshold = match text.strip_suffix('%') {
+            Some(share) => percentage(share.trim_end()).map(Threshold::Percent),
+            None => text.parse().ok().map(Threshold::Count),
+        };
+        if threshold.is_none() {
+            self.bad(entry, "takes a count or a percentage up to 100%", HELP);
+        }
+        threshold
+    }
+}
+
+fn percentage(text: &str) -> Option<f64> {
+    let digits = |c: char| c.is_ascii_digit() || c == '.';
+    let share: f64 = text.chars().all(digits).then(|| text.parse().ok())??;
+    (0.0..=100.0).contains(&share).then_some(share)
+}
