@@ -7,6 +7,7 @@ mod compile_column;
 mod compile_key;
 mod compile_steps;
 mod compile_words;
+mod config;
 mod convert;
 mod decode;
 mod digest;
@@ -23,6 +24,7 @@ mod yaml;
 
 pub use compile::CompileContext;
 pub use compile_codes::COMPILE_CODES;
+pub use config::{Config, Destination};
 pub use plan::{LayoutNames, Plan};
 pub use problem::codes::FILE_CODES;
 pub use problem::{Problem, ProblemCode, Problems};

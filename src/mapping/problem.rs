@@ -68,6 +68,7 @@ pub(super) mod codes {
         EMPTY = 12, "the file is empty";
         LITERAL_SECRET = 201, "a secret does not belong in the file";
         PLAIN_HTTP = 202, "an address must be reached by https";
+        UNKNOWN_DESTINATION = 204, "there is no such destination";
         BAD_ADDRESS = 203, "the address cannot be used";
     }
 }

@@ -1,5 +1,6 @@
 //! Reading a mapping file: all its problems at once, or the mapping as written.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,18 +23,51 @@ pub enum MappingError {
     /// The file was read, and is not right.
     #[error(transparent)]
     Problems(#[from] Problems),
+    /// A flag names a destination that there is not.
+    #[error("there is no destination `{name}`")]
+    UnknownDestination {
+        /// As it was written.
+        name: String,
+        /// Those that there are.
+        names: String,
+    },
+    /// Nobody says which destination.
+    #[error("there are several destinations: {names}")]
+    Several {
+        /// Those that there are.
+        names: String,
+    },
+    /// The environment names half a destination.
+    #[error("the environment describes a destination, but {missing} is not set")]
+    HalfSet {
+        /// The variables.
+        missing: String,
+    },
+    /// A variable of the environment cannot be used.
+    #[error("{name} is not the address of an environment, or would be reached by plain http")]
+    BadVariable {
+        /// Its name.
+        name: &'static str,
+    },
 }
 
 impl MappingError {
     /// What to do about it.
-    pub fn help(&self) -> &'static str {
-        match self {
+    pub fn help(&self) -> Cow<'static, str> {
+        let help = match self {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 "Check the path; it is relative to the working folder."
             }
             Self::Io { .. } => "Check that it is a file and that you may read it.",
-            Self::Problems(_) => "Mend what is shown; `segue help SG0004` tells more about a code.",
-        }
+            Self::Problems(_) => "Mend what is shown; every problem of the file is listed.",
+            Self::UnknownDestination { names, .. } => {
+                return format!("Name one of {names}, or add it to segue.yaml.").into();
+            }
+            Self::Several { .. } => "Name one with --destination, or in the mapping.",
+            Self::HalfSet { .. } => "Set all of them, or unset SEGUE_URL and its companions.",
+            Self::BadVariable { .. } => "Write it as `https://contoso.crm4.dynamics.com`.",
+        };
+        help.into()
     }
 }
 
