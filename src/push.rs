@@ -4,357 +4,257 @@
 
 mod again;
 mod error;
+mod guard;
+mod open;
+mod pipe;
+mod preview;
+mod progress;
 mod record;
 mod request;
+mod results;
+mod selection;
 mod send;
 mod survey;
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinError, JoinSet, spawn_blocking};
+use tokio::sync::watch;
+use tokio::task::{JoinError, spawn_blocking};
+use tokio::time::Instant;
 
 pub use self::error::PushError;
-use self::record::{Note, Recorder, Recording};
-pub use self::request::{Report, Request};
-use self::send::Mapper;
-use crate::dataverse::{Dataverse, Who, WireOptions};
-use crate::dispatch::{self, DispatchReport, Lane, ResolveReport, Rules, Stopping};
-use crate::ledger::{Ending, Identity, Layout, LayoutColumn, Ledger, RunLock, RunNumber, Survey};
-use crate::mapping::{CompileContext, Mode, Plan};
-use crate::model::{Outcome, Source as _};
-use crate::report::{ExitCode, RejectResults, RejectWriter, RowCounts, RunFolder};
-use crate::source::Extract;
+pub use self::open::{Validated, validate};
+pub use self::preview::{Change, ColumnChange};
+pub use self::progress::{Progress, Seen, Stage};
+pub use self::request::{Patience, Purpose, Report, Request};
 
-/// Drafts and operations that wait between two stages: a few batches, so that none starves.
-const QUEUED: usize = 1_000;
+use self::open::{Opened, open};
+use self::selection::Selection;
+use crate::dispatch::{DispatchReport, StopCause, Stopping};
+use crate::ledger::{
+    Ending, Identity, Layout, LayoutColumn, Ledger, LedgerError, RunLock, Snapshot, Survey,
+};
+use crate::report::{RejectWriter, RowCounts, RunFolder};
 
-/// Runs one mapping against one destination.
+/// Between two looks at a lock that another run holds.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// Runs one mapping against one destination. Its results are written whatever the outcome.
 ///
 /// # Errors
-/// What stops a run before it has a folder of its own; everything later is told by [`Report::stopped`].
+/// Only if the run's folder cannot be made or its results cannot be written; everything else that stops a run is
+/// told by [`Report::stopped`].
 ///
 /// # Cancellation
 /// Not cancel-safe: dropped, answers that are on their way are not recorded, and the next run repeats their
 /// operations. Stop it by `stop`.
-pub async fn push(request: Request, stop: watch::Receiver<Stopping>) -> Result<Report, PushError> {
-    let opened = open(&request).await?;
+pub async fn push(
+    request: Request,
+    progress: Arc<Progress>,
+    stop: watch::Receiver<Stopping>,
+) -> Result<Report, PushError> {
+    let began = Instant::now();
     let folder = RunFolder::create(&request.state, request.started, &request.mapping.name)
         .map_err(PushError::Results)?;
-    let rejects = RejectWriter::create(folder.path()).map_err(PushError::Results)?;
     let mut run = Run {
         request,
-        opened,
+        began,
         folder,
+        progress,
+        stop,
+        opened: None,
         rows: RowCounts::default(),
+        rejects: None,
         dispatched: None,
+        preview: Vec::new(),
+        warnings: Vec::new(),
     };
-    let (rejects, stopped) = match run.carry(rejects, stop).await {
-        Ok((rejects, stopped)) => (Some(rejects), stopped),
-        Err(error) => (None, Some(error)),
-    };
-    run.report(rejects, stopped)
-}
-
-/// Everything that is known before the first row is read.
-struct Opened {
-    extract: Arc<Extract>,
-    environment: Dataverse,
-    who: Who,
-    plan: Arc<Plan>,
-}
-
-async fn open(request: &Request) -> Result<Opened, PushError> {
-    let extract = Arc::new(Extract::open(&request.mapping.source)?);
-    let environment = Dataverse::connect(&request.connection, &WireOptions::default()).await?;
-    let who = environment.who().await?;
-    let table = environment.table(&request.mapping.table.value).await?;
-    let context = CompileContext {
-        organisation: who.organization,
-    };
-    let plan = Arc::new(
-        request
-            .mapping
-            .compile(&table, extract.columns(), &context)?,
-    );
-    Ok(Opened {
-        extract,
-        environment,
-        who,
-        plan,
-    })
+    let stopped = run.carry().await.err();
+    results::report(run, stopped).await
 }
 
 struct Run {
     request: Request,
-    opened: Opened,
+    began: Instant,
     folder: RunFolder,
+    progress: Arc<Progress>,
+    stop: watch::Receiver<Stopping>,
+    opened: Option<Arc<Opened>>,
     rows: RowCounts,
+    rejects: Option<RejectWriter>,
     dispatched: Option<DispatchReport>,
+    preview: Vec<Change>,
+    warnings: Vec<String>,
 }
 
 impl Run {
-    /// Lock, survey, guard, send. The counts are complete when this returns, whatever it returns.
-    async fn carry(
-        &mut self,
-        rejects: RejectWriter,
-        stop: watch::Receiver<Stopping>,
-    ) -> Result<(RejectWriter, Option<PushError>), PushError> {
-        let target = self.opened.plan.target();
-        let organisation = self.opened.who.organization;
-        let run = self.folder.run_id().clone();
-        let lock = RunLock::acquire(&self.request.state, organisation, &target.table, &run)?;
-        let ledger = Arc::new(self.ledger()?);
-        let number = ledger.begin_run(&run, self.began())?;
-        let survey = self.survey(&ledger).await?;
-        self.rows.read = survey.counts().read;
-        self.rows.unchanged = survey.counts().unchanged;
-        if let Err(error) = survey::judge(self.opened.plan.guard(), survey.counts()) {
-            self.rows.not_attempted = self.rows.read - self.rows.unchanged;
-            ledger.end_run(number, Ending::Settled)?;
-            return Ok((rejects, Some(error)));
+    /// The counts are complete when this returns, whatever it returns.
+    async fn carry(&mut self) -> Result<(), PushError> {
+        let opened = tokio::select! {
+            opened = open(&self.request) => Arc::new(opened?),
+            () = stopping(self.stop.clone()) => return Err(interrupted()),
+        };
+        self.opened = Some(Arc::clone(&opened));
+        let rejects = RejectWriter::create(self.folder.path()).map_err(PushError::Results)?;
+        self.rejects = Some(rejects);
+        match self.request.purpose {
+            Purpose::Send => self.send(&opened).await,
+            Purpose::Rehearse => self.rehearse(&opened).await,
         }
-        let (rejects, stopped) = self.send(&ledger, number, survey, rejects, stop).await?;
-        let ending = if stopped.is_none() {
-            Ending::Settled
-        } else {
-            Ending::Unsettled
+    }
+
+    /// Lock, survey, guard, send, record.
+    async fn send(&mut self, opened: &Arc<Opened>) -> Result<(), PushError> {
+        let lock = self.lock(opened).await?;
+        let (folder, identity, layout) = self.ledger(opened);
+        let ledger = blocking(move || Ledger::open(&folder, &identity, &layout)).await?;
+        let ledger = Arc::new(ledger);
+        let number = ledger.begin_run(self.folder.run_id(), self.started(opened))?;
+        let (survey, selection) = match self.survey(opened, ledger.snapshot()).await {
+            Ok(surveyed) => surveyed,
+            Err(error) => {
+                // Nothing was sent: the next run need not wonder what became of it.
+                ledger.end_run(number, Ending::Settled)?;
+                return Err(error);
+            }
+        };
+        let sent = self.pipe(opened, &ledger, number, survey, selection).await;
+        let ending = match &sent {
+            Ok(()) => Ending::Settled,
+            Err(_) => Ending::Unsettled,
         };
         ledger.end_run(number, ending)?;
         if let Ok(ledger) = Arc::try_unwrap(ledger) {
-            spawn_blocking(move || ledger.fold())
-                .await
-                .map_err(|error| ended(&error))??;
+            self.progress.enter(Stage::Finishing);
+            blocking(move || ledger.fold()).await?;
         }
         drop(lock);
-        Ok((rejects, stopped))
+        sent
     }
 
-    fn ledger(&self) -> Result<Ledger, PushError> {
-        let Opened { plan, who, .. } = &self.opened;
-        let target = plan.target();
-        let key = target
-            .key
-            .iter()
-            .filter_map(|index| target.columns.get(*index));
-        let base = self.request.base.clone();
-        let file = &self.request.mapping.file;
-        let identity = Identity {
-            organisation: who.organization,
-            table: target.table.clone(),
-            key: key.map(|column| column.name.clone()).collect(),
-            mapping: file.strip_prefix(&base).unwrap_or(file).to_owned(),
-            base,
-        };
-        let columns = plan.layout().columns.into_iter();
-        let layout = Layout {
-            columns: columns
-                .map(|(name, tag)| LayoutColumn {
-                    name,
-                    type_tag: tag.to_owned(),
-                })
-                .collect(),
-        };
-        Ok(Ledger::open(&self.ledger_folder(), &identity, &layout)?)
+    /// Survey and guard as in [`Run::send`], then everything but the last step. Takes no lock.
+    async fn rehearse(&mut self, opened: &Arc<Opened>) -> Result<(), PushError> {
+        let (folder, identity, layout) = self.ledger(opened);
+        let spill = self.folder.path().to_owned();
+        let ledger = blocking(move || Snapshot::read(&folder, &identity, &layout, &spill)).await?;
+        let (survey, selection) = self.survey(opened, &ledger).await?;
+        self.foresee(opened, ledger, survey, selection).await
     }
 
-    fn ledger_folder(&self) -> PathBuf {
+    async fn lock(&mut self, opened: &Opened) -> Result<RunLock, PushError> {
+        let until = Instant::now() + self.request.patience.lock_wait;
+        let (organisation, table) = (opened.who.organization, &opened.plan.target().table);
+        loop {
+            let lock = RunLock::acquire(
+                &self.request.state,
+                organisation,
+                table,
+                self.folder.run_id(),
+            );
+            match lock {
+                Err(LedgerError::Held { .. }) if Instant::now() < until => {
+                    self.progress.enter(Stage::Waiting);
+                    tokio::select! {
+                        () = tokio::time::sleep(LOOK_AGAIN) => {}
+                        () = stopping(self.stop.clone()) => return Err(interrupted()),
+                    }
+                }
+                other => return Ok(other?),
+            }
+        }
+    }
+
+    /// Where the ledger is, and what it must be the ledger of.
+    fn ledger(&self, opened: &Opened) -> (PathBuf, Identity, Layout) {
         let Request {
             state,
+            base,
             connection,
             mapping,
             ..
         } = &self.request;
-        state.join(&connection.name).join(&mapping.name)
-    }
-
-    /// By the service's clock, where it tells.
-    fn began(&self) -> Timestamp {
-        self.opened.who.service_time.unwrap_or(self.request.started)
-    }
-
-    async fn survey(&self, ledger: &Ledger) -> Result<Survey, PushError> {
-        let (extract, plan) = (
-            Arc::clone(&self.opened.extract),
-            Arc::clone(&self.opened.plan),
-        );
-        let (ledger, spill) = (ledger.snapshot().clone(), self.ledger_folder());
-        let (scope, extent) = (self.request.scope, self.request.extent);
-        let work = move || survey::survey(&extract, &plan, &ledger, scope, extent, spill);
-        spawn_blocking(work).await.map_err(|error| ended(&error))?
-    }
-
-    fn rules(&self, ledger: &Ledger, number: RunNumber) -> Result<Rules, PushError> {
-        let (plan, secret) = (
-            Arc::clone(&self.opened.plan),
-            ledger.snapshot().secret().clone(),
-        );
-        let mode = match plan.mode() {
-            Mode::Upsert => dispatch::Mode::Upsert,
-            Mode::Create => dispatch::Mode::Create,
-            Mode::Update => dispatch::Mode::Update,
-            Mode::UpdateOrSkip => dispatch::Mode::UpdateOrSkip,
+        let target = opened.plan.target();
+        let key = target.key.iter();
+        let key = key.filter_map(|index| target.columns.get(*index));
+        let file = &mapping.file;
+        let identity = Identity {
+            organisation: opened.who.organization,
+            table: target.table.clone(),
+            key: key.map(|column| column.name.clone()).collect(),
+            mapping: file.strip_prefix(base).unwrap_or(file).to_owned(),
+            base: base.clone(),
         };
-        let earlier = ledger.unfinished_run(number)?.map(|run| run.started);
-        Ok(Rules {
-            target: Arc::clone(plan.target()),
-            mode,
-            key_digest: Arc::new(move |values| plan.key_digest(values, &secret)),
-            our_users: vec![self.opened.who.user],
-            since: Some(earlier.unwrap_or_else(|| self.began())),
-        })
+        let columns = opened.plan.layout().columns.into_iter();
+        let columns = columns.map(|(name, tag)| LayoutColumn {
+            name,
+            type_tag: tag.to_owned(),
+        });
+        let layout = Layout {
+            columns: columns.collect(),
+        };
+        let folder = state.join(&connection.name).join(&mapping.name);
+        (folder, identity, layout)
     }
 
-    /// The second reading, through mapper, resolver, dispatcher and recorder; each queue is bounded.
-    async fn send(
+    /// When the run began, by the service's clock where it tells.
+    fn started(&self, opened: &Opened) -> Timestamp {
+        opened.who.service_time.unwrap_or(self.request.started)
+    }
+
+    /// The first reading, and the guards. Nothing has been sent.
+    async fn survey(
         &mut self,
-        ledger: &Arc<Ledger>,
-        number: RunNumber,
-        survey: Survey,
-        rejects: RejectWriter,
-        stop: watch::Receiver<Stopping>,
-    ) -> Result<(RejectWriter, Option<PushError>), PushError> {
-        let Opened {
-            extract,
-            environment,
-            who,
-            plan,
-        } = &self.opened;
-        let rules = Arc::new(self.rules(ledger, number)?);
-        let options = dispatch::Options::default();
-        let options = match who.recommended_concurrency.and_then(NonZeroUsize::new) {
-            Some(hint) => options.recommended(hint),
-            None => options,
+        opened: &Arc<Opened>,
+        ledger: &Snapshot,
+    ) -> Result<(Survey, Selection), PushError> {
+        self.progress.enter(Stage::Surveying);
+        let (request, selection) = (&self.request, Selection::new(&self.request));
+        let surveyor = survey::Surveyor {
+            opened: Arc::clone(opened),
+            ledger: ledger.clone(),
+            selection: selection.resolve(&opened.plan, ledger.secret())?,
+            scope: request.scope,
+            extent: request.extent,
+            spill: self.folder.path().to_owned(),
+            progress: Arc::clone(&self.progress),
+            stop: self.stop.clone(),
         };
-        let lane = Lane::new(
-            Arc::new(environment.writer(Arc::clone(plan.target()))),
-            options,
-        );
-        let (drafts_in, drafts) = mpsc::channel(QUEUED);
-        let (operations_in, operations) = mpsc::channel(QUEUED);
-        let (outcomes_in, outcomes) = mpsc::channel(QUEUED);
-        let (notes_in, notes) = mpsc::channel(QUEUED);
-        let mapper = Mapper {
-            extract: Arc::clone(extract),
-            plan: Arc::clone(plan),
-            ledger: ledger.snapshot().clone(),
-            scope: self.request.scope,
-            limit: self.request.limit,
-        };
-        let recorder = Recorder {
-            plan: Arc::clone(plan),
-            ledger: Some((Arc::clone(ledger), number)),
-            secret: ledger.snapshot().secret().clone(),
-            counts: self.rows,
-            rejects,
-        };
-        let mut stages = JoinSet::new();
-        let resolving = dispatch::resolve(
-            lane.clone(),
-            Arc::clone(&rules),
-            drafts,
-            operations_in,
-            outcomes_in.clone(),
-            stop.clone(),
-        );
-        stages.spawn(async move { Stage::Resolved(resolving.await) });
-        let dispatching = dispatch::dispatch(lane, rules, operations, outcomes_in, stop);
-        stages.spawn(async move { Stage::Dispatched(dispatching.await) });
-        stages.spawn(forward(outcomes, notes_in.clone()));
-        stages.spawn_blocking(move || Stage::Mapped(mapper.run(&survey, &drafts_in, &notes_in)));
-        stages.spawn_blocking(move || Stage::Recorded(Box::new(recorder.run(notes))));
-        self.gather(stages).await
-    }
-
-    /// Waits for every stage, then tells what stopped the run, the gravest first.
-    async fn gather(
-        &mut self,
-        mut stages: JoinSet<Stage>,
-    ) -> Result<(RejectWriter, Option<PushError>), PushError> {
-        let mut rejects = None;
-        let mut causes: Vec<PushError> = Vec::new();
-        while let Some(stage) = stages.join_next().await {
-            match stage.map_err(|error| ended(&error))? {
-                Stage::Mapped(result) => causes.extend(result.err()),
-                Stage::Resolved(report) => causes.extend(report.stopped.map(PushError::Stopped)),
-                Stage::Dispatched(report) => {
-                    causes.extend(report.stopped.clone().map(PushError::Stopped));
-                    self.dispatched = Some(report);
-                }
-                Stage::Forwarded => {}
-                Stage::Recorded(recording) => {
-                    let Recording {
-                        counts,
-                        rejects: writer,
-                        failed,
-                    } = *recording;
-                    self.rows = counts;
-                    rejects = Some(writer);
-                    causes.extend(failed);
-                }
-            }
+        let surveyed = spawn_blocking(move || surveyor.run()).await;
+        let surveyed = surveyed.map_err(|error| ended(&error))??;
+        let counts = *surveyed.survey.counts();
+        self.rows.read = counts.read;
+        self.rows.unchanged = counts.unchanged;
+        self.warnings.extend(surveyed.warnings);
+        if let Some(tripped) = surveyed.tripped {
+            self.rows.not_attempted = counts.read - counts.unchanged;
+            return Err(tripped);
         }
-        let stopped = causes
-            .into_iter()
-            .min_by_key(|cause| cause.exit_code().rank());
-        let rejects =
-            rejects.ok_or_else(|| PushError::Defect("the recorder is gone".to_owned()))?;
-        Ok((rejects, stopped))
-    }
-
-    /// Checks the conservation law and closes the reject file.
-    fn report(
-        self,
-        rejects: Option<RejectWriter>,
-        mut stopped: Option<PushError>,
-    ) -> Result<Report, PushError> {
-        if let Err(imbalance) = self.rows.balance()
-            && stopped
-                .as_ref()
-                .is_none_or(|error| error.exit_code() != ExitCode::Defect)
-            && rejects.is_some()
-        {
-            stopped = Some(PushError::Unbalanced(imbalance.to_string()));
-        }
-        let extract = &self.opened.extract;
-        let rejects = match rejects {
-            Some(writer) => writer
-                .finish(extract.files(), &again::names(extract), |due| {
-                    again::rows(extract, due)
-                })
-                .map_err(PushError::Results)?,
-            None => RejectResults::default(),
-        };
-        Ok(Report {
-            run: self.folder.run_id().clone(),
-            folder: self.folder.path().to_owned(),
-            rows: self.rows,
-            dispatched: self.dispatched,
-            requests: self.opened.environment.requests(),
-            rejects,
-            stopped,
-        })
+        Ok((surveyed.survey, surveyed.selection))
     }
 }
 
-enum Stage {
-    Mapped(Result<(), PushError>),
-    Resolved(ResolveReport),
-    Dispatched(DispatchReport),
-    Forwarded,
-    Recorded(Box<Recording>),
+/// Runs what reads or writes files on a thread that may block.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, LedgerError> + Send + 'static,
+) -> Result<T, PushError> {
+    Ok(spawn_blocking(work)
+        .await
+        .map_err(|error| ended(&error))??)
 }
 
-async fn forward(mut outcomes: mpsc::Receiver<Outcome>, notes: mpsc::Sender<Note>) -> Stage {
-    while let Some(outcome) = outcomes.recv().await {
-        if notes.send(Note::Outcome(outcome)).await.is_err() {
-            break;
-        }
+/// Until somebody says to stop.
+async fn stopping(mut stop: watch::Receiver<Stopping>) {
+    let told = stop.wait_for(|level| *level != Stopping::No).await.is_ok();
+    if !told {
+        std::future::pending::<()>().await;
     }
-    Stage::Forwarded
+}
+
+fn interrupted() -> PushError {
+    PushError::Stopped(StopCause::Interrupted)
 }
 
 fn ended(error: &JoinError) -> PushError {

@@ -28,6 +28,10 @@ impl Sandbox {
     /// # Errors
     /// If the port is taken, another process holds the file, or it is not a sandbox's.
     pub async fn serve(data: Option<PathBuf>, port: u16) -> Result<Self, EmulatorError> {
+        if let Some(folder) = data.as_deref().and_then(Path::parent) {
+            // A folder that cannot be made is told when the file in it cannot be.
+            std::fs::create_dir_all(folder).ok();
+        }
         let options = Options {
             data,
             port,

@@ -5,7 +5,6 @@ mod destination;
 mod mask;
 mod variables;
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use self::destination::DESTINATION;
@@ -234,13 +233,6 @@ impl MappingError {
     pub(super) fn half_set(missing: &[&str]) -> Self {
         Self::HalfSet {
             missing: listed(missing.iter().copied()),
-        }
-    }
-
-    pub(super) fn unreadable(path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            path: path.to_owned(),
-            source,
         }
     }
 }

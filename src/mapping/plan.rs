@@ -170,6 +170,36 @@ impl Plan {
         KeyDigest(digester.wide())
     }
 
+    /// The digest of a key as people write it, one text per key column: what a row with these cells has.
+    pub fn key_digest_of(&self, texts: &[String], secret: &DigestSecret) -> KeyReading {
+        let slots = self.key_slots();
+        let cell_at = |slot: usize| {
+            let place = slots.iter().position(|it| *it == Some(slot));
+            let text = place.and_then(|place| texts.get(place));
+            Ok(text.map_or(Cell::Null, |text| Cell::Text(text)))
+        };
+        let mut digester = Digester::new(secret, About::Key);
+        let (mut scratch, mut folded) = (Scratch::default(), Vec::new());
+        match self.push_row_key(digester.start(), cell_at, &mut scratch, &mut folded) {
+            KeyState::Whole => KeyReading::Known(KeyDigest(digester.wide())),
+            KeyState::Refused => KeyReading::Refused,
+            KeyState::Unreadable => KeyReading::Unreadable,
+        }
+    }
+
+    /// Where the cells of the key stand in each batch, in the key's order; `None` where a part is the same for
+    /// every row.
+    pub fn key_slots(&self) -> Vec<Option<usize>> {
+        let columns = self.target.key.iter();
+        let columns = columns.filter_map(|index| self.columns.get(*index));
+        columns
+            .map(|column| match column {
+                PlannedColumn::Constant(_) => None,
+                PlannedColumn::Cell { slot, .. } => Some(*slot),
+            })
+            .collect()
+    }
+
     fn push_key_values<'v>(
         &self,
         parts: &mut Parts,

@@ -2,8 +2,18 @@
 
 use arrow_array::{Array as _, ArrayRef, StringArray};
 
+use super::open::Opened;
 use crate::model::{FaultKind, Position, Reading, Rows, Source as _};
 use crate::source::{Extract, SourceError};
+
+/// Which of the extract's columns make the key.
+pub(super) fn key_columns(opened: &Opened) -> Vec<usize> {
+    let slots = opened.plan.key_slots().into_iter().flatten();
+    let columns = opened.plan.source_columns();
+    slots
+        .filter_map(|slot| columns.get(slot).copied())
+        .collect()
+}
 
 pub(super) fn names(extract: &Extract) -> Vec<String> {
     extract

@@ -25,6 +25,14 @@ pub enum PushError {
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// `--key` is no key of the mapping.
+    #[error("`{written}` is no value of the key ({columns})")]
+    Key {
+        /// As it was written.
+        written: String,
+        /// The key's columns.
+        columns: String,
+    },
     /// A brake of the mapping.
     #[error("the guard `{guard}` stopped the run: {figures}")]
     Guard {
@@ -68,14 +76,17 @@ impl PushError {
     /// What a scheduler is told.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Problems(_) => ExitCode::Usage,
+            Self::Problems(_) | Self::Key { .. } => ExitCode::Usage,
             Self::Source(error) => match error.kind() {
                 SourceFailure::NotThere => ExitCode::Usage,
                 SourceFailure::Unreadable | SourceFailure::Changed => ExitCode::Extract,
             },
             Self::Dataverse(error) => match error.kind() {
-                DataverseErrorKind::Contract => ExitCode::Usage,
-                _ => ExitCode::Connection,
+                DataverseErrorKind::Configuration | DataverseErrorKind::Contract => ExitCode::Usage,
+                DataverseErrorKind::Unavailable => ExitCode::Unavailable,
+                DataverseErrorKind::Connection
+                | DataverseErrorKind::Credential
+                | DataverseErrorKind::Privilege => ExitCode::Connection,
             },
             Self::Ledger(LedgerError::Held { .. }) => ExitCode::Held,
             Self::Ledger(LedgerError::Io { .. } | LedgerError::Database { .. }) => {
@@ -98,6 +109,9 @@ impl PushError {
     pub fn help(&self) -> Cow<'static, str> {
         match self {
             Self::Problems(_) => "Mend the mapping, then run `segue validate`.".into(),
+            Self::Key { .. } => {
+                "Write the value as the extract has it, or `column=value,…` for a key of several columns.".into()
+            }
             Self::Source(error) => error.help().into(),
             Self::Dataverse(error) => error.help(),
             Self::Ledger(error) => error.help().into(),

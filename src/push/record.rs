@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
-use super::PushError;
+use super::preview::{self, Change};
+use super::{Progress, PushError, guard};
+use crate::dispatch::{Foreseen, Resolved, Stopping};
 use crate::ledger::{Entry, Ledger, LedgerError, Recorded, RunNumber, after};
-use crate::mapping::Plan;
+use crate::mapping::{Plan, Threshold};
 use crate::model::{
     Accepted, Action, Effect, Outcome, Reject, RowTag, Standing, StandingFlags, Verdict,
 };
@@ -16,6 +18,8 @@ use crate::report::{RejectWriter, RowCounts};
 pub(super) enum Note {
     /// The dispatcher or resolver has an outcome.
     Outcome(Outcome),
+    /// A dry run knows what would become of it.
+    Foreseen(Foreseen),
     /// The row is a reject before anything was sent.
     Rejected(Reject),
     /// The row's cells differ, its values do not.
@@ -39,8 +43,20 @@ pub(super) struct Recorder {
     /// None in a dry run.
     pub(super) ledger: Option<(Arc<Ledger>, RunNumber)>,
     pub(super) secret: crate::model::DigestSecret,
+    /// As the survey left them.
+    pub(super) before: RowCounts,
     pub(super) counts: RowCounts,
     pub(super) rejects: RejectWriter,
+    pub(super) brake: Option<Brake>,
+    /// The first changes of each kind, in a dry run.
+    pub(super) preview: Vec<Change>,
+    pub(super) progress: Arc<Progress>,
+}
+
+/// Stops the run when there are too many rejects.
+pub(super) struct Brake {
+    pub(super) most: Threshold,
+    pub(super) stop: watch::Sender<Stopping>,
 }
 
 /// What the recorder hands back.
@@ -48,6 +64,7 @@ pub(super) struct Recording {
     pub(super) counts: RowCounts,
     pub(super) rejects: RejectWriter,
     pub(super) failed: Option<PushError>,
+    pub(super) preview: Vec<Change>,
 }
 
 impl Recorder {
@@ -64,13 +81,17 @@ impl Recorder {
                 }
             }
             if let Err(error) = self.take(&mut gathered, failed.as_ref()) {
+                self.stop();
                 failed.get_or_insert(error);
             }
+            self.progress.settled(&self.before, &self.counts);
         }
+        let failed = failed.or_else(|| self.too_many());
         Recording {
             counts: self.counts,
             rejects: self.rejects,
             failed,
+            preview: self.preview,
         }
     }
 
@@ -83,6 +104,9 @@ impl Recorder {
         };
         for note in notes.drain(..) {
             self.count(note)?;
+        }
+        if self.too_many().is_some() {
+            self.stop();
         }
         Ok(recorded?)
     }
@@ -123,6 +147,7 @@ impl Recorder {
                     self.reject(&reject)?;
                 }
             }
+            Note::Foreseen(foreseen) => self.foreseen(foreseen)?,
             Note::Rejected(reject) => {
                 self.counts.rejected += 1;
                 self.reject(&reject)?;
@@ -133,6 +158,45 @@ impl Recorder {
             Note::Defect(what) => return Err(PushError::Defect(what.to_owned())),
         }
         Ok(())
+    }
+
+    fn foreseen(&mut self, Foreseen { draft, resolved }: Foreseen) -> Result<(), PushError> {
+        match resolved {
+            Resolved::Do(action) => {
+                let counter = match action {
+                    Action::Create => &mut self.counts.created,
+                    Action::Upsert => &mut self.counts.upserted,
+                    Action::UpdateByKey | Action::Update(_) => &mut self.counts.updated,
+                    Action::Delete(_) => &mut self.counts.deleted,
+                };
+                *counter += 1;
+                preview::note(&mut self.preview, &draft, action, self.plan.target());
+            }
+            Resolved::Skip(_) => self.counts.skipped += 1,
+            Resolved::Reject(reject) => {
+                self.counts.rejected += 1;
+                self.reject(&reject)?;
+            }
+            Resolved::NotAttempted(_) => self.counts.not_attempted += 1,
+        }
+        Ok(())
+    }
+
+    fn too_many(&self) -> Option<PushError> {
+        let (rejected, read) = (self.counts.rejected, self.counts.read);
+        let Brake { most, .. } = self.brake.as_ref()?;
+        guard::exceeds(most, rejected, read).then(|| guard::too_many_rejects(most, rejected, read))
+    }
+
+    /// Lets nothing more be taken.
+    fn stop(&self) {
+        if let Some(Brake { stop, .. }) = &self.brake {
+            stop.send_if_modified(|level| {
+                let louder = *level == Stopping::No;
+                *level = Stopping::Drain.max(*level);
+                louder
+            });
+        }
     }
 
     fn reject(&mut self, reject: &Reject) -> Result<(), PushError> {

@@ -1,15 +1,16 @@
 //! What a run is asked and what it answers.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::PushError;
-use crate::dispatch::DispatchReport;
+use super::{Change, PushError};
 use crate::ledger::{Extent, Scope};
 use crate::mapping::Mapping;
 use crate::model::{Connection, RunId};
-use crate::report::{ExitCode, RejectResults, RowCounts};
+use crate::report::{ExitCode, RunResults};
 
 /// What to push, where to and how.
 #[derive(Debug, Clone)]
@@ -26,10 +27,49 @@ pub struct Request {
     pub started: Timestamp,
     /// At most so many due rows.
     pub limit: Option<u64>,
+    /// Only rows with these keys, as people write them; every row if there is none.
+    pub keys: Vec<String>,
     /// Whether the ledger may call a row unchanged.
     pub scope: Scope,
     /// Whether the extract is the whole segment.
     pub extent: Extent,
+    /// Whether to write at all.
+    pub purpose: Purpose,
+    /// How long to wait for what.
+    pub patience: Patience,
+}
+
+/// Whether a run writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// It does.
+    Send,
+    /// A dry run: everything but the last step.
+    Rehearse,
+}
+
+/// How long to wait for what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Patience {
+    /// For another run of the same table. None unless asked: a scheduler should know.
+    pub lock_wait: Duration,
+    /// For answers that are on their way when the run is told to stop. 30 s, as schedulers give.
+    pub grace: Duration,
+    /// For the whole run. Without end unless asked.
+    pub deadline: Option<Duration>,
+    /// Requests in flight at most; what the service recommends unless asked.
+    pub concurrency: Option<NonZeroUsize>,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            lock_wait: Duration::ZERO,
+            grace: Duration::from_secs(30),
+            deadline: None,
+            concurrency: None,
+        }
+    }
 }
 
 /// What a run did.
@@ -39,25 +79,20 @@ pub struct Report {
     pub run: RunId,
     /// Its folder.
     pub folder: PathBuf,
-    /// What became of the rows.
-    pub rows: RowCounts,
-    /// What dispatching tells of requests and waits.
-    pub dispatched: Option<DispatchReport>,
-    /// Requests that read and wrote.
-    pub requests: crate::dataverse::Requests,
-    /// Rejects by reason, and their file.
-    pub rejects: RejectResults,
+    /// What stands in its `run_results.json`.
+    pub results: RunResults,
+    /// The first changes of each kind, if it was a dry run.
+    pub preview: Vec<Change>,
+    /// What somebody should look at.
+    pub warnings: Vec<String>,
     /// Why the run ended early, if it did.
     pub stopped: Option<PushError>,
+    pub(super) code: ExitCode,
 }
 
 impl Report {
     /// What a scheduler is told.
     pub fn exit_code(&self) -> ExitCode {
-        match &self.stopped {
-            Some(error) => error.exit_code(),
-            None if self.rows.rejected > 0 => ExitCode::Rejects,
-            None => ExitCode::Done,
-        }
+        self.code
     }
 }

@@ -6,24 +6,23 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::PushError;
+use super::open::Opened;
 use super::record::Note;
+use super::selection::Selection;
 use crate::dispatch::Draft;
 use crate::ledger::{Finding, LedgerError, Scope, Slot, Snapshot, Survey, SurveyEntry, diff};
-use crate::mapping::{Duplicates, Plan};
+use crate::mapping::Duplicates;
 use crate::model::{
     KeyDigest, KeyReading, Position, Reading, Record, Reject, RejectCode, RowDigest, RowTag, Rows,
     Source as _, Standing,
 };
-use crate::source::Extract;
 
 /// What the mapper needs to know.
 pub(super) struct Mapper {
-    pub(super) extract: Arc<Extract>,
-    pub(super) plan: Arc<Plan>,
+    pub(super) opened: Arc<Opened>,
     pub(super) ledger: Snapshot,
     pub(super) scope: Scope,
-    /// So many due rows; the others count as skipped.
-    pub(super) limit: Option<u64>,
+    pub(super) selection: Selection,
 }
 
 /// Why mapping ended.
@@ -39,7 +38,11 @@ impl<E: Into<PushError>> From<E> for End {
     }
 }
 
-type Entries<I> = Peekable<I>;
+/// What becomes of one entry of the survey.
+enum Step {
+    Draft(Box<Draft>),
+    Note(Box<Note>),
+}
 
 impl Mapper {
     /// Reads the due rows again and turns each into a draft or a note. Blocks; runs on a thread of its own.
@@ -52,11 +55,17 @@ impl Mapper {
         notes: &mpsc::Sender<Note>,
     ) -> Result<(), PushError> {
         let mut entries = survey.entries().peekable();
-        let due = survey
-            .entries()
-            .filter_map(Result::ok)
-            .map(|entry| entry.position);
-        let ended = self.read(Box::new(due), &mut entries, drafts, notes);
+        let ended = self.walk(survey, &mut entries, &mut |step| {
+            if drafts.is_closed() {
+                return Err(End::Deaf);
+            }
+            match step {
+                Step::Draft(draft) => drafts.blocking_send(*draft).map_err(|_| End::Deaf),
+                Step::Note(note) => Ok(notes
+                    .blocking_send(*note)
+                    .map_err(|_| defect("the recorder"))?),
+            }
+        });
         let left = entries.count() as u64;
         if left > 0 {
             // The recorder outlives the mapper: it takes notes until every sender is gone.
@@ -70,51 +79,47 @@ impl Mapper {
         }
     }
 
-    fn read<I: Iterator<Item = Result<SurveyEntry, LedgerError>>>(
+    /// How many known records really differ; nothing is handed on.
+    pub(super) fn count_changes(&self, survey: &Survey) -> Result<u64, PushError> {
+        let mut changes = 0;
+        let mut entries = survey.entries().peekable();
+        let ended = self.walk(survey, &mut entries, &mut |step| {
+            if let Step::Draft(draft) = step
+                && draft.standing.is_some()
+            {
+                changes += 1;
+            }
+            Ok(())
+        });
+        match ended {
+            Ok(()) | Err(End::Deaf) => Ok(changes),
+            Err(End::Failed(error)) => Err(error),
+        }
+    }
+
+    fn walk<I: Iterator<Item = Result<SurveyEntry, LedgerError>>>(
         &self,
-        due: Box<dyn Iterator<Item = Position> + Send>,
-        entries: &mut Entries<I>,
-        drafts: &mpsc::Sender<Draft>,
-        notes: &mpsc::Sender<Note>,
+        survey: &Survey,
+        entries: &mut Peekable<I>,
+        each: &mut dyn FnMut(Step) -> Result<(), End>,
     ) -> Result<(), End> {
-        let columns = self.plan.source_columns().to_vec();
+        let Opened { extract, plan, .. } = &*self.opened;
+        let due = survey.entries().filter_map(Result::ok);
+        let reading = Reading {
+            columns: plan.source_columns().to_vec(),
+            only: Some(Box::new(due.map(|entry| entry.position))),
+        };
         let mut digests = Vec::new();
         let mut sent = 0;
-        for rows in self.extract.read(Reading {
-            columns,
-            only: Some(due),
-        })? {
+        for rows in extract.read(reading)? {
             let rows = rows?;
             digests.clear();
-            self.plan.digest(&rows, self.ledger.secret(), &mut digests);
+            plan.digest(&rows, self.ledger.secret(), &mut digests);
             for (index, digest) in digests.iter().enumerate() {
-                if drafts.is_closed() {
-                    return Err(End::Deaf);
-                }
                 let entry = self.entry_of(entries.peek(), digest)?;
-                let note = match entry.finding {
-                    Finding::Unkeyed => self.unkeyed(&rows, index),
-                    Finding::Duplicate { standing, .. } => self.duplicate(entry.position, standing),
-                    Finding::Due { .. } if self.limit.is_some_and(|limit| sent >= limit) => {
-                        Note::OutsideSelection
-                    }
-                    Finding::Due { key, slot } => {
-                        match self.draft(&rows, index, &entry, key, slot)? {
-                            Mapped::Draft(draft) => {
-                                sent += 1;
-                                if drafts.blocking_send(*draft).is_err() {
-                                    return Err(End::Deaf);
-                                }
-                                entries.next();
-                                continue;
-                            }
-                            Mapped::Note(note) => *note,
-                        }
-                    }
-                };
-                notes
-                    .blocking_send(note)
-                    .map_err(|_| defect("the recorder"))?;
+                let step = self.step(&rows, index, &entry, sent)?;
+                sent += u64::from(matches!(step, Step::Draft(_)));
+                each(step)?;
                 entries.next();
             }
         }
@@ -127,6 +132,16 @@ impl Mapper {
         Ok(())
     }
 
+    fn step(&self, rows: &Rows, index: usize, entry: &SurveyEntry, sent: u64) -> Result<Step, End> {
+        let note = match entry.finding {
+            Finding::Unkeyed => self.unkeyed(rows, index),
+            Finding::Duplicate { standing, .. } => self.duplicate(entry.position, standing),
+            Finding::Due { key, .. } if !self.selection.takes(key, sent) => Note::OutsideSelection,
+            Finding::Due { key, slot } => return self.draft(rows, index, entry, key, slot),
+        };
+        Ok(Step::Note(Box::new(note)))
+    }
+
     /// The entry of this row; the extract has changed if there is none or its digest differs.
     fn entry_of(
         &self,
@@ -134,7 +149,10 @@ impl Mapper {
         digest: &RowDigest,
     ) -> Result<SurveyEntry, End> {
         let moved = || PushError::Moved {
-            place: digest.position.display(self.extract.files()).to_string(),
+            place: digest
+                .position
+                .display(self.opened.extract.files())
+                .to_string(),
         };
         let entry = match next {
             Some(Ok(entry)) => *entry,
@@ -155,15 +173,15 @@ impl Mapper {
     }
 
     fn unkeyed(&self, rows: &Rows, index: usize) -> Note {
-        match self.plan.record(rows, index) {
+        match self.opened.plan.record(rows, index) {
             Err(reject) => Note::Rejected(reject),
             Ok(_) => Note::Defect("a row without a key was mapped"),
         }
     }
 
     fn duplicate(&self, position: Position, standing: Position) -> Note {
-        let files = self.extract.files();
-        match self.plan.duplicates() {
+        let files = self.opened.extract.files();
+        match self.opened.plan.duplicates() {
             Duplicates::First => Note::Superseded,
             Duplicates::Reject => Note::Rejected(Reject {
                 position,
@@ -187,18 +205,21 @@ impl Mapper {
         entry: &SurveyEntry,
         key: KeyDigest,
         slot: Option<Slot>,
-    ) -> Result<Mapped, End> {
-        let record = match self.plan.record(rows, index) {
+    ) -> Result<Step, End> {
+        let record = match self.opened.plan.record(rows, index) {
             Ok(record) => record,
-            Err(reject) => return Ok(Mapped::Note(Box::new(Note::Rejected(reject)))),
+            Err(reject) => return Ok(Step::Note(Box::new(Note::Rejected(reject)))),
         };
         let standing = slot.map(|slot| self.ledger.standing(slot)).transpose()?;
-        let digests = self.plan.column_digests(&record, self.ledger.secret());
+        let digests = self
+            .opened
+            .plan
+            .column_digests(&record, self.ledger.secret());
         let columns = diff(
             standing.as_ref(),
             &record,
             &digests,
-            self.plan.target(),
+            self.opened.plan.target(),
             self.scope,
         );
         let row = RowTag {
@@ -207,23 +228,18 @@ impl Mapper {
             source: entry.source,
         };
         if let Some(standing) = standing.as_ref().filter(|_| columns.is_empty()) {
-            return Ok(Mapped::Note(Box::new(Note::Unchanged(
+            return Ok(Step::Note(Box::new(Note::Unchanged(
                 row,
                 Box::new(standing.clone()),
             ))));
         }
-        Ok(Mapped::Draft(Box::new(Draft {
+        Ok(Step::Draft(Box::new(Draft {
             row,
             record: Arc::<Record>::new(record),
             columns,
             standing: standing.map(Arc::<Standing>::new),
         })))
     }
-}
-
-enum Mapped {
-    Draft(Box<Draft>),
-    Note(Box<Note>),
 }
 
 fn defect(part: &str) -> PushError {

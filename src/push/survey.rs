@@ -1,88 +1,105 @@
 //! The first reading: every row's digests against the ledger, and the guards.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::PushError;
-use crate::ledger::{Extent, Scope, Snapshot, Survey, SurveyCounts, SurveyOptions};
-use crate::mapping::{Guard, Plan, Threshold};
+use tokio::sync::watch;
+
+use super::open::Opened;
+use super::selection::Selection;
+use super::send::Mapper;
+use super::{Progress, PushError, guard, interrupted};
+use crate::dispatch::Stopping;
+use crate::ledger::{Extent, Scope, Snapshot, Survey, SurveyOptions};
 use crate::model::{Reading, RowDigest, Source as _};
-use crate::source::Extract;
 
-/// Reads the whole extract and compares it with the ledger. Nothing is sent.
-pub(super) fn survey(
-    extract: &Extract,
-    plan: &Plan,
-    ledger: &Snapshot,
-    scope: Scope,
-    extent: Extent,
-    spill: PathBuf,
-) -> Result<Survey, PushError> {
-    let options = SurveyOptions {
-        scope,
-        extent,
-        memory: SurveyOptions::MEMORY,
-        spill,
-    };
-    let mut builder = ledger.survey(options)?;
-    let mut digests: Vec<RowDigest> = Vec::new();
-    let reading = Reading {
-        columns: plan.source_columns().to_vec(),
-        only: None,
-    };
-    for rows in extract.read(reading)? {
-        digests.clear();
-        plan.digest(&rows?, ledger.secret(), &mut digests);
-        for digest in &digests {
-            builder.add(*digest)?;
+/// What the first reading needs to know.
+pub(super) struct Surveyor {
+    pub(super) opened: Arc<Opened>,
+    pub(super) ledger: Snapshot,
+    pub(super) selection: Selection,
+    pub(super) scope: Scope,
+    pub(super) extent: Extent,
+    /// A folder for temporary files.
+    pub(super) spill: PathBuf,
+    pub(super) progress: Arc<Progress>,
+    pub(super) stop: watch::Receiver<Stopping>,
+}
+
+/// What the first reading found.
+pub(super) struct Surveyed {
+    pub(super) survey: Survey,
+    pub(super) selection: Selection,
+    pub(super) warnings: Vec<String>,
+    /// The guard that stops the run.
+    pub(super) tripped: Option<PushError>,
+}
+
+impl Surveyor {
+    /// Reads the whole extract and compares it with the ledger. Blocks.
+    pub(super) fn run(mut self) -> Result<Surveyed, PushError> {
+        let mut met = Vec::new();
+        let survey = self.read(&mut met)?;
+        let mut warnings = self.selection.unmet(&met);
+        if survey.counts().read == 0 {
+            warnings
+                .push("the extract has a header and no rows: there is nothing to do".to_owned());
         }
+        self.progress.surveyed(survey.counts());
+        let tripped = self.judge(&survey)?;
+        Ok(Surveyed {
+            survey,
+            selection: self.selection,
+            warnings,
+            tripped,
+        })
     }
-    extract.unchanged()?;
-    Ok(builder.finish()?)
-}
 
-/// Judges the guards that the survey can judge.
-pub(super) fn judge(guard: &Guard, counts: &SurveyCounts) -> Result<(), PushError> {
-    let stop = |guard, figures| Err(PushError::Guard { guard, figures });
-    if let Some(least) = guard.min_rows.filter(|least| counts.read < *least) {
-        return stop(
-            "min_rows",
-            format!(
-                "the extract has {} rows, at least {least} are expected",
-                counts.read
-            ),
-        );
+    fn read(&mut self, met: &mut Vec<usize>) -> Result<Survey, PushError> {
+        let Opened { extract, plan, .. } = &*self.opened;
+        let options = SurveyOptions {
+            scope: self.scope,
+            extent: self.extent,
+            memory: SurveyOptions::MEMORY,
+            spill: self.spill.clone(),
+        };
+        let mut builder = self.ledger.survey(options)?;
+        let mut digests: Vec<RowDigest> = Vec::new();
+        let reading = Reading {
+            columns: plan.source_columns().to_vec(),
+            only: None,
+        };
+        for rows in extract.read(reading)? {
+            if *self.stop.borrow() != Stopping::No {
+                return Err(interrupted());
+            }
+            digests.clear();
+            plan.digest(&rows?, self.ledger.secret(), &mut digests);
+            for digest in &digests {
+                self.selection.meet(digest.key, met);
+                builder.add(*digest)?;
+            }
+            self.progress.read(digests.len());
+        }
+        extract.unchanged()?;
+        Ok(builder.finish()?)
     }
-    let rejects = counts.refused_keys + counts.unreadable_keys;
-    if guard
-        .max_rejects
-        .as_ref()
-        .is_some_and(|most| exceeds(most, rejects, counts.read))
-    {
-        return stop(
-            "max_rejects",
-            format!("{rejects} of {} rows have no usable key", counts.read),
-        );
-    }
-    if guard
-        .max_changes
-        .as_ref()
-        .is_some_and(|most| exceeds(most, counts.due_known, counts.standing_before))
-    {
-        return stop(
-            "max_changes",
-            format!(
-                "{} of {} known records may change",
-                counts.due_known, counts.standing_before
-            ),
-        );
-    }
-    Ok(())
-}
 
-#[expect(clippy::cast_precision_loss, reason = "a share of at most 2^48 rows")]
-fn exceeds(most: &Threshold, found: u64, of: u64) -> bool {
-    match most {
-        Threshold::Count(count) => found > *count,
-        Threshold::Percent(percent) => of > 0 && found as f64 * 100.0 > *percent * of as f64,
+    fn judge(&self, survey: &Survey) -> Result<Option<PushError>, PushError> {
+        let (plan, counts) = (&self.opened.plan, survey.counts());
+        if let Err(tripped) = guard::judge(plan, counts) {
+            return Ok(Some(tripped));
+        }
+        if !guard::must_count_changes(plan, counts) {
+            return Ok(None);
+        }
+        let mapper = Mapper {
+            opened: Arc::clone(&self.opened),
+            ledger: self.ledger.clone(),
+            scope: self.scope,
+            selection: self.selection.clone(),
+        };
+        let changes = mapper.count_changes(survey)?;
+        Ok(guard::judge_changes(plan, changes, counts.standing_before).err())
     }
 }

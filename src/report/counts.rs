@@ -70,11 +70,8 @@ impl RowCounts {
         *counter += 1;
     }
 
-    /// Checks the conservation law: *rows read + vanished* equals the sum of the outcomes.
-    ///
-    /// # Errors
-    /// If it does not: a defect of segue, never of the data.
-    pub fn balance(&self) -> Result<(), Imbalance> {
+    /// How many rows and vanished keys have their outcome.
+    pub fn outcomes(&self) -> u64 {
         let outcomes = [
             self.unchanged,
             self.created,
@@ -87,7 +84,15 @@ impl RowCounts {
             self.rejected,
             self.not_attempted,
         ];
-        let (expected, counted) = (self.read + self.vanished, outcomes.iter().sum());
+        outcomes.iter().sum()
+    }
+
+    /// Checks the conservation law: *rows read + vanished* equals the sum of the outcomes.
+    ///
+    /// # Errors
+    /// If it does not: a defect of segue, never of the data.
+    pub fn balance(&self) -> Result<(), Imbalance> {
+        let (expected, counted) = (self.read + self.vanished, self.outcomes());
         if expected == counted {
             Ok(())
         } else {

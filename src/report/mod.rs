@@ -5,6 +5,8 @@
 mod counts;
 mod exit;
 mod folder;
+mod history;
+mod reject_file;
 mod rejects;
 mod results;
 mod summary;
@@ -12,6 +14,8 @@ mod summary;
 pub use counts::{Imbalance, RowCounts};
 pub use exit::{ExitCode, Status};
 pub use folder::RunFolder;
+pub use history::RunHistory;
+pub use reject_file::{RejectFile, RejectLine};
 pub use rejects::RejectWriter;
 pub use results::{PushResults, Reason, RejectResults, RequestCounts, RunResults};
 pub use summary::summary;

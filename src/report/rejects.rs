@@ -72,8 +72,8 @@ impl RejectWriter {
         Ok(())
     }
 
-    /// Writes the file, if there are rejects. `columns` are the extract's; `rows` gives the cells of the rows at
-    /// ascending positions. A row that cannot be read again stands there without its cells.
+    /// Writes the file, if there are rejects. `columns` are the extract's, and `key` tells which of them make the key;
+    /// `rows` gives the cells of the rows at ascending positions. A row that cannot be read again stands there without its cells.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -81,6 +81,7 @@ impl RejectWriter {
         self,
         files: &[Arc<str>],
         columns: &[String],
+        key: &[usize],
         mut rows: impl FnMut(&[Position]) -> Result<Vec<(Position, Vec<String>)>, E>,
     ) -> io::Result<RejectResults> {
         let mut reasons: Vec<Reason> = self
@@ -99,16 +100,13 @@ impl RejectWriter {
         spilled.seek(SeekFrom::Start(0))?;
         let mut lines = BufReader::new(spilled).lines();
         let mut file = csv::Writer::from_writer(private(&self.path)?);
-        let own = [
-            "position",
-            "column",
-            "code",
-            "reason",
-            "advice",
-            "service_code",
-            "service_message",
-        ];
-        file.write_record(own.into_iter().chain(columns.iter().map(String::as_str)))?;
+        let header = OWN.into_iter().chain(columns.iter().map(String::as_str));
+        file.write_record(header)?;
+        let shape = Shape {
+            files,
+            columns,
+            key,
+        };
         loop {
             let chunk: Vec<Spilled> = (&mut lines)
                 .take(TOGETHER)
@@ -117,7 +115,7 @@ impl RejectWriter {
             if chunk.is_empty() {
                 break;
             }
-            write_chunk(&mut file, chunk, files, columns.len(), &mut rows)?;
+            write_chunk(&mut file, chunk, &shape, &mut rows)?;
         }
         file.flush()?;
         let file = Some(self.path.display().to_string());
@@ -125,11 +123,45 @@ impl RejectWriter {
     }
 }
 
+/// The columns of the file that are not the extract's.
+pub(super) const OWN: [&str; 8] = [
+    "position",
+    "key",
+    "column",
+    "code",
+    "reason",
+    "advice",
+    "service_code",
+    "service_message",
+];
+
+/// What the extract looks like.
+struct Shape<'a> {
+    files: &'a [Arc<str>],
+    columns: &'a [String],
+    key: &'a [usize],
+}
+
+impl Shape<'_> {
+    /// `ann@example.org`, or `number=7,plan=gold` for a key of several columns.
+    fn key_of(&self, row: &[String]) -> String {
+        let text = |index: &usize| row.get(*index).cloned().unwrap_or_default();
+        if let [only] = self.key {
+            return text(only);
+        }
+        let named = self.key.iter().filter(|_| !row.is_empty());
+        let parts = named.filter_map(|index| {
+            let name = self.columns.get(*index)?;
+            Some(format!("{name}={}", text(index)))
+        });
+        parts.collect::<Vec<_>>().join(",")
+    }
+}
+
 fn write_chunk<E>(
     file: &mut csv::Writer<File>,
     mut chunk: Vec<Spilled>,
-    files: &[Arc<str>],
-    width: usize,
+    shape: &Shape<'_>,
     rows: &mut impl FnMut(&[Position]) -> Result<Vec<(Position, Vec<String>)>, E>,
 ) -> io::Result<()> {
     chunk.sort_by_key(|reject| reject.position);
@@ -141,9 +173,12 @@ fn write_chunk<E>(
         .map(BTreeMap::from_iter)
         .unwrap_or_default();
     for (reject, position) in chunk.iter().zip(positions) {
-        let place = position.display(files).to_string();
+        let place = position.display(shape.files).to_string();
+        let row = cells.get(&position).map(Vec::as_slice).unwrap_or_default();
+        let key = shape.key_of(row);
         let own = [
             place.as_str(),
+            &key,
             reject.column.as_deref().unwrap_or_default(),
             &reject.code,
             &reject.reason,
@@ -151,12 +186,11 @@ fn write_chunk<E>(
             &reject.service_code,
             &reject.service_message,
         ];
-        let row = cells.get(&position).map(Vec::as_slice).unwrap_or_default();
         let padded = row
             .iter()
             .map(String::as_str)
             .chain(std::iter::repeat(""))
-            .take(width);
+            .take(shape.columns.len());
         file.write_record(own.into_iter().chain(padded))?;
     }
     Ok(())
@@ -196,18 +230,20 @@ mod tests {
             let cells = vec!["Ann".to_owned(), "x, y".to_owned()];
             Ok::<_, io::Error>(vec![(Position::new(0, 4), cells)])
         };
-        let results = writer.finish(&["a.csv".into()], &columns, rows).unwrap();
+        let results = writer
+            .finish(&["a.csv".into()], &columns, &[0], rows)
+            .unwrap();
         assert_eq!(results.reasons.len(), 1);
         let text = std::fs::read_to_string(folder.path().join("rejects.csv")).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].ends_with("service_message,name,born"), "{text}");
         assert!(
-            lines[1].starts_with("a.csv:4,birthdate,date_invalid,"),
+            lines[1].starts_with("a.csv:4,Ann,birthdate,date_invalid,"),
             "{text}"
         );
         assert!(lines[1].ends_with(",Ann,\"x, y\""), "{text}");
         assert!(
-            lines[2].starts_with("a.csv:9,") && lines[2].ends_with(",,,,"),
+            lines[2].starts_with("a.csv:9,,") && lines[2].ends_with(",,,,"),
             "{text}"
         );
     }

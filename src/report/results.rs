@@ -37,6 +37,15 @@ pub struct RunResults {
     pub rejects: RejectResults,
     /// Why it ended early, if it did.
     pub stopped_by: Option<String>,
+    /// What to do about that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
+    /// The problems of the mapping, if they are why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problems: Option<serde_json::Value>,
+    /// What somebody should look at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// What went over the wire.
@@ -124,6 +133,9 @@ mod tests {
             requests: RequestCounts::default(),
             rejects: RejectResults::default(),
             stopped_by: None,
+            advice: None,
+            problems: None,
+            warnings: vec!["look".to_owned()],
         };
         results.write(folder.path()).unwrap();
         let text = std::fs::read_to_string(folder.path().join("run_results.json")).unwrap();

@@ -196,7 +196,7 @@ fn an_unknown_destination_of_a_mapping_shows_its_place() {
 proptest! {
     #[test]
     fn no_text_makes_it_panic(text in "[a-c:{}\\[\\]\"'&*!,|>~\t\n -é]{0,80}") {
-        let _ = parse(&text);
-        let _ = with(&text);
+        parse(&text).ok();
+        with(&text).ok();
     }
 }

@@ -1,0 +1,224 @@
+//! Mappings on their way, one after the other, to destinations that are reached once.
+
+use std::io::{IsTerminal as _, stderr, stdin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::push::PushArguments;
+use super::settings::{Reached, reach};
+use super::stop::Stop;
+use super::{output, progress, signals};
+use crate::dispatch::Stopping;
+use crate::ledger::{Extent, Scope};
+use crate::mapping::{Config, Mapping};
+use crate::push::{Change, Progress, Purpose, Request};
+use crate::report::{ExitCode, RunResults};
+
+/// After a second signal a run has so long to come to its end before it is left behind.
+const PATIENCE_AT_THE_END: Duration = Duration::from_secs(5);
+
+/// Mappings on their way.
+pub(super) struct Journey<'a> {
+    arguments: &'a PushArguments,
+    config: Option<Config>,
+    reached: Vec<Reached>,
+    stop: watch::Receiver<Stopping>,
+    signals: JoinSet<()>,
+}
+
+/// What one mapping came to.
+pub(super) struct Travelled {
+    pub(super) results: RunResults,
+    pub(super) code: ExitCode,
+    pub(super) stopped: Option<Stop>,
+    pub(super) warnings: Vec<String>,
+    pub(super) preview: String,
+}
+
+impl<'a> Journey<'a> {
+    pub(super) fn new(arguments: &'a PushArguments) -> Self {
+        let (stopper, stop) = watch::channel(Stopping::No);
+        let mut signals = JoinSet::new();
+        signals.spawn(signals::listen(stopper));
+        Self {
+            arguments,
+            config: None,
+            reached: Vec::new(),
+            stop,
+            signals,
+        }
+    }
+
+    /// Runs one mapping to its end.
+    pub(super) async fn travel(&mut self, mapping: Mapping) -> Result<Travelled, Stop> {
+        let request = self.request(mapping).await?;
+        let seen = Arc::new(Progress::default());
+        let mut stop = self.stop.clone();
+        let pushing = crate::push::push(request, Arc::clone(&seen), self.stop.clone());
+        let given_up = async {
+            let heard = stop.wait_for(|level| *level == Stopping::Now).await.is_ok();
+            if !heard {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(PATIENCE_AT_THE_END).await;
+        };
+        let report = tokio::select! {
+            report = pushing => report?,
+            () = progress::show(seen, self.arguments.progress) => return Err(given_up_stop()),
+            () = given_up => return Err(given_up_stop()),
+        };
+        let code = report.exit_code();
+        let preview = preview(&report.preview);
+        Ok(Travelled {
+            results: report.results,
+            code,
+            stopped: report.stopped.map(Stop::from),
+            warnings: report.warnings,
+            preview,
+        })
+    }
+
+    async fn request(&mut self, mapping: Mapping) -> Result<Request, Stop> {
+        let arguments = self.arguments;
+        let connection = self.reach(&mapping).await?;
+        let purpose = arguments.purpose();
+        if connection.production && purpose == Purpose::Send && !arguments.yes {
+            ask(&connection.name, &mapping.name)?;
+        }
+        let selection = &arguments.selection;
+        let partial = selection.partial
+            || mapping.partial
+            || selection.limit.is_some()
+            || !selection.key.is_empty();
+        let (state, base) = self.folders()?;
+        Ok(Request {
+            mapping,
+            connection,
+            state,
+            base,
+            started: now(),
+            limit: selection.limit,
+            keys: selection.key.clone(),
+            scope: if arguments.full_refresh {
+                Scope::Everything
+            } else {
+                Scope::Changed
+            },
+            extent: if partial {
+                Extent::Partial
+            } else {
+                Extent::Whole
+            },
+            purpose,
+            patience: arguments.patience.patience(),
+        })
+    }
+
+    fn config(&mut self) -> Result<&Config, Stop> {
+        if self.config.is_none() {
+            self.config = Some(self.arguments.settings.read()?);
+        }
+        let missing = || {
+            Stop::new(
+                "there is no configuration",
+                "Report this.",
+                ExitCode::Defect,
+            )
+        };
+        self.config.as_ref().ok_or_else(missing)
+    }
+
+    fn folders(&mut self) -> Result<(std::path::PathBuf, std::path::PathBuf), Stop> {
+        let config = self.config()?;
+        Ok((config.state().to_owned(), config.base().to_owned()))
+    }
+
+    /// The way to the mapping's destination; each is reached once.
+    async fn reach(&mut self, mapping: &Mapping) -> Result<crate::model::Connection, Stop> {
+        let settings = &self.arguments.settings;
+        let config = self.config()?;
+        let destination = settings.choose(config, Some(mapping))?;
+        let state = config.state().to_owned();
+        let known = self
+            .reached
+            .iter()
+            .find(|it| it.connection.name == destination.name());
+        if let Some(reached) = known {
+            return Ok(reached.connection.clone());
+        }
+        let reached = reach(&destination, &state, self.arguments.patience.lock_wait).await?;
+        let connection = reached.connection.clone();
+        self.reached.push(reached);
+        Ok(connection)
+    }
+
+    /// Lets go of every destination.
+    pub(super) async fn end(mut self) {
+        for reached in self.reached {
+            reached.leave().await;
+        }
+        self.signals.shutdown().await;
+    }
+}
+
+/// The first changes of a dry run, one line for each column.
+fn preview(changes: &[Change]) -> String {
+    let mut lines = Vec::new();
+    for change in changes {
+        let verb = if change.id.is_some() {
+            "update"
+        } else {
+            "create"
+        };
+        lines.push(format!("  would {verb} {}", change.key));
+        let empty = || "(empty)".to_owned();
+        lines.extend(change.columns.iter().map(|it| {
+            let after = it.after.clone().unwrap_or_else(empty);
+            if change.id.is_none() {
+                return format!("    {}: {after}", it.column);
+            }
+            let before = it.before.clone().unwrap_or_else(empty);
+            format!("    {}: {before} → {after}", it.column)
+        }));
+    }
+    lines.join("\n")
+}
+
+fn given_up_stop() -> Stop {
+    Stop::new(
+        "the run was given up; what was recorded stays recorded",
+        "Run the same command again: it goes on where this run ended.",
+        ExitCode::Interrupted,
+    )
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where the calendar enters"
+)]
+fn now() -> Timestamp {
+    Timestamp::try_from(std::time::SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// Asks whether to write to production; where nobody can answer, no.
+fn ask(destination: &str, mapping: &str) -> Result<(), Stop> {
+    let mut answer = String::new();
+    if stdin().is_terminal() && stderr().is_terminal() {
+        output::say(&format!(
+            "`{destination}` is a production environment. Push `{mapping}` to it? Type yes:"
+        ));
+        stdin().read_line(&mut answer).ok();
+    }
+    if answer.trim().eq_ignore_ascii_case("yes") {
+        return Ok(());
+    }
+    Err(Stop::new(
+        format!("`{destination}` is marked as production, and nobody agreed to write to it"),
+        "Look at a dry run first (--dry-run), then add --yes.",
+        ExitCode::Usage,
+    ))
+}

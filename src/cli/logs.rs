@@ -1,0 +1,40 @@
+//! Log lines on stderr: how many, and in which shape.
+
+use std::io::{IsTerminal as _, stderr};
+
+use clap::ValueEnum;
+use tracing_subscriber::EnvFilter;
+
+use super::Loudness;
+
+/// How log lines are written.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Shape {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Starts to write log lines. `SEGUE_LOG` (`debug`, `segue::dispatch=trace`) wins over the switches.
+pub(super) fn start(loudness: &Loudness) {
+    let level = match (loudness.quiet, loudness.verbose) {
+        (true, _) => "off",
+        (false, 0) => "error",
+        (false, 1) => "info",
+        (false, 2) => "debug",
+        (false, _) => "trace",
+    };
+    let wanted = std::env::var("SEGUE_LOG").ok().filter(|it| !it.is_empty());
+    // Other people's crates are not asked: what they log is for others to keep free of secrets.
+    let filter = wanted.unwrap_or_else(|| format!("segue={level}"));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal());
+    // A second subscriber in one process is refused, and the first goes on.
+    match loudness.log_format {
+        Shape::Text => subscriber.try_init().ok(),
+        Shape::Json => subscriber.json().with_ansi(false).try_init().ok(),
+    };
+}

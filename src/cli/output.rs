@@ -1,0 +1,72 @@
+//! What people read: data on stdout, everything else on stderr.
+
+use std::io::{IsTerminal as _, Write as _, stderr, stdout};
+
+use crate::mapping::Paint;
+use crate::report::ExitCode;
+
+/// Prints data.
+pub(super) fn print(text: &str) {
+    // A reader that went away is not an error of ours: `segue runs | head`.
+    writeln!(stdout().lock(), "{text}").ok();
+}
+
+/// Prints a remark.
+pub(super) fn say(text: &str) {
+    writeln!(stderr().lock(), "{text}").ok();
+}
+
+/// Whether remarks may have colours.
+pub(super) fn paint() -> Paint {
+    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    if wanted && stderr().is_terminal() {
+        Paint::Colour
+    } else {
+        Paint::Plain
+    }
+}
+
+/// Prints clap's own words: help goes to stdout with 0, mistakes to stderr with 2.
+pub(super) fn usage(error: &clap::Error) -> ExitCode {
+    error.print().ok();
+    if error.use_stderr() {
+        ExitCode::Usage
+    } else {
+        ExitCode::Done
+    }
+}
+
+/// Lines of cells below each other, the last column left as it is.
+pub(super) fn columns(rows: &[Vec<String>]) -> String {
+    let count = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..count).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths);
+        let padded: Vec<String> = cells
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        padded.join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_stand_below_each_other() {
+        let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
+        assert_eq!(
+            columns(&[row(["é", "b"]), row(["long", ""])]),
+            "é     b\nlong"
+        );
+    }
+}

@@ -1,0 +1,217 @@
+//! `segue push`
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::journey::{Journey, Travelled};
+use super::output;
+use super::progress::Show;
+use super::settings::SettingsArguments;
+use super::stop::Stop;
+use crate::mapping::Mapping;
+use crate::push::{Patience, Purpose};
+use crate::report::{self, ExitCode, RunResults};
+
+/// Arguments of `segue push`.
+#[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+pub(super) struct PushArguments {
+    /// The mapping file; repeat for several, which run in the order given.
+    #[arg(long, short, required = true, value_name = "FILE")]
+    mapping: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) settings: SettingsArguments,
+    #[command(flatten)]
+    pub(super) selection: Selection,
+    #[command(flatten)]
+    pub(super) patience: PatienceArguments,
+    /// Do everything but the last step: tell what would happen, write nothing to Dataverse or the ledger.
+    #[arg(long)]
+    dry_run: bool,
+    /// Send every row, also those that the ledger calls unchanged.
+    #[arg(long)]
+    pub(super) full_refresh: bool,
+    /// Write to a destination that is marked as production without being asked.
+    #[arg(long)]
+    pub(super) yes: bool,
+    /// Print one JSON object instead of the summary.
+    #[arg(long)]
+    json: bool,
+    /// Whether to show progress on stderr.
+    #[arg(long, value_enum, default_value_t = Show::Auto)]
+    pub(super) progress: Show,
+}
+
+/// Which rows; each of these makes the extract a part of the segment, and nothing is missing from a part.
+#[derive(Args)]
+pub(super) struct Selection {
+    /// Send at most this many due rows; the others count as skipped.
+    #[arg(long, value_name = "ROWS")]
+    pub(super) limit: Option<u64>,
+    /// Send only the row with this key (`column=value,…` for a key of several columns); repeat for more.
+    #[arg(long, value_name = "KEY")]
+    pub(super) key: Vec<String>,
+    /// The extract is only a part of the segment.
+    #[arg(long)]
+    pub(super) partial: bool,
+    /// Read this file in place of the mapping's.
+    #[arg(long, value_name = "FILE")]
+    pub(super) extract: Option<PathBuf>,
+}
+
+/// How long to wait for what.
+#[derive(Args)]
+pub(super) struct PatienceArguments {
+    /// Requests in flight at most [default: what the service recommends].
+    #[arg(long, value_name = "REQUESTS")]
+    concurrency: Option<NonZeroUsize>,
+    /// End after this time, `30m` or `90s`; the next run resumes.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    deadline: Option<Duration>,
+    /// Wait so long for another run of the same table.
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "0s")]
+    pub(super) lock_wait: Duration,
+    /// After an interrupt wait so long for answers that are on their way.
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "30s")]
+    grace: Duration,
+}
+
+impl PatienceArguments {
+    pub(super) fn patience(&self) -> Patience {
+        Patience {
+            lock_wait: self.lock_wait,
+            grace: self.grace,
+            deadline: self.deadline,
+            concurrency: self.concurrency,
+        }
+    }
+}
+
+impl PushArguments {
+    pub(super) fn purpose(&self) -> Purpose {
+        if self.dry_run {
+            Purpose::Rehearse
+        } else {
+            Purpose::Send
+        }
+    }
+}
+
+/// `30m`, `90s`, `1h 30m`
+fn duration(written: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{written}` is no time; write `30m` or `90s`");
+    let span: jiff::SignedDuration = written.parse().map_err(|_| wrong())?;
+    Duration::try_from(span).map_err(|_| wrong())
+}
+
+pub(super) async fn run(arguments: PushArguments) -> ExitCode {
+    let mut told = Told::default();
+    let mut journey = Journey::new(&arguments);
+    // All of them are read before the first is run: nothing is sent while one has a mistake.
+    let mut mappings = Vec::new();
+    for file in &arguments.mapping {
+        match read(file, arguments.selection.extract.as_deref()) {
+            Ok(mapping) => mappings.push(mapping),
+            Err(stop) => told.stopped(stop, &arguments),
+        }
+    }
+    if told.codes.is_empty() {
+        for mapping in mappings {
+            match journey.travel(mapping).await {
+                Ok(travelled) => told.travelled(travelled, &arguments),
+                Err(stop) => told.stopped(stop, &arguments),
+            }
+        }
+    }
+    journey.end().await;
+    let code = ExitCode::worst(told.codes.iter().copied());
+    if arguments.json {
+        output::print(&told.into_json(code).to_string());
+    }
+    code
+}
+
+fn read(file: &Path, extract: Option<&Path>) -> Result<Mapping, Stop> {
+    let mut mapping = Mapping::read(file)?;
+    if let Some(extract) = extract {
+        extract
+            .to_string_lossy()
+            .as_ref()
+            .clone_into(&mut mapping.source.path);
+        mapping.source.base = PathBuf::new();
+        mapping.partial = true;
+    }
+    Ok(mapping)
+}
+
+/// What the runs came to.
+#[derive(Default)]
+struct Told {
+    codes: Vec<ExitCode>,
+    runs: Vec<RunResults>,
+    errors: Vec<Value>,
+}
+
+impl Told {
+    fn stopped(&mut self, stop: Stop, arguments: &PushArguments) {
+        self.codes.push(stop.code());
+        if arguments.json {
+            self.errors.push(stop.to_json());
+        }
+        stop.tell();
+    }
+
+    fn travelled(&mut self, travelled: Travelled, arguments: &PushArguments) {
+        let Travelled {
+            results,
+            code,
+            stopped,
+            warnings,
+            preview,
+        } = travelled;
+        for warning in warnings {
+            output::say(&format!("warning: {warning}"));
+        }
+        if let Some(stop) = stopped {
+            stop.tell();
+        }
+        if !arguments.json {
+            output::print(&report::summary(&results));
+            if !preview.is_empty() {
+                output::print(&preview);
+            }
+        }
+        self.codes.push(code);
+        self.runs.push(results);
+    }
+
+    fn into_json(self, code: ExitCode) -> Value {
+        let mut object = json!({
+            "schema": "segue.push/1",
+            "exit_code": code.code(),
+            "runs": self.runs,
+        });
+        if !self.errors.is_empty()
+            && let Some(object) = object.as_object_mut()
+        {
+            object.insert("errors".to_owned(), Value::Array(self.errors));
+        }
+        object
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_people_do() {
+        assert_eq!(duration("30m"), Ok(Duration::from_mins(30)));
+        assert_eq!(duration("1h 30m"), Ok(Duration::from_mins(90)));
+        assert!(duration("soon").is_err() && duration("-5s").is_err() && duration("5").is_err());
+    }
+}

@@ -1,0 +1,128 @@
+//! `segue rejects`
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+
+use super::output;
+use super::runs::{unknown, unreadable};
+use super::settings::SettingsArguments;
+use super::stop::Stop;
+use crate::report::{ExitCode, RejectFile, RejectLine, RunHistory, RunResults};
+
+/// Arguments of `segue rejects`.
+#[derive(Args)]
+pub(super) struct RejectsArguments {
+    /// The run [default: the latest].
+    run: Option<String>,
+    /// Print the rows in the extract's own columns, to mend and push with --extract.
+    #[arg(long)]
+    csv: bool,
+    /// Between the cells of --csv, as the mapping has it.
+    #[arg(long, value_name = "CHARACTER", default_value = ",", value_parser = delimiter)]
+    delimiter: u8,
+    #[command(flatten)]
+    settings: SettingsArguments,
+}
+
+/// One character, or `\\t`.
+fn delimiter(written: &str) -> Result<u8, String> {
+    match written.as_bytes() {
+        b"\\t" => Ok(b'\t'),
+        [byte] if byte.is_ascii() => Ok(*byte),
+        _ => Err("write one character, or \\t for a tab".to_owned()),
+    }
+}
+
+/// Rows of one reason that are shown; the file has them all.
+const SHOWN: usize = 3;
+
+pub(super) fn run(arguments: &RejectsArguments) -> Result<ExitCode, Stop> {
+    let config = arguments.settings.read()?;
+    let history = RunHistory::read(config.state()).map_err(|error| unreadable(&error))?;
+    let runs = history.runs;
+    let chosen = match &arguments.run {
+        Some(wanted) => runs.iter().find(|run| run.run == *wanted),
+        None => runs.first(),
+    };
+    let Some(run) = chosen else {
+        let Some(wanted) = &arguments.run else {
+            output::say("There are no runs yet.");
+            return Ok(ExitCode::Done);
+        };
+        return Err(unknown(wanted));
+    };
+    let Some(file) = &run.rejects.file else {
+        output::say(&format!("{} has no rejects.", run.run));
+        return Ok(ExitCode::Done);
+    };
+    let unreadable = |error: std::io::Error| {
+        let help = "The file may have been removed; push again to get a new one.";
+        Stop::of(&error, help, ExitCode::Usage)
+    };
+    let rejects = RejectFile::open(file.as_ref()).map_err(unreadable)?;
+    let text = if arguments.csv {
+        rejects
+            .rows_as_csv(arguments.delimiter)
+            .map_err(unreadable)?
+    } else {
+        grouped(run, file, rejects).map_err(unreadable)?
+    };
+    output::print(text.trim_end());
+    Ok(ExitCode::Done)
+}
+
+#[derive(Default)]
+struct Group {
+    rows: u64,
+    first: Vec<String>,
+    advice: String,
+}
+
+fn grouped(run: &RunResults, file: &str, rejects: RejectFile) -> std::io::Result<String> {
+    let mut groups: BTreeMap<(String, String), Group> = BTreeMap::new();
+    for line in rejects {
+        let line = line?;
+        let group = groups
+            .entry((line.code.clone(), line.column.clone()))
+            .or_default();
+        group.rows += 1;
+        if group.first.len() < SHOWN {
+            group.first.push(shown(&line));
+            group.advice = line.advice;
+        }
+    }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by_key(|(_, group)| std::cmp::Reverse(group.rows));
+    let mut lines = vec![format!("{}: {} rejected", run.run, run.rows.rejected)];
+    for ((code, column), group) in groups {
+        let about = if column.is_empty() {
+            String::new()
+        } else {
+            format!(" in `{column}`")
+        };
+        lines.push(format!("\n{} × {code}{about}", group.rows));
+        let more = group.rows - group.first.len() as u64;
+        lines.extend(group.first.iter().map(|row| format!("  {row}")));
+        if more > 0 {
+            lines.push(format!("  and {more} more"));
+        }
+        lines.push(format!("  what to do: {}", group.advice));
+    }
+    lines.push(format!("\nall of them, with their rows: {file}"));
+    Ok(lines.join("\n"))
+}
+
+fn shown(line: &RejectLine) -> String {
+    let RejectLine {
+        position,
+        key,
+        reason,
+        ..
+    } = line;
+    if key.is_empty() {
+        format!("{position}: {reason}")
+    } else {
+        format!("{position} ({key}): {reason}")
+    }
+}

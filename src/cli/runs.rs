@@ -1,0 +1,118 @@
+//! `segue runs`
+
+use clap::Args;
+use serde_json::json;
+
+use super::output;
+use super::settings::SettingsArguments;
+use super::stop::Stop;
+use crate::report::{self, ExitCode, RunHistory, RunResults};
+
+/// Arguments of `segue runs`.
+#[derive(Args)]
+pub(super) struct RunsArguments {
+    /// The run to show in full.
+    run: Option<String>,
+    /// Print JSON: the list, or the run's results.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: SettingsArguments,
+}
+
+pub(super) fn run(arguments: &RunsArguments) -> Result<ExitCode, Stop> {
+    let config = arguments.settings.read()?;
+    let RunHistory { runs, unfinished } =
+        RunHistory::read(config.state()).map_err(|error| unreadable(&error))?;
+    match &arguments.run {
+        None if arguments.json => {
+            let list = json!({ "schema": "segue.runs/1", "runs": runs, "unfinished": unfinished });
+            output::print(&list.to_string());
+        }
+        None if runs.is_empty() && unfinished.is_empty() => output::say("There are no runs yet."),
+        None => output::print(&listed(&runs, &unfinished)),
+        Some(wanted) => {
+            let Some(results) = runs.iter().find(|run| run.run == *wanted) else {
+                return Err(unknown(wanted));
+            };
+            if arguments.json {
+                output::print(&json!(results).to_string());
+            } else {
+                output::print(&full(results));
+            }
+        }
+    }
+    Ok(ExitCode::Done)
+}
+
+pub(super) fn unreadable(error: &std::io::Error) -> Stop {
+    let help = "Mend the permissions of the state folder.";
+    Stop::of(error, help, ExitCode::Usage)
+}
+
+pub(super) fn unknown(run: &str) -> Stop {
+    Stop::new(
+        format!("there is no run `{run}`"),
+        "List the runs with `segue runs`.",
+        ExitCode::Usage,
+    )
+}
+
+fn listed(runs: &[RunResults], unfinished: &[String]) -> String {
+    let head = [
+        "run",
+        "to",
+        "status",
+        "exit",
+        "read",
+        "created",
+        "updated",
+        "unchanged",
+        "rejected",
+    ];
+    let mut lines = vec![head.map(str::to_owned).to_vec()];
+    lines.extend(runs.iter().map(|run| {
+        let rows = &run.rows;
+        let counts = [
+            rows.read,
+            rows.created,
+            rows.updated,
+            rows.unchanged,
+            rows.rejected,
+        ];
+        let mut line = vec![
+            run.run.clone(),
+            run.destination.clone(),
+            status(run),
+            run.exit_code.to_string(),
+        ];
+        line.extend(counts.map(|count| count.to_string()));
+        line
+    }));
+    let told = "no results: still running, or killed";
+    lines.extend(
+        unfinished
+            .iter()
+            .map(|run| vec![run.clone(), told.to_owned()]),
+    );
+    output::columns(&lines)
+}
+
+fn status(run: &RunResults) -> String {
+    if run.dry_run {
+        format!("{} (dry run)", run.status.word())
+    } else {
+        run.status.word().to_owned()
+    }
+}
+
+fn full(run: &RunResults) -> String {
+    format!(
+        "{}\n\n  run {}   started {}   {}, exit code {}",
+        report::summary(run),
+        run.run,
+        run.started,
+        status(run),
+        run.exit_code
+    )
+}

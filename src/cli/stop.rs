@@ -1,0 +1,145 @@
+//! Why a command ends before it has results: what happened, why, what to do.
+
+use std::error::Error;
+
+use segue_emulator::EmulatorError;
+use serde_json::{Value, json};
+
+use super::output;
+use crate::dataverse::{DataverseError, DataverseErrorKind};
+use crate::mapping::{MappingError, Problems};
+use crate::push::PushError;
+use crate::report::ExitCode;
+
+/// Why a command ends before it has results.
+pub(super) struct Stop {
+    what: What,
+    code: ExitCode,
+}
+
+enum What {
+    Problems(Problems),
+    Said {
+        message: String,
+        causes: Vec<String>,
+        help: String,
+    },
+}
+
+impl Stop {
+    /// Something that segue says itself.
+    pub(super) fn new(message: impl Into<String>, help: impl Into<String>, code: ExitCode) -> Self {
+        let (message, help) = (message.into(), help.into());
+        let causes = Vec::new();
+        Self {
+            what: What::Said {
+                message,
+                causes,
+                help,
+            },
+            code,
+        }
+    }
+
+    /// An error with its causes.
+    pub(super) fn of(error: &dyn Error, help: &str, code: ExitCode) -> Self {
+        let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+        Self {
+            what: What::Said {
+                message: error.to_string(),
+                causes: causes.map(ToString::to_string).collect(),
+                help: help.to_owned(),
+            },
+            code,
+        }
+    }
+
+    /// Tells it on stderr; the exit code is the rest.
+    pub(super) fn tell(self) -> ExitCode {
+        match &self.what {
+            What::Problems(problems) => {
+                output::say(problems.render(output::paint()).trim_end());
+            }
+            What::Said {
+                message,
+                causes,
+                help,
+            } => {
+                let mut lines = vec![format!("error: {message}")];
+                lines.extend(causes.iter().map(|cause| format!("  because: {cause}")));
+                lines.push(format!("  help: {help}"));
+                output::say(&lines.join("\n"));
+            }
+        }
+        self.code
+    }
+
+    pub(super) fn code(&self) -> ExitCode {
+        self.code
+    }
+
+    /// The same for machines.
+    pub(super) fn to_json(&self) -> Value {
+        match &self.what {
+            What::Problems(problems) => json!({
+                "message": problems.to_string(),
+                "problems": problems.to_json(),
+            }),
+            What::Said {
+                message,
+                causes,
+                help,
+            } => json!({ "message": message, "causes": causes, "help": help }),
+        }
+    }
+}
+
+impl From<Problems> for Stop {
+    fn from(problems: Problems) -> Self {
+        Self {
+            what: What::Problems(problems),
+            code: ExitCode::Usage,
+        }
+    }
+}
+
+impl From<MappingError> for Stop {
+    fn from(error: MappingError) -> Self {
+        match error {
+            MappingError::Problems(problems) => problems.into(),
+            other => Self::of(&other, &other.help(), ExitCode::Usage),
+        }
+    }
+}
+
+impl From<PushError> for Stop {
+    fn from(error: PushError) -> Self {
+        match error {
+            PushError::Problems(problems) => problems.into(),
+            other => Self::of(&other, &other.help(), other.exit_code()),
+        }
+    }
+}
+
+impl From<DataverseError> for Stop {
+    fn from(error: DataverseError) -> Self {
+        let code = match error.kind() {
+            DataverseErrorKind::Configuration | DataverseErrorKind::Contract => ExitCode::Usage,
+            DataverseErrorKind::Connection
+            | DataverseErrorKind::Credential
+            | DataverseErrorKind::Privilege => ExitCode::Connection,
+            DataverseErrorKind::Unavailable => ExitCode::Unavailable,
+        };
+        Self::of(&error, &error.help(), code)
+    }
+}
+
+impl From<EmulatorError> for Stop {
+    fn from(error: EmulatorError) -> Self {
+        let code = match &error {
+            EmulatorError::Held { .. } => ExitCode::Held,
+            _ => ExitCode::Usage,
+        };
+        Self::of(&error, error.help(), code)
+    }
+}

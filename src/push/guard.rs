@@ -1,0 +1,95 @@
+//! The guards: what stops a run, and when.
+
+use super::PushError;
+use crate::ledger::SurveyCounts;
+use crate::mapping::{Duplicates, Guard, Plan, Threshold};
+
+/// Judges what the survey's counts tell.
+pub(super) fn judge(plan: &Plan, counts: &SurveyCounts) -> Result<(), PushError> {
+    let Guard {
+        min_rows,
+        max_rejects,
+        ..
+    } = plan.guard();
+    if let Some(least) = min_rows.filter(|least| counts.read < *least) {
+        let figures = format!(
+            "the extract has {} rows, at least {least} are expected",
+            counts.read
+        );
+        return Err(trip("min_rows", figures));
+    }
+    let duplicates = match plan.duplicates() {
+        Duplicates::Reject => counts.duplicates,
+        Duplicates::First => 0,
+    };
+    let rejects = counts.refused_keys + counts.unreadable_keys + duplicates;
+    match max_rejects {
+        Some(most) if exceeds(most, rejects, counts.read) => {
+            Err(too_many_rejects(most, rejects, counts.read))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the known keys that are due may be too many changes: then they must be compared to know.
+pub(super) fn must_count_changes(plan: &Plan, counts: &SurveyCounts) -> bool {
+    let most = &plan.guard().max_changes;
+    most.as_ref()
+        .is_some_and(|most| exceeds(most, counts.due_known, counts.standing_before))
+}
+
+/// Judges real differences.
+pub(super) fn judge_changes(plan: &Plan, changes: u64, known: u64) -> Result<(), PushError> {
+    match &plan.guard().max_changes {
+        Some(most) if exceeds(most, changes, known) => {
+            let figures = format!(
+                "{changes} of {known} known records would change, at most {} may",
+                shown(most)
+            );
+            Err(trip("max_changes", figures))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The guard that stops a run for its rejects.
+pub(super) fn too_many_rejects(most: &Threshold, rejects: u64, read: u64) -> PushError {
+    let figures = format!(
+        "{rejects} of {read} rows are rejects, at most {} may be",
+        shown(most)
+    );
+    trip("max_rejects", figures)
+}
+
+fn trip(guard: &'static str, figures: String) -> PushError {
+    PushError::Guard { guard, figures }
+}
+
+fn shown(most: &Threshold) -> String {
+    match most {
+        Threshold::Count(count) => count.to_string(),
+        Threshold::Percent(percent) => format!("{percent} %"),
+    }
+}
+
+/// Whether more were found than may be.
+#[expect(clippy::cast_precision_loss, reason = "a share of at most 2^48 rows")]
+pub(super) fn exceeds(most: &Threshold, found: u64, of: u64) -> bool {
+    match most {
+        Threshold::Count(count) => found > *count,
+        Threshold::Percent(percent) => of > 0 && found as f64 * 100.0 > *percent * of as f64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_of_what_there_is() {
+        let percent = Threshold::Percent(1.0);
+        assert!(!exceeds(&percent, 1, 100) && exceeds(&percent, 2, 100));
+        assert!(!exceeds(&percent, 5, 0));
+        assert!(!exceeds(&Threshold::Count(3), 3, 5) && exceeds(&Threshold::Count(3), 4, 5));
+    }
+}

@@ -1,0 +1,85 @@
+//! What is known before the first row is read: the extract, the environment, the plan.
+
+use std::collections::BTreeSet;
+
+use super::{PushError, Request};
+use crate::dataverse::{Dataverse, Who, WireOptions};
+use crate::mapping::{CompileContext, Mapping, Plan};
+use crate::model::{Connection, Source as _, Table};
+use crate::source::Extract;
+use std::sync::Arc;
+
+/// Everything that is known before the first row is read.
+pub(super) struct Opened {
+    pub(super) extract: Extract,
+    pub(super) environment: Dataverse,
+    pub(super) who: Who,
+    pub(super) table: Table,
+    pub(super) plan: Arc<Plan>,
+}
+
+pub(super) async fn open(request: &Request) -> Result<Opened, PushError> {
+    let extract = Extract::open(&request.mapping.source)?;
+    compile(&request.mapping, extract, &request.connection).await
+}
+
+async fn compile(
+    mapping: &Mapping,
+    extract: Extract,
+    connection: &Connection,
+) -> Result<Opened, PushError> {
+    let environment = Dataverse::connect(connection, &WireOptions::default()).await?;
+    let who = environment.who().await?;
+    let table = environment.table(&mapping.table.value).await?;
+    let context = CompileContext {
+        organisation: who.organization,
+    };
+    let plan = Arc::new(mapping.compile(&table, extract.columns(), &context)?);
+    Ok(Opened {
+        extract,
+        environment,
+        who,
+        table,
+        plan,
+    })
+}
+
+/// A mapping that fits its table and its extract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Validated {
+    /// `contact`
+    pub table: String,
+    /// The key's columns.
+    pub key: Vec<String>,
+    /// How many columns are mapped.
+    pub columns: usize,
+    /// How many files the extract has.
+    pub files: usize,
+    /// Columns of the extract that the mapping does not use.
+    pub unused: Vec<String>,
+}
+
+/// Checks a mapping against its table and the header of its extract. Sends nothing, reads no row.
+///
+/// # Errors
+/// What would stop a run before its survey; a mapping that does not fit with all its problems.
+///
+/// # Cancellation
+/// Safe: it only reads.
+pub async fn validate(mapping: &Mapping, connection: &Connection) -> Result<Validated, PushError> {
+    let extract = Extract::open(&mapping.source)?;
+    let opened = compile(mapping, extract, connection).await?;
+    let target = opened.plan.target();
+    let key = target.key.iter();
+    let key = key.filter_map(|index| target.columns.get(*index));
+    let used: BTreeSet<usize> = opened.plan.source_columns().iter().copied().collect();
+    let unused = opened.extract.columns().iter().enumerate();
+    let unused = unused.filter(|(index, _)| !used.contains(index));
+    Ok(Validated {
+        table: target.table.to_string(),
+        key: key.map(|column| column.name.to_string()).collect(),
+        columns: target.columns.len(),
+        files: opened.extract.files().len(),
+        unused: unused.map(|(_, column)| column.name.clone()).collect(),
+    })
+}

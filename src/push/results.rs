@@ -1,0 +1,107 @@
+//! The end of a run: the conservation law, the reject file, the results.
+
+use super::{PushError, Report, Run, again};
+use crate::model::Source as _;
+use crate::report::{ExitCode, RejectResults, RequestCounts, RunResults};
+
+/// Checks the conservation law, closes the reject file and writes the results.
+pub(super) async fn report(mut run: Run, stopped: Option<PushError>) -> Result<Report, PushError> {
+    let mut stopped = stopped;
+    let is_defect = |error: &PushError| error.exit_code() == ExitCode::Defect;
+    if let Err(imbalance) = run.rows.balance()
+        && !stopped.as_ref().is_some_and(is_defect)
+    {
+        stopped = Some(PushError::Unbalanced(imbalance.to_string()));
+    }
+    let rejects = match close_rejects(&mut run).await {
+        Ok(rejects) => rejects,
+        Err(error) => {
+            stopped.get_or_insert(error);
+            RejectResults::default()
+        }
+    };
+    let limited = run.request.mapping.guard.max_rejects.is_some();
+    let code = match &stopped {
+        Some(error) => error.exit_code(),
+        None if run.rows.rejected > 0 && !limited => ExitCode::Rejects,
+        None => ExitCode::Done,
+    };
+    let results = results(&run, rejects, stopped.as_ref(), code);
+    results
+        .write(run.folder.path())
+        .map_err(PushError::Results)?;
+    Ok(Report {
+        run: run.folder.run_id().clone(),
+        folder: run.folder.path().to_owned(),
+        results,
+        preview: run.preview,
+        warnings: run.warnings,
+        stopped,
+        code,
+    })
+}
+
+/// Reads the rejected rows again, on a thread that may block.
+async fn close_rejects(run: &mut Run) -> Result<RejectResults, PushError> {
+    let (Some(writer), Some(opened)) = (run.rejects.take(), run.opened.clone()) else {
+        return Ok(RejectResults::default());
+    };
+    let closing = tokio::task::spawn_blocking(move || {
+        let extract = &opened.extract;
+        let key = again::key_columns(&opened);
+        writer.finish(extract.files(), &again::names(extract), &key, |due| {
+            again::rows(extract, due)
+        })
+    });
+    let closed = closing.await.map_err(|error| super::ended(&error))?;
+    closed.map_err(PushError::Results)
+}
+
+fn results(
+    run: &Run,
+    rejects: RejectResults,
+    stopped: Option<&PushError>,
+    code: ExitCode,
+) -> RunResults {
+    let opened = run.opened.as_ref();
+    let requests = opened.map_or_else(Default::default, |opened| opened.environment.requests());
+    let traffic = run.progress.seen().traffic;
+    RunResults {
+        schema: "segue.run/1".to_owned(),
+        run: run.folder.run_id().to_string(),
+        mapping: run.request.mapping.name.clone(),
+        destination: run.request.connection.name.clone(),
+        status: code.status(),
+        exit_code: code.code(),
+        dry_run: run.request.purpose == super::Purpose::Rehearse,
+        started: run.request.started,
+        seconds: run.began.elapsed().as_secs_f64(),
+        rows: run.rows,
+        requests: RequestCounts {
+            reads: requests.reads,
+            writes: requests.writes,
+            retried: run.dispatched.as_ref().map_or(0, |report| report.retried),
+            throttled: traffic.throttled,
+            waited: traffic.waited.as_secs_f64(),
+        },
+        rejects,
+        stopped_by: stopped.map(in_words),
+        advice: stopped.map(|error| error.help().into_owned()),
+        problems: match stopped {
+            Some(PushError::Problems(problems)) => Some(problems.to_json()),
+            _ => None,
+        },
+        warnings: run.warnings.clone(),
+    }
+}
+
+/// The error and its causes, in one line.
+fn in_words(error: &PushError) -> String {
+    let mut words = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        words = format!("{words}: {error}");
+        cause = error.source();
+    }
+    words
+}

@@ -1,0 +1,88 @@
+//! Reading a reject file: for people, and as rows to mend.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use super::rejects::OWN;
+
+/// A reject file, line by line.
+pub struct RejectFile {
+    reader: csv::Reader<File>,
+}
+
+/// One reject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RejectLine {
+    /// `contacts.csv:17`
+    pub position: String,
+    /// The row's key, where it could be read.
+    pub key: String,
+    /// The column at fault, or nothing.
+    pub column: String,
+    /// `date_invalid`
+    pub code: String,
+    /// What is wrong.
+    pub reason: String,
+    /// What to do.
+    pub advice: String,
+}
+
+impl RejectFile {
+    /// Opens the file of a run.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let reader = csv::ReaderBuilder::new()
+            .flexible(true)
+            .from_path(path)
+            .map_err(io::Error::from)?;
+        Ok(Self { reader })
+    }
+
+    /// The rows alone, in the extract's own columns, each row once.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn rows_as_csv(mut self, delimiter: u8) -> io::Result<String> {
+        let mut writer = csv::WriterBuilder::new()
+            .delimiter(delimiter)
+            .from_writer(Vec::new());
+        let mut before = None;
+        let header = self.reader.headers()?.clone();
+        writer.write_record(header.iter().skip(OWN.len()))?;
+        for line in self.reader.records() {
+            let line = line?;
+            let position = line.get(0).map(str::to_owned);
+            if position != before {
+                writer.write_record(line.iter().skip(OWN.len()))?;
+            }
+            before = position;
+        }
+        let bytes = writer
+            .into_inner()
+            .map_err(csv::IntoInnerError::into_error)?;
+        String::from_utf8(bytes).map_err(io::Error::other)
+    }
+}
+
+impl Iterator for RejectFile {
+    type Item = io::Result<RejectLine>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let line = match self.reader.records().next()? {
+            Ok(line) => line,
+            Err(error) => return Some(Err(error.into())),
+        };
+        let cell = |index| line.get(index).unwrap_or_default().to_owned();
+        Some(Ok(RejectLine {
+            position: cell(0),
+            key: cell(1),
+            column: cell(2),
+            code: cell(3),
+            reason: cell(4),
+            advice: cell(5),
+        }))
+    }
+}
