@@ -11,6 +11,14 @@ pub(super) fn print(text: &str) {
     writeln!(stdout().lock(), "{text}").ok();
 }
 
+/// Prints one JSON object on one line.
+pub(super) fn print_json(object: &impl serde::Serialize) {
+    let mut out = stdout().lock();
+    if serde_json::to_writer(&mut out, object).is_ok() {
+        writeln!(out).ok();
+    }
+}
+
 /// Prints a remark.
 pub(super) fn say(text: &str) {
     writeln!(stderr().lock(), "{text}").ok();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::journey::{Journey, Travelled};
 use super::output;
@@ -14,7 +14,7 @@ use super::settings::SettingsArguments;
 use super::stop::Stop;
 use crate::mapping::Mapping;
 use crate::push::{Patience, Purpose};
-use crate::report::{self, ExitCode, RunResults};
+use crate::report::{self, ExitCode, PushResults, RunResults};
 
 /// Arguments of `segue push`.
 #[derive(Args)]
@@ -130,7 +130,7 @@ pub(super) async fn run(arguments: PushArguments) -> ExitCode {
     journey.end().await;
     let code = ExitCode::worst(told.codes.iter().copied());
     if arguments.json {
-        output::print(&told.into_json(code).to_string());
+        output::print_json(&told.into_results(code));
     }
     code
 }
@@ -189,18 +189,13 @@ impl Told {
         self.runs.push(results);
     }
 
-    fn into_json(self, code: ExitCode) -> Value {
-        let mut object = json!({
-            "schema": "segue.push/1",
-            "exit_code": code.code(),
-            "runs": self.runs,
-        });
-        if !self.errors.is_empty()
-            && let Some(object) = object.as_object_mut()
-        {
-            object.insert("errors".to_owned(), Value::Array(self.errors));
+    fn into_results(self, code: ExitCode) -> PushResults {
+        PushResults {
+            schema: "segue.push/1".to_owned(),
+            exit_code: code.code(),
+            runs: self.runs,
+            errors: self.errors,
         }
-        object
     }
 }
 

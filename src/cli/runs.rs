@@ -27,7 +27,7 @@ pub(super) fn run(arguments: &RunsArguments) -> Result<ExitCode, Stop> {
     match &arguments.run {
         None if arguments.json => {
             let list = json!({ "schema": "segue.runs/1", "runs": runs, "unfinished": unfinished });
-            output::print(&list.to_string());
+            output::print_json(&list);
         }
         None if runs.is_empty() && unfinished.is_empty() => output::say("There are no runs yet."),
         None => output::print(&listed(&runs, &unfinished)),
@@ -36,7 +36,7 @@ pub(super) fn run(arguments: &RunsArguments) -> Result<ExitCode, Stop> {
                 return Err(unknown(wanted));
             };
             if arguments.json {
-                output::print(&json!(results).to_string());
+                output::print_json(results);
             } else {
                 output::print(&full(results));
             }

@@ -53,7 +53,7 @@ pub(super) async fn run(arguments: ValidateArguments) -> ExitCode {
             "exit_code": code.code(),
             "mappings": told,
         });
-        output::print(&object.to_string());
+        output::print_json(&object);
     }
     code
 }

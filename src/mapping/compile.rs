@@ -35,7 +35,7 @@ impl Mapping {
             table,
             source,
             sources: Vec::new(),
-            problems: Vec::new(),
+            problems: self.problems.clone(),
         };
         let columns = compiler.columns();
         let key = compiler.key();
@@ -46,7 +46,7 @@ impl Mapping {
         Ok(self.plan(table, context, &key, columns, sources))
     }
 
-    fn told(&self, mut problems: Vec<Problem>) -> Problems {
+    pub(super) fn told(&self, mut problems: Vec<Problem>) -> Problems {
         problems.sort_by_key(|problem| problem.at.start);
         Problems {
             file: self.file.display().to_string(),

@@ -116,6 +116,7 @@ impl Compiler<'_> {
         let mapping = self.mapping;
         let mut lines = mapping.columns.iter();
         match lines.find(|line| line.target.value == name.value) {
+            None if mapping.unread.contains(&name.value) => {}
             None => self.tell(
                 codes::KEY_NOT_MAPPED,
                 &name.at,

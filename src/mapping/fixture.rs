@@ -222,6 +222,8 @@ pub(super) fn mapping(key: &[&str], mut columns: Vec<ColumnMapping>) -> Mapping 
         nulls: Nulls::Owned,
         columns,
         guard: Guard::default(),
+        problems: Vec::new(),
+        unread: Vec::new(),
     }
 }
 

@@ -72,7 +72,8 @@ impl MappingError {
 }
 
 impl Mapping {
-    /// Reads a mapping file.
+    /// Reads a mapping file. What is wrong with its settings is kept in [`Mapping::problems`], as long as it names
+    /// table, key and extract: then the table can be asked what else is wrong.
     ///
     /// # Errors
     /// If the file cannot be read, or with every problem that it has.
@@ -81,7 +82,7 @@ impl Mapping {
         Ok(Self::parse(path, &text)?)
     }
 
-    /// Reads the text of a mapping file.
+    /// Reads the text of a mapping file, as [`Mapping::read`] does.
     ///
     /// # Errors
     /// Every problem there is, sorted by place.
@@ -91,9 +92,23 @@ impl Mapping {
         let root = yaml::read(text, &mut decoder.problems);
         let mapping = root.and_then(|root| decode(&mut decoder, &root, file, text));
         match mapping {
-            Some(mapping) if decoder.problems.is_empty() => Ok(mapping),
-            _ => Err(told(file, text, decoder.problems)),
+            Some(mapping) => Ok(Self {
+                problems: decoder.problems,
+                ..mapping
+            }),
+            None => Err(told(file, text, decoder.problems)),
         }
+    }
+
+    /// The mapping, if reading it found nothing wrong.
+    ///
+    /// # Errors
+    /// Every problem there is, sorted by place.
+    pub fn sound(self) -> Result<Self, Problems> {
+        if self.problems.is_empty() {
+            return Ok(self);
+        }
+        Err(self.told(self.problems.clone()))
     }
 }
 
@@ -141,7 +156,7 @@ mod tests {
     const SMALL: &str = "version: 1\nsource: { path: a.csv }\ntarget: { table: contact, key: emailaddress1 }\ncolumns:\n  emailaddress1: email\n";
 
     fn parse(text: &str) -> Result<Mapping, Problems> {
-        Mapping::parse(Path::new("mappings/contacts.yaml"), text)
+        Mapping::parse(Path::new("mappings/contacts.yaml"), text).and_then(Mapping::sound)
     }
 
     /// Problems as `SG0004 3:1 title | help`.

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
+use super::Problem;
 use crate::model::{ExtractSpec, Nulls};
 
 /// A setting and the bytes of the mapping file where it stands.
@@ -51,6 +52,10 @@ pub struct Mapping {
     pub columns: Vec<ColumnMapping>,
     /// `guard:`
     pub guard: Guard,
+    /// What reading it found wrong; [`Mapping::compile`] tells it together with what the table has to say.
+    pub problems: Vec<Problem>,
+    /// Lines under `columns:` that are among these problems, by target column.
+    pub unread: Vec<String>,
 }
 
 /// Which writes are allowed.

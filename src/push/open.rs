@@ -1,13 +1,13 @@
 //! What is known before the first row is read: the extract, the environment, the plan.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::{PushError, Request};
 use crate::dataverse::{Dataverse, Who, WireOptions};
 use crate::mapping::{CompileContext, Mapping, Plan};
 use crate::model::{Connection, Source as _, Table};
 use crate::source::Extract;
-use std::sync::Arc;
 
 /// Everything that is known before the first row is read.
 pub(super) struct Opened {
@@ -19,15 +19,23 @@ pub(super) struct Opened {
 }
 
 pub(super) async fn open(request: &Request) -> Result<Opened, PushError> {
-    let extract = Extract::open(&request.mapping.source)?;
-    compile(&request.mapping, extract, &request.connection).await
+    compile(&request.mapping, &request.connection).await
 }
 
-async fn compile(
-    mapping: &Mapping,
-    extract: Extract,
-    connection: &Connection,
-) -> Result<Opened, PushError> {
+/// What reading the mapping found wrong goes before an extract or environment that cannot be reached.
+async fn compile(mapping: &Mapping, connection: &Connection) -> Result<Opened, PushError> {
+    match reach(mapping, connection).await {
+        Err(PushError::Problems(problems)) => Err(problems.into()),
+        Err(error) => Err(mapping
+            .clone()
+            .sound()
+            .map_or_else(PushError::from, |_| error)),
+        Ok(opened) => Ok(opened),
+    }
+}
+
+async fn reach(mapping: &Mapping, connection: &Connection) -> Result<Opened, PushError> {
+    let extract = Extract::open(&mapping.source)?;
     let environment = Dataverse::connect(connection, &WireOptions::default()).await?;
     let who = environment.who().await?;
     let table = environment.table(&mapping.table.value).await?;
@@ -67,8 +75,7 @@ pub struct Validated {
 /// # Cancellation
 /// Safe: it only reads.
 pub async fn validate(mapping: &Mapping, connection: &Connection) -> Result<Validated, PushError> {
-    let extract = Extract::open(&mapping.source)?;
-    let opened = compile(mapping, extract, connection).await?;
+    let opened = compile(mapping, connection).await?;
     let target = opened.plan.target();
     let key = target.key.iter();
     let key = key.filter_map(|index| target.columns.get(*index));

@@ -47,6 +47,7 @@ impl RejectFile {
     /// If the file cannot be read.
     pub fn rows_as_csv(mut self, delimiter: u8) -> io::Result<String> {
         let mut writer = csv::WriterBuilder::new()
+            .flexible(true)
             .delimiter(delimiter)
             .from_writer(Vec::new());
         let mut before = None;

@@ -99,7 +99,9 @@ impl RejectWriter {
             .map_err(io::IntoInnerError::into_error)?;
         spilled.seek(SeekFrom::Start(0))?;
         let mut lines = BufReader::new(spilled).lines();
-        let mut file = csv::Writer::from_writer(private(&self.path)?);
+        let mut file = csv::WriterBuilder::new()
+            .flexible(true)
+            .from_writer(private(&self.path)?);
         let header = OWN.into_iter().chain(columns.iter().map(String::as_str));
         file.write_record(header)?;
         let shape = Shape {
@@ -186,11 +188,10 @@ fn write_chunk<E>(
             &reject.service_code,
             &reject.service_message,
         ];
-        let padded = row
-            .iter()
-            .map(String::as_str)
-            .chain(std::iter::repeat(""))
-            .take(shape.columns.len());
+        // Short rows are filled up; surplus cells stay, or they would be lost.
+        let missing = shape.columns.len().saturating_sub(row.len());
+        let cells = row.iter().map(String::as_str);
+        let padded = cells.chain(std::iter::repeat_n("", missing));
         file.write_record(own.into_iter().chain(padded))?;
     }
     Ok(())

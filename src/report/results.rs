@@ -92,6 +92,9 @@ pub struct PushResults {
     pub exit_code: u8,
     /// One per mapping.
     pub runs: Vec<RunResults>,
+    /// What went wrong before there was a run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<serde_json::Value>,
 }
 
 impl RunResults {

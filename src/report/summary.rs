@@ -50,10 +50,10 @@ pub fn summary(results: &RunResults) -> String {
 }
 
 fn reason(reason: &Reason) -> String {
-    let count = grouped(reason.rows);
+    let (count, code) = (grouped(reason.rows), reason.code.replace('_', " "));
     match &reason.column {
-        Some(column) => format!("{count} × {column}: {}", reason.code),
-        None => format!("{count} × {}", reason.code),
+        Some(column) => format!("{count} × {column}: {code}"),
+        None => format!("{count} × {code}"),
     }
 }
 

@@ -103,7 +103,7 @@ pub(crate) const HOMES: &[(&str, &[&str])] = &[
             "cli",
         ],
     ),
-    ("std::net", &["dataverse", "sandbox", "cli"]),
+    ("std::net", &["mapping", "dataverse", "sandbox", "cli"]),
     ("std::process", &["dataverse", "cli", "main"]),
     (
         "std::thread",

@@ -1,5 +1,11 @@
 //! segue against the emulator over a socket: two witnesses that read the same documents.
 #![cfg(test)]
 
+mod bad_input;
+mod desk;
+mod main_job;
+mod odd_keys;
+mod options;
 mod push;
+mod stopping;
 mod wire;

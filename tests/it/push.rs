@@ -1,6 +1,7 @@
 //! The whole flow against the emulator: real files, real HTTP.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use segue::dispatch::Stopping;
@@ -9,7 +10,7 @@ use segue::mapping::{
     ColumnMapping, Duplicates, Guard, Mapping, Missing, Mode, Origin, Steps, Written,
 };
 use segue::model::{CsvDialect, ExtractSpec, Nulls};
-use segue::push::{Report, Request, push};
+use segue::push::{Patience, Progress, Purpose, Report, Request, push};
 use segue::sandbox::Sandbox;
 use tokio::sync::watch;
 
@@ -61,6 +62,8 @@ fn accounts(extract: &Path) -> Mapping {
         nulls: Nulls::Owned,
         columns: columns.map(column).to_vec(),
         guard: Guard::default(),
+        problems: Vec::new(),
+        unread: Vec::new(),
     }
 }
 
@@ -72,11 +75,16 @@ async fn run(sandbox: &Sandbox, state: &Path, extract: &Path) -> Report {
         base: state.to_owned(),
         started: "2026-11-20T23:15:00Z".parse::<Timestamp>().unwrap(),
         limit: None,
+        keys: Vec::new(),
         scope: Scope::Changed,
         extent: Extent::Whole,
+        purpose: Purpose::Send,
+        patience: Patience::default(),
     };
     let (_stopper, stop) = watch::channel(Stopping::No);
-    let report = push(request, stop).await.unwrap();
+    let report = push(request, Arc::new(Progress::default()), stop)
+        .await
+        .unwrap();
     assert!(report.stopped.is_none(), "{:?}", report.stopped);
     report
 }
@@ -91,24 +99,36 @@ async fn a_second_run_sends_nothing_and_a_third_only_what_changed() {
     let sandbox = Sandbox::serve(None, 0).await.unwrap();
 
     let first = run(&sandbox, folder.path(), &extract).await;
-    assert_eq!((first.rows.created, first.rows.read), (701, 701));
+    assert_eq!(
+        (first.results.rows.created, first.results.rows.read),
+        (701, 701)
+    );
     let second = run(&sandbox, folder.path(), &extract).await;
-    assert_eq!((second.rows.unchanged, second.requests.writes), (701, 0));
+    assert_eq!(
+        (
+            second.results.rows.unchanged,
+            second.results.requests.writes
+        ),
+        (701, 0)
+    );
 
     let row = "\n9999|1|AW99999999|555|Warehouse|New Store|3|S|5|2011|2011|Road|1 Way||1.0|B|||1.0|1974\n";
     let edited = text.replacen("A Bike Store", "A Bicycle Store", 1);
     std::fs::write(&extract, format!("{}{row}", edited.trim_end())).unwrap();
     let third = run(&sandbox, folder.path(), &extract).await;
-    let rows = third.rows;
+    let rows = third.results.rows;
     assert_eq!((rows.updated, rows.created, rows.unchanged), (1, 1, 700));
 
     let twice = format!("{edited}{}", row.trim_start().repeat(2));
     std::fs::write(&extract, twice).unwrap();
     let fourth = run(&sandbox, folder.path(), &extract).await;
-    assert_eq!((fourth.rows.rejected, fourth.rows.unchanged), (1, 702));
-    let rejects = std::fs::read_to_string(fourth.rejects.file.unwrap()).unwrap();
+    assert_eq!(
+        (fourth.results.rows.rejected, fourth.results.rows.unchanged),
+        (1, 702)
+    );
+    let rejects = std::fs::read_to_string(fourth.results.rejects.file.unwrap()).unwrap();
     assert!(
-        rejects.contains("resellers.csv:704,,duplicate_row,"),
+        rejects.contains("resellers.csv:704,AW99999999,,duplicate_row,"),
         "{rejects}"
     );
     assert!(rejects.contains("resellers.csv:703 already"), "{rejects}");

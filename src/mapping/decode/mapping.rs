@@ -72,6 +72,7 @@ pub(in crate::mapping) fn decode(
     let guard = form.get("guard").and_then(|it| decoder.guard(it));
 
     let (source, source_at) = source?;
+    let columns = columns?;
     let (table, key, key_at) = target?;
     Some(Mapping {
         file: file.to_owned(),
@@ -89,8 +90,10 @@ pub(in crate::mapping) fn decode(
         duplicates: duplicates.unwrap_or_default(),
         missing: missing.unwrap_or_default(),
         nulls: nulls.map_or(Nulls::Owned, |it| it.value),
-        columns: columns?,
+        columns: columns.lines,
         guard: guard.unwrap_or_default(),
+        problems: Vec::new(),
+        unread: columns.unread,
     })
 }
 
@@ -99,6 +102,14 @@ fn stem(file: &Path) -> String {
         || "mapping".to_owned(),
         |stem| stem.to_string_lossy().into_owned(),
     )
+}
+
+/// What stands under `columns:`.
+#[derive(Default)]
+struct Lines {
+    lines: Vec<ColumnMapping>,
+    /// Target columns whose line cannot be read.
+    unread: Vec<String>,
 }
 
 /// `target:` as table, key and the place of the key.
@@ -195,16 +206,21 @@ impl Decoder {
         self.word(entry, words, ACTIONS.later).map(|it| it.value)
     }
 
-    fn lines(&mut self, form: &Form<'_>) -> Option<Vec<ColumnMapping>> {
+    fn lines(&mut self, form: &Form<'_>) -> Option<Lines> {
         let help = "List the table's columns, each with the source column it comes from.";
         let entry = self.required(form, "columns", help)?;
-        let lines = self.names(entry, || help.to_owned())?;
-        if lines.entries.is_empty() {
+        let entries = self.names(entry, || help.to_owned())?.entries;
+        if entries.is_empty() {
             self.bad(entry, "lists at least the key", help);
         }
-        let lines: Vec<Option<ColumnMapping>> =
-            lines.entries.iter().map(|it| self.line(*it)).collect();
-        lines.into_iter().collect()
+        let mut lines = Lines::default();
+        for entry in entries {
+            match self.line(entry) {
+                Some(line) => lines.lines.push(line),
+                None => lines.unread.push(entry.name.to_owned()),
+            }
+        }
+        Some(lines)
     }
 
     fn guard(&mut self, entry: Entry<'_>) -> Option<Guard> {

@@ -1,0 +1,157 @@
+//! What is wrong with a mapping or an extract is told, and nothing that looks like a complete run happens.
+
+use crate::desk::{Desk, numbered};
+
+/// Eight mistakes, of the file and of the table.
+const EIGHT: &str = "version: 1
+source: { path: a.csv, fromat: csv }
+target: { table: contact, key: [emailaddress1] }
+mode: upsrt
+columns:
+  emailaddress1: { from: number, trimm: true }
+  emailadress2: name
+  firstname: nmae
+  birthdate: { from: name, parse: \"%Q\" }
+  gendercode: { from: name, choice: { M: Mael } }
+  fullname: name
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mapping_with_eight_mistakes_shows_eight_carets() {
+    let desk = Desk::new().await;
+    desk.write("a.csv", numbered(1));
+    desk.write("contacts.yaml", EIGHT);
+    for command in ["push", "validate"] {
+        let ran = desk.run(&[command, "-m", "contacts.yaml"]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        let is_caret = |line: &&str| line.trim_start_matches([' ', '|']).starts_with('^');
+        assert_eq!(ran.err.lines().filter(is_caret).count(), 8, "{}", ran.err);
+        assert!(
+            ran.err.contains("did you mean `emailaddress2`"),
+            "{}",
+            ran.err
+        );
+    }
+    let ran = desk.run(&["push", "-m", "contacts.yaml", "--json"]);
+    let problems = ran.json()["runs"][0]["problems"].clone();
+    assert_eq!(problems.as_array().map(Vec::len), Some(8), "{problems}");
+    assert_eq!(desk.writes(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_1252_is_read_as_such() {
+    let desk = Desk::new().await;
+    desk.accounts("{ path: a.csv, csv: { encoding: windows-1252 } }", "");
+    desk.write("a.csv", b"number,name\nA1,Caf\xe9 \x80\n");
+    let ran = desk.push(&[]);
+    assert_eq!((ran.code, ran.rows("created")), (Some(0), 1), "{ran:?}");
+    assert_eq!(desk.emulator.rows("account")[0]["name"], "Café €");
+
+    desk.accounts("{ path: a.csv }", "");
+    desk.write("a.csv", b"number,name\nA1,Caf\xe9\nA2,fine\n");
+    let ran = desk.push(&[]);
+    assert_eq!(
+        (ran.code, ran.rows("rejected"), ran.rows("created")),
+        (Some(1), 1, 1),
+        "{ran:?}"
+    );
+    assert!(ran.rejects().contains("a.csv:2"), "{}", ran.rejects());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ragged_rows_are_rejects_with_their_line() {
+    let desk = Desk::new().await;
+    desk.accounts("{ path: a.csv }", "");
+    desk.write(
+        "a.csv",
+        "number,name\n\"A\n1\",one\nA2\nA3,three,surplus\nA4,four\n",
+    );
+    let ran = desk.push(&[]);
+    assert_eq!(
+        (ran.rows("created"), ran.rows("rejected")),
+        (2, 2),
+        "{ran:?}"
+    );
+    let rejects = ran.rejects();
+    assert!(rejects.contains("a.csv:4,A2,"), "{rejects}");
+    assert!(rejects.contains("a.csv:5,A3,"), "{rejects}");
+    assert!(rejects.contains("surplus"), "{rejects}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_extract_that_is_not_there_is_wrong_usage() {
+    let desk = Desk::new().await;
+    std::fs::create_dir(desk.path("empty")).unwrap();
+    desk.write("zero.csv", "");
+    desk.write("other.csv", "nummer,name\n1,x\n");
+    for (path, told) in [
+        ("nowhere.csv", "nowhere.csv"),
+        ("empty", "empty"),
+        ("none-*.csv", "none-"),
+        ("zero.csv", "zero.csv"),
+        ("other.csv", "number"),
+    ] {
+        desk.accounts(&format!("{{ path: {path} }}"), "");
+        let ran = desk.push(&[]);
+        assert_eq!(ran.code, Some(2), "{path}: {ran:?}");
+        assert!(
+            ran.err.contains(told) && ran.err.contains("help:"),
+            "{}",
+            ran.err
+        );
+        let results = &ran.json()["runs"][0];
+        assert_eq!(results["status"], "failed", "{path}");
+        let folder = desk
+            .path(".segue/runs")
+            .join(results["run"].as_str().unwrap());
+        assert!(folder.join("run_results.json").is_file());
+    }
+    assert_eq!(desk.writes(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_alone_is_no_rows_and_a_guard_may_stop_it() {
+    let desk = Desk::new().await;
+    desk.write("a.csv", "number,name\n");
+    desk.accounts("{ path: a.csv }", "");
+    let ran = desk.push(&[]);
+    assert_eq!((ran.code, ran.rows("read")), (Some(0), 0), "{ran:?}");
+    assert!(ran.err.contains("warning:"), "{}", ran.err);
+    desk.accounts("{ path: a.csv }", "guard: { min_rows: 1 }\n");
+    let ran = desk.push(&[]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert_eq!(ran.json()["runs"][0]["status"], "stopped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_ends_inside_a_quoted_cell_sends_nothing() {
+    let desk = Desk::new().await;
+    desk.accounts("{ path: a.csv }", "");
+    desk.write(
+        "a.csv",
+        "number,name\nA1,one\nA2,\"never closed\nA3,three\n",
+    );
+    let ran = desk.push(&[]);
+    assert_eq!(ran.code, Some(7), "{ran:?}");
+    assert!(
+        ran.err.contains("a.csv") && ran.err.contains('3'),
+        "{}",
+        ran.err
+    );
+    assert_eq!(desk.writes(), 0);
+    assert!(desk.emulator.rows("account").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_the_table_has_not_lists_those_it_has() {
+    let desk = Desk::new().await;
+    desk.write("a.csv", numbered(1));
+    desk.accounts("{ path: a.csv }", "");
+    let text = desk
+        .read("accounts.yaml")
+        .replace("[accountnumber]", "[name]");
+    desk.write("accounts.yaml", text);
+    let ran = desk.run(&["validate", "-m", "accounts.yaml"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.err.contains("[accountnumber] (active)"), "{}", ran.err);
+}
