@@ -3,9 +3,12 @@
 
 mod bad_input;
 mod desk;
+mod documents;
+mod history;
 mod main_job;
 mod odd_keys;
 mod options;
 mod push;
+mod secrets;
 mod stopping;
 mod wire;

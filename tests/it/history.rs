@@ -1,0 +1,74 @@
+//! What can be asked after a run: its record, its results, its rejects.
+
+use crate::desk::{Desk, numbered};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_and_rejects_are_listed_and_mended_rows_pushed() {
+    let desk = Desk::new().await;
+    let long = "x".repeat(161);
+    desk.write("a.csv", format!("{}B1,{long}\nB2,{long}\n", numbered(3)));
+    desk.accounts("{ path: a.csv }", "");
+    let pushed = desk.push(&[]);
+    assert_eq!(pushed.code, Some(1));
+    let run = pushed.json()["runs"][0]["run"].as_str().unwrap().to_owned();
+
+    let runs = desk.run(&["runs"]);
+    assert!(runs.out.contains(&run), "{runs:?}");
+    let full = desk.run(&["runs", &run]);
+    assert!(
+        full.out.contains("created 3") && full.out.contains("exit code 1"),
+        "{full:?}"
+    );
+    assert_eq!(
+        desk.run(&["runs", &run, "--json"]).json()["run"],
+        run.as_str()
+    );
+    assert_eq!(desk.run(&["runs", "nothing"]).code, Some(2));
+
+    let rejects = desk.run(&["rejects"]);
+    assert!(
+        rejects.out.contains("2 × text_too_long in `name`"),
+        "{}",
+        rejects.out
+    );
+    assert!(rejects.out.contains("a.csv:5 (B1)"), "{}", rejects.out);
+    let rows = desk.run(&["rejects", &run, "--csv"]);
+    assert_eq!(rows.out, format!("number,name\nB1,{long}\nB2,{long}\n"));
+    desk.write("mended.csv", rows.out.replace(&long, "short"));
+    let mended = desk.push(&["--extract", "mended.csv"]);
+    assert_eq!(
+        (mended.code, mended.rows("created")),
+        (Some(0), 2),
+        "{mended:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_is_got_by_key_and_by_id() {
+    let desk = Desk::new().await;
+    desk.write("a.csv", "number,name\n\"A,1/2\",One\n");
+    desk.accounts("{ path: a.csv }", "");
+    desk.push(&[]);
+    let shown = desk.run(&["get", "accounts", "accountnumber=a,1/2"]);
+    assert!(
+        shown.out.contains("accountnumber") && shown.out.contains("One"),
+        "{shown:?}"
+    );
+    let id = desk
+        .run(&["get", "account", "accountnumber=A,1/2", "--json"])
+        .json();
+    let id = id["accountid"].as_str().unwrap();
+    assert_eq!(
+        desk.run(&["get", "account", id, "--json"]).json()["name"],
+        "One"
+    );
+    let missing = desk.run(&["get", "account", "accountnumber=A2"]);
+    assert_eq!(missing.code, Some(1));
+    assert!(
+        missing.out.is_empty() && missing.err.contains("no record"),
+        "{missing:?}"
+    );
+    let wrong = desk.run(&["get", "acount", "accountnumber=A2"]);
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+    assert!(wrong.err.contains("account"), "{wrong:?}");
+}
