@@ -10,8 +10,9 @@ use tokio::task::JoinSet;
 
 use super::push::PushArguments;
 use super::settings::{Reached, reach};
+use super::signals::Interrupts;
 use super::stop::Stop;
-use super::{output, progress, signals};
+use super::{output, progress};
 use crate::dispatch::Stopping;
 use crate::ledger::{Extent, Scope};
 use crate::mapping::{Config, Mapping};
@@ -40,17 +41,17 @@ pub(super) struct Travelled {
 }
 
 impl<'a> Journey<'a> {
-    pub(super) fn new(arguments: &'a PushArguments) -> Self {
+    pub(super) fn new(arguments: &'a PushArguments) -> Result<Self, Stop> {
         let (stopper, stop) = watch::channel(Stopping::No);
         let mut signals = JoinSet::new();
-        signals.spawn(signals::listen(stopper));
-        Self {
+        signals.spawn(Interrupts::new()?.tell(stopper));
+        Ok(Self {
             arguments,
             config: None,
             reached: Vec::new(),
             stop,
             signals,
-        }
+        })
     }
 
     /// Runs one mapping to its end.

@@ -110,7 +110,10 @@ fn duration(written: &str) -> Result<Duration, String> {
 
 pub(super) async fn run(arguments: PushArguments) -> ExitCode {
     let mut told = Told::default();
-    let mut journey = Journey::new(&arguments);
+    let mut journey = match Journey::new(&arguments) {
+        Ok(journey) => journey,
+        Err(stop) => return stop.tell(),
+    };
     // All of them are read before the first is run: nothing is sent while one has a mistake.
     let mut mappings = Vec::new();
     for file in &arguments.mapping {

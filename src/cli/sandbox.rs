@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
+use super::output;
 use super::settings::{SettingsArguments, sandbox_file};
+use super::signals::Interrupts;
 use super::stop::Stop;
-use super::{output, signals};
+
 use crate::model::{Connection, SecretSource};
 use crate::report::ExitCode;
 use crate::sandbox::Sandbox;
@@ -33,6 +35,8 @@ pub(super) struct SandboxArguments {
 }
 
 pub(super) async fn run(arguments: SandboxArguments) -> Result<ExitCode, Stop> {
+    // Before it is said to listen: whoever reads that may end it at once.
+    let mut interrupts = Interrupts::new()?;
     let data = match (arguments.in_memory, arguments.data) {
         (true, _) => None,
         (false, Some(data)) => Some(data),
@@ -46,9 +50,8 @@ pub(super) async fn run(arguments: SandboxArguments) -> Result<ExitCode, Stop> {
         })?;
     }
     output::print(&entry(&connection));
-    let heard = signals::interrupted().await;
+    interrupts.next().await;
     sandbox.stop().await;
-    heard.map_err(|error| Stop::of(&error, "Report this.", ExitCode::Defect))?;
     Ok(ExitCode::Done)
 }
 
