@@ -10,7 +10,7 @@ use super::{Position, Rows};
 /// Which files to read and how, as a mapping says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExtractSpec {
-    /// A file, a folder or a glob; relative paths are relative to `base`.
+    /// A file, a folder or a glob, relative to `base`; `-` is standard input.
     pub path: String,
     /// The folder of the mapping.
     pub base: PathBuf,
@@ -27,6 +27,8 @@ pub enum Format {
     Csv,
     /// Tab-separated values.
     Tsv,
+    /// Apache Parquet.
+    Parquet,
 }
 
 /// How delimited text is written.

@@ -1,10 +1,8 @@
 //! The third reading: rejected rows only, with all their columns, for the reject file.
 
-use arrow_array::{Array as _, ArrayRef, StringArray};
-
 use super::open::Opened;
 use crate::model::{FaultKind, Position, Reading, Rows, Source as _};
-use crate::source::{Extract, SourceError};
+use crate::source::{Extract, SourceError, cell_text};
 
 /// Which of the extract's columns make the key.
 pub(super) fn key_columns(opened: &Opened) -> Vec<usize> {
@@ -49,11 +47,8 @@ fn cells_as_text(rows: &Rows, row: usize) -> Vec<String> {
         FaultKind::Ragged { raw, .. } if fault.row == row => Some(raw.clone()),
         FaultKind::Ragged { .. } | FaultKind::Undecodable { .. } => None,
     });
-    let text = |column: &ArrayRef| {
-        let texts = column.as_any().downcast_ref::<StringArray>();
-        texts
-            .filter(|texts| !texts.is_null(row))
-            .map_or_else(String::new, |texts| texts.value(row).to_owned())
-    };
-    ragged.unwrap_or_else(|| rows.batch.columns().iter().map(text).collect())
+    ragged.unwrap_or_else(|| {
+        let columns = rows.batch.columns().iter();
+        columns.map(|column| cell_text(column, row)).collect()
+    })
 }

@@ -35,7 +35,10 @@ async fn compile(mapping: &Mapping, connection: &Connection) -> Result<Opened, P
 }
 
 async fn reach(mapping: &Mapping, connection: &Connection) -> Result<Opened, PushError> {
-    let extract = Extract::open(&mapping.source)?;
+    let source = mapping.source.clone();
+    // Standard input may keep us waiting.
+    let extract = tokio::task::spawn_blocking(move || Extract::open(&source)).await;
+    let extract = extract.map_err(|error| super::ended(&error))??;
     let environment = Dataverse::connect(connection, &WireOptions::default()).await?;
     let who = environment.who().await?;
     let table = environment.table(&mapping.table.value).await?;

@@ -1,13 +1,13 @@
 //! The rows of one file of delimited text, each with the line on which it begins.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::sync::Arc;
 
 use csv::ByteRecord;
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
 
 use super::SourceError;
+use super::compression;
 use super::decode::{self, Decoding};
 use super::tape::Tape;
 use crate::model::{CsvDialect, Format};
@@ -21,17 +21,15 @@ pub(super) struct Delimited {
 }
 
 impl Delimited {
+    /// `bytes` are those of the whole file.
     pub(super) fn open(
-        mut file: File,
+        bytes: Box<dyn Read + Send>,
         name: &Arc<str>,
         format: Format,
         dialect: &CsvDialect,
     ) -> Result<Self, SourceError> {
         let lines = Lines {
-            delimiter: dialect.delimiter.unwrap_or(match format {
-                Format::Csv => b',',
-                Format::Tsv => b'\t',
-            }),
+            delimiter: delimiter(dialect, format),
             quote: dialect.quote,
             escape: dialect.escape,
             comment: dialect.comment,
@@ -42,13 +40,21 @@ impl Delimited {
             file: Arc::clone(name),
             source,
         };
-        let encoding = marked_encoding(&mut file, name, dialect)?.map_err(cannot_open)?;
-        let buffered = BufReader::with_capacity(1 << 16, file);
+        let (encoding, bytes) = marked_encoding(bytes, name, dialect)?;
         let mut text: Box<dyn BufRead + Send> = if decode::parses_undecoded(encoding) {
-            Box::new(buffered)
+            Box::new(BufReader::with_capacity(1 << 16, bytes))
         } else {
+            let buffered = BufReader::with_capacity(1 << 16, bytes);
             Box::new(BufReader::new(Decoding::new(buffered, encoding)))
         };
+        if dialect.comment.is_some() || dialect.skip_rows > 0 {
+            let beginning = text.fill_buf().map_err(cannot_open)?;
+            if beginning.contains(&b'\r') && !beginning.contains(&b'\n') {
+                return Err(SourceError::LineEnds {
+                    file: Arc::clone(name),
+                });
+            }
+        }
         for _ in 0..dialect.skip_rows {
             if text.skip_until(b'\n').map_err(cannot_open)? == 0 {
                 break;
@@ -61,7 +67,6 @@ impl Delimited {
             .quoting(dialect.quote.is_some())
             .quote(dialect.quote.unwrap_or(b'"'))
             .escape(dialect.escape)
-            .double_quote(dialect.escape.is_none())
             .comment(dialect.comment)
             .buffer_capacity(1 << 16)
             .from_reader(Tape::new(Box::new(text) as Box<dyn Read + Send>));
@@ -96,6 +101,10 @@ impl Delimited {
         let ended = tape.ended();
         let bytes = tape.take(usize::try_from(length).unwrap_or(usize::MAX));
         let (line, body) = self.lines.begin(bytes);
+        if body.is_empty() {
+            // A comment that the end of the file ends looks like a row to the parser.
+            return Ok(None);
+        }
         if ended && let Some(line) = self.lines.open_quote(line, body) {
             return Err(SourceError::OpenQuote {
                 file: Arc::clone(&self.name),
@@ -107,40 +116,81 @@ impl Delimited {
     }
 }
 
-/// The encoding of a file, and the file behind its byte order mark.
+/// The character between cells.
+fn delimiter(dialect: &CsvDialect, format: Format) -> u8 {
+    dialect.delimiter.unwrap_or(match format {
+        Format::Csv | Format::Parquet => b',',
+        Format::Tsv => b'\t',
+    })
+}
+
+/// Refuses a dialect in which one character means two things.
+pub(super) fn check(dialect: &CsvDialect, format: Format) -> Result<(), SourceError> {
+    let parts = [
+        ("delimiter", Some(delimiter(dialect, format))),
+        ("quote", dialect.quote),
+        ("escape", dialect.escape),
+        ("comment", dialect.comment),
+    ];
+    for (place, (name, byte)) in parts.iter().enumerate() {
+        let earlier = parts.iter().take(place);
+        let mut same = earlier.filter(|(_, other)| byte.is_some() && other == byte);
+        if let (Some((other, _)), Some(byte)) = (same.next(), byte) {
+            return Err(SourceError::Dialect {
+                one: other,
+                other: name,
+                character: char::from(*byte),
+            });
+        }
+    }
+    Ok(())
+}
+
+type Bytes = Box<dyn Read + Send>;
+
+/// The encoding of a file, and its bytes behind the byte order mark.
 fn marked_encoding(
-    file: &mut File,
+    mut bytes: Bytes,
     name: &Arc<str>,
     dialect: &CsvDialect,
-) -> Result<io::Result<&'static Encoding>, SourceError> {
+) -> Result<(&'static Encoding, Bytes), SourceError> {
     let Some(named) = Encoding::for_label_no_replacement(dialect.encoding.as_bytes()) else {
         return Err(SourceError::Encoding {
             label: dialect.encoding.clone(),
         });
     };
-    let mut first = Vec::with_capacity(3);
-    if let Err(error) = file.by_ref().take(3).read_to_end(&mut first) {
-        return Ok(Err(error));
-    }
+    let file = || Arc::clone(name);
+    let mut first = Vec::with_capacity(4);
+    let begin = (&mut bytes).take(4).read_to_end(&mut first);
+    begin.map_err(|source| SourceError::Open {
+        file: file(),
+        source,
+    })?;
     if first.is_empty() {
-        return Err(SourceError::Empty {
-            file: Arc::clone(name),
+        return Err(SourceError::Empty { file: file() });
+    }
+    if let Some(found) = compression::disguised(&first) {
+        return Err(SourceError::Disguised {
+            file: file(),
+            found,
         });
     }
-    let wide = named == UTF_16LE || named == UTF_16BE;
+    let is_wide = |encoding| encoding == UTF_16LE || encoding == UTF_16BE;
     let (encoding, mark) = match Encoding::for_bom(&first) {
-        Some((marked, mark)) if marked == named || (wide && marked != UTF_8) => (marked, mark),
-        Some((marked, _)) if wide || named == UTF_8 => {
+        None => (named, 0),
+        Some((marked, mark)) if marked == named => (marked, mark),
+        // Which of the two it is, is what the mark is for.
+        Some((marked, mark)) if is_wide(named) && is_wide(marked) => (marked, mark),
+        Some((marked, _)) => {
             return Err(SourceError::OtherEncoding {
-                file: Arc::clone(name),
+                file: file(),
                 found: marked.name(),
                 expected: named.name(),
             });
         }
-        _ => (named, 0),
     };
-    let start = u64::try_from(mark).unwrap_or_default();
-    Ok(file.seek(SeekFrom::Start(start)).map(|_| encoding))
+    first.drain(..mark);
+    Ok((encoding, Box::new(Cursor::new(first).chain(bytes))))
 }
 
 /// Counts lines along the bytes of the rows.
@@ -201,9 +251,7 @@ impl Lines {
             if opened.is_some() {
                 if self.escape == Some(byte) {
                     line += u64::from(bytes.next() == Some(b'\n'));
-                } else if byte == quote
-                    && (self.escape.is_some() || bytes.next_if_eq(&quote).is_none())
-                {
+                } else if byte == quote && bytes.next_if_eq(&quote).is_none() {
                     opened = None;
                 }
             } else {

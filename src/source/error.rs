@@ -122,6 +122,84 @@ pub enum SourceError {
         /// The line on which the quote opens.
         line: u64,
     },
+    /// One character of the dialect means two things.
+    #[error("`source.csv.{one}` and `source.csv.{other}` are both `{}`", character.escape_default())]
+    Dialect {
+        /// One setting.
+        one: &'static str,
+        /// The other setting.
+        other: &'static str,
+        /// What both are.
+        character: char,
+    },
+    /// The mapping names the columns, and not well.
+    #[error("`source.csv.header` {what}")]
+    Names {
+        /// What is wrong.
+        what: String,
+    },
+    /// The file is no text.
+    #[error("{file}: the file is {found}, not delimited text")]
+    Disguised {
+        /// The file.
+        file: Arc<str>,
+        /// What its first bytes say.
+        found: &'static str,
+    },
+    /// Lines end in carriage returns alone.
+    #[error(
+        "{file}: lines end in carriage returns alone, which `comment` and `skip_rows` do not know"
+    )]
+    LineEnds {
+        /// The file.
+        file: Arc<str>,
+    },
+    /// It is a device or a pipe.
+    #[error("{file}: not a file")]
+    NoFile {
+        /// As the system names it.
+        file: Arc<str>,
+    },
+    /// Delimited text and Parquet in one extract.
+    #[error("an extract has one format, but {one} and {other} have two")]
+    Formats {
+        /// A file of one format.
+        one: Arc<str>,
+        /// A file of the other.
+        other: Arc<str>,
+    },
+    /// Two files have different types for a column.
+    #[error("column `{column}` is {expected} in {first} and {found} in {file}")]
+    Types {
+        /// The column.
+        column: String,
+        /// The extract's first file.
+        first: Arc<str>,
+        /// Its type there.
+        expected: String,
+        /// The other file.
+        file: Arc<str>,
+        /// Its type there.
+        found: String,
+    },
+    /// The file is no Parquet file, or is cut short.
+    #[error("{file}: not a whole Parquet file: {source}")]
+    NotParquet {
+        /// The file.
+        file: Arc<str>,
+        /// What its reader says.
+        source: parquet::errors::ParquetError,
+    },
+    /// A part of a Parquet file cannot be read.
+    #[error("{file}: rows from {row} on cannot be read: {source}")]
+    Table {
+        /// The file.
+        file: Arc<str>,
+        /// The first row of that part.
+        row: u64,
+        /// What its reader says.
+        source: arrow_schema::ArrowError,
+    },
     /// The file is another one than when the extract was opened, or has other contents.
     #[error("{file}: the file changed after the extract was opened")]
     Changed {
@@ -146,7 +224,7 @@ impl SourceError {
     pub fn kind(&self) -> SourceFailure {
         match self {
             Self::Changed { .. } => SourceFailure::Changed,
-            Self::Read { .. } | Self::OpenQuote { .. } | Self::Batch(_) => {
+            Self::Read { .. } | Self::OpenQuote { .. } | Self::Batch(_) | Self::Table { .. } => {
                 SourceFailure::Unreadable
             }
             _ => SourceFailure::NotThere,
@@ -162,7 +240,7 @@ impl SourceError {
             Self::Pattern { .. } => "write the pattern with `*`, `?`, `[…]` and `**/`",
             Self::TooManyFiles { .. } => "join the files, or split the load into several mappings",
             Self::Format { .. } => {
-                "give the extract as csv or tsv; if it is delimited text under another name, say so with `source.format`"
+                "give the extract as csv, tsv or parquet, the first two also as .gz or .zst; if it is delimited text under another name, say so with `source.format`"
             }
             Self::Encoding { .. } => "use a name such as utf-8, windows-1252 or utf-16le",
             Self::OtherEncoding { .. } => "set `encoding` of the source to what the file is",
@@ -171,6 +249,18 @@ impl SourceError {
             Self::NoHeader { .. } => "check the export and `skip_rows`, or set `header` to none",
             Self::Header { .. } => "correct the header, or name the columns in the mapping",
             Self::MissingColumn { .. } => "give every file of the extract the same columns",
+            Self::Dialect { .. } => "give each a character of its own",
+            Self::Names { .. } => "name every column once",
+            Self::Disguised { .. } => {
+                "give the file the extension of what it is (.gz, .zst, .parquet), or export it as csv"
+            }
+            Self::LineEnds { .. } => "export the file with line feeds",
+            Self::NoFile { .. } => "name a file; `path: \"-\"` reads standard input",
+            Self::Formats { .. } => "give every file of the extract the same format",
+            Self::Types { .. } => "write every file of the extract with the same schema",
+            Self::NotParquet { .. } | Self::Table { .. } => {
+                "the file may be cut off or still being written: export it again"
+            }
             Self::NoSuchColumn { .. } | Self::Batch(_) => "please report this as a defect",
             Self::Read { .. } => "check the disk or share, then start the run again",
             Self::OpenQuote { .. } => {

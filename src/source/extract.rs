@@ -1,18 +1,20 @@
-//! An extract of one or more files of delimited text.
+//! An extract of one or more files of one format.
 
-use std::collections::HashSet;
 use std::fs::{self, File};
 use std::sync::Arc;
 
 use arrow_schema::DataType;
 use csv::ByteRecord;
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
+use tempfile::TempPath;
 
 use super::SourceError;
-use super::decode;
-use super::delimited::Delimited;
-use super::locate::{Identity, Located, locate};
+use super::delimited::{self, Delimited};
+use super::header;
+use super::locate::{Files, Identity, Located, locate};
+use super::parquet as table;
 use super::reading::Batches;
-use crate::model::{CsvDialect, ExtractSpec, Header, Reading, Rows, Source, SourceColumn};
+use crate::model::{CsvDialect, ExtractSpec, Format, Header, Reading, Rows, Source, SourceColumn};
 
 /// An extract that was found, with columns that all its files have.
 pub struct Extract {
@@ -21,10 +23,11 @@ pub struct Extract {
 
 /// What all readings of an extract share.
 pub(super) struct Opened {
-    pub(super) dialect: CsvDialect,
+    spec: ExtractSpec,
     pub(super) files: Vec<OpenedFile>,
     pub(super) columns: Vec<SourceColumn>,
     names: Vec<Arc<str>>,
+    spooled: Option<TempPath>,
 }
 
 /// One file, as it was when the extract was opened.
@@ -35,61 +38,97 @@ pub(super) struct OpenedFile {
     pub(super) width: usize,
     /// Where each column of the extract stands in a row.
     pub(super) cells: Vec<usize>,
+    /// What stands at the end of a Parquet file; nothing for text.
+    pub(super) footer: Option<ArrowReaderMetadata>,
 }
 
 impl Extract {
-    /// Finds the files of an extract and reads their headers.
+    /// Finds the files of an extract and reads their headers. Standard input is read to its end.
     ///
     /// # Errors
     /// If there is nothing to read, or a file cannot be opened, is empty, or has a header that cannot be used.
     pub fn open(spec: &ExtractSpec) -> Result<Self, SourceError> {
+        let Files { located, spooled } = locate(spec)?;
         let mut columns: Vec<SourceColumn> = Vec::new();
-        let mut files = Vec::new();
-        for located in locate(spec)? {
+        let mut files: Vec<OpenedFile> = Vec::new();
+        for located in located {
             let file = File::open(&located.path).map_err(|e| cannot_open(&located, e))?;
             let metadata = file.metadata().map_err(|e| cannot_open(&located, e))?;
             let identity = Identity::of(&metadata);
-            let names = header(file, &located, &spec.csv)?;
-            if files.is_empty() {
-                columns = names.iter().cloned().map(text_column).collect();
+            let (found, footer) = head(file, &located, &spec.csv)?;
+            match files.first() {
+                None => columns.clone_from(&found),
+                Some(first) => same_types(&columns, &first.located, &found, &located)?,
             }
-            let cells = columns
-                .iter()
-                .map(|column| {
-                    let found = names.iter().position(|name| *name == column.name);
-                    found.ok_or_else(|| SourceError::MissingColumn {
-                        file: Arc::clone(&located.name),
-                        column: column.name.clone(),
-                    })
-                })
-                .collect::<Result<_, _>>()?;
+            let cells = places(&columns, &found, &located)?;
             files.push(OpenedFile {
                 located,
                 identity,
-                width: names.len(),
+                width: found.len(),
                 cells,
+                footer,
             });
         }
+        let names = files.iter().map(|f| Arc::clone(&f.located.name)).collect();
         Ok(Self {
             opened: Arc::new(Opened {
-                dialect: spec.csv.clone(),
-                names: files.iter().map(|f| Arc::clone(&f.located.name)).collect(),
+                spec: spec.clone(),
                 files,
                 columns,
+                names,
+                spooled,
             }),
         })
     }
 }
 
+impl Opened {
+    pub(super) fn dialect(&self) -> &CsvDialect {
+        &self.spec.csv
+    }
+
+    /// Whether the files are Parquet; all are, or none is.
+    pub(super) fn is_table(&self) -> bool {
+        self.files.iter().any(|file| file.footer.is_some())
+    }
+
+    /// Whether there are still the same files where the mapping looks.
+    fn same_files(&self) -> Result<(), SourceError> {
+        if self.spooled.is_some() {
+            return Ok(());
+        }
+        let now = locate(&self.spec)
+            .map(|files| files.located)
+            .unwrap_or_default();
+        let differs = |index: usize| {
+            let name = |located: &Located| Arc::clone(&located.name);
+            let (then, now) = (self.names.get(index), now.get(index).map(name));
+            (then != now.as_ref()).then(|| then.cloned().or(now))
+        };
+        match (0..self.names.len().max(now.len()))
+            .find_map(differs)
+            .flatten()
+        {
+            Some(file) => Err(SourceError::Changed { file }),
+            None => Ok(()),
+        }
+    }
+}
+
 impl OpenedFile {
-    /// Opens the file again, behind its header.
-    pub(super) fn reopen(&self, dialect: &CsvDialect) -> Result<Delimited, SourceError> {
+    /// Opens the file again, if it is still the same.
+    pub(super) fn reopen(&self) -> Result<File, SourceError> {
         let file = File::open(&self.located.path).map_err(|_| self.changed())?;
         let metadata = file.metadata().map_err(|_| self.changed())?;
         if Identity::of(&metadata) != self.identity {
             return Err(self.changed());
         }
-        let mut rows = Delimited::open(file, &self.located.name, self.located.format, dialect)?;
+        Ok(file)
+    }
+
+    /// The rows of a text file, behind its header.
+    pub(super) fn rows(&self, dialect: &CsvDialect) -> Result<Delimited, SourceError> {
+        let mut rows = text(self.reopen()?, &self.located, dialect)?;
         if dialect.header == Header::FirstRow {
             rows.next(&mut ByteRecord::new())?;
         }
@@ -130,7 +169,11 @@ impl Source for Extract {
     }
 
     fn unchanged(&self) -> Result<(), SourceError> {
-        self.opened.files.iter().try_for_each(OpenedFile::unchanged)
+        self.opened
+            .files
+            .iter()
+            .try_for_each(OpenedFile::unchanged)?;
+        self.opened.same_files()
     }
 }
 
@@ -141,63 +184,66 @@ fn cannot_open(located: &Located, source: std::io::Error) -> SourceError {
     }
 }
 
-fn text_column(name: String) -> SourceColumn {
-    SourceColumn {
+/// What a file tells of itself before its first row.
+fn head(
+    file: File,
+    located: &Located,
+    dialect: &CsvDialect,
+) -> Result<(Vec<SourceColumn>, Option<ArrowReaderMetadata>), SourceError> {
+    if located.format == Format::Parquet {
+        let (columns, footer) = table::head(&file, &located.name)?;
+        return Ok((columns, Some(footer)));
+    }
+    delimited::check(dialect, located.format)?;
+    let names = header::names(&mut text(file, located, dialect)?, located, dialect)?;
+    let text_column = |name| SourceColumn {
         name,
         data_type: DataType::Utf8,
-    }
+    };
+    Ok((names.into_iter().map(text_column).collect(), None))
 }
 
-/// The names of a file's columns.
-fn header(file: File, located: &Located, dialect: &CsvDialect) -> Result<Vec<String>, SourceError> {
-    let mut rows = Delimited::open(file, &located.name, located.format, dialect)?;
-    let mut first = ByteRecord::new();
-    let unusable = |line, what| SourceError::Header {
-        file: Arc::clone(&located.name),
-        line,
-        what,
+fn text(file: File, located: &Located, dialect: &CsvDialect) -> Result<Delimited, SourceError> {
+    let bytes = located.compression.open(file);
+    let bytes = bytes.map_err(|error| cannot_open(located, error))?;
+    Delimited::open(bytes, &located.name, located.format, dialect)
+}
+
+/// Where each column of the extract stands in a row of this file.
+fn places(
+    columns: &[SourceColumn],
+    found: &[SourceColumn],
+    located: &Located,
+) -> Result<Vec<usize>, SourceError> {
+    let place = |column: &SourceColumn| {
+        let place = found.iter().position(|it| it.name == column.name);
+        place.ok_or_else(|| SourceError::MissingColumn {
+            file: Arc::clone(&located.name),
+            column: column.name.clone(),
+        })
     };
-    let (line, names) = match &dialect.header {
-        Header::Names(names) => (1, names.clone()),
-        Header::None => {
-            if rows.next(&mut first)?.is_none() {
-                return Err(SourceError::NoHeader {
-                    file: Arc::clone(&located.name),
-                });
-            }
-            return Ok((1..=first.len()).map(|n| format!("column_{n}")).collect());
-        }
-        Header::FirstRow => {
-            let Some(line) = rows.next(&mut first)? else {
-                return Err(SourceError::NoHeader {
-                    file: Arc::clone(&located.name),
-                });
-            };
-            let mut names = Vec::with_capacity(first.len());
-            for cell in &first {
-                let Some(name) = decode::cell(rows.encoding(), cell) else {
-                    let encoding = rows.encoding().name();
-                    return Err(unusable(
-                        line,
-                        format!("the header is not valid {encoding}"),
-                    ));
-                };
-                names.push(name.trim().to_owned());
-            }
-            (line, names)
-        }
-    };
-    let mut seen = HashSet::new();
-    for (index, name) in names.iter().enumerate() {
-        if name.is_empty() {
-            let what = format!("column {} has no name", index + 1);
-            return Err(unusable(line, what));
-        }
-        if !seen.insert(name) {
-            return Err(unusable(line, format!("two columns are named `{name}`")));
+    columns.iter().map(place).collect()
+}
+
+fn same_types(
+    columns: &[SourceColumn],
+    first: &Located,
+    found: &[SourceColumn],
+    located: &Located,
+) -> Result<(), SourceError> {
+    for column in columns {
+        let other = found.iter().find(|it| it.name == column.name);
+        if let Some(other) = other.filter(|other| other.data_type != column.data_type) {
+            return Err(SourceError::Types {
+                column: column.name.clone(),
+                first: Arc::clone(&first.name),
+                expected: column.data_type.to_string(),
+                file: Arc::clone(&located.name),
+                found: other.data_type.to_string(),
+            });
         }
     }
-    Ok(names)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -394,13 +440,13 @@ mod tests {
             read(b" a , a\n", CsvDialect::default())
                 .unwrap_err()
                 .to_string(),
-            "a.csv:1: two columns are named `a`"
+            "a.csv:1: the header names two columns `a`"
         );
         assert_eq!(
             read(b"a, \n", CsvDialect::default())
                 .unwrap_err()
                 .to_string(),
-            "a.csv:1: column 2 has no name"
+            "a.csv:1: the header has no name for column 2"
         );
         let none = CsvDialect {
             header: Header::None,
@@ -464,7 +510,7 @@ mod tests {
             globbed.files().iter().map(|f| &**f).collect::<Vec<_>>(),
             ["a.csv", "b.tsv"]
         );
-        for nothing in ["*.txt", "gone.csv", "notes.md", "-"] {
+        for nothing in ["*.txt", "gone.csv", "notes.md"] {
             let error = Extract::open(&spec(folder.path(), nothing)).err().unwrap();
             assert_eq!(error.kind(), SourceFailure::NotThere, "{error}");
         }
@@ -520,6 +566,126 @@ mod tests {
             SourceFailure::Changed
         );
         assert_eq!(rows(&extract).unwrap_err().kind(), SourceFailure::Changed);
+    }
+
+    #[test]
+    fn a_file_that_came_to_a_folder_has_changed_the_extract() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.csv"), "a\n1\n").unwrap();
+        for path in [".", "*.csv"] {
+            let extract = Extract::open(&spec(folder.path(), path)).unwrap();
+            extract.unchanged().unwrap();
+            fs::write(folder.path().join("b.csv"), "a\n1\n").unwrap();
+            let error = extract.unchanged().unwrap_err();
+            assert_eq!(error.kind(), SourceFailure::Changed);
+            assert!(error.to_string().starts_with("b.csv"), "{error}");
+            fs::remove_file(folder.path().join("b.csv")).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_comment_at_the_end_is_no_row() {
+        let dialect = CsvDialect {
+            comment: Some(b'#'),
+            ..CsvDialect::default()
+        };
+        assert_eq!(lines(b"a,b\n1,2\n# 2 rows", dialect.clone()), [2]);
+        assert_eq!(lines(b"a,b\n1,2\n# 2 rows\n", dialect.clone()), [2]);
+        let error = read(b"a,b\r#c\r1,2\r", dialect).unwrap_err();
+        assert!(matches!(error, SourceError::LineEnds { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_character_means_one_thing() {
+        for (quote, escape, comment) in [
+            (Some(b','), None, None),
+            (Some(b'"'), Some(b'"'), None),
+            (Some(b'"'), Some(b'\\'), Some(b'\\')),
+        ] {
+            let dialect = CsvDialect {
+                quote,
+                escape,
+                comment,
+                ..CsvDialect::default()
+            };
+            let error = read(b"a,b\n", dialect).unwrap_err();
+            assert!(matches!(error, SourceError::Dialect { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_mark_of_another_encoding_is_told() {
+        for label in ["windows-1252", "utf-16"] {
+            let error = read(b"\xEF\xBB\xBFa\n1\n", encoded(label)).unwrap_err();
+            assert!(
+                matches!(error, SourceError::OtherEncoding { found: "UTF-8", .. }),
+                "{error}"
+            );
+        }
+    }
+
+    fn packed(pack: impl Fn(&[u8]) -> Vec<u8>, name: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = pack(b"a,b\n1,2\n3,4\n");
+        fs::write(folder.path().join(name), &whole).unwrap();
+        let extract = Extract::open(&spec(folder.path(), name)).unwrap();
+        let expected = [(2, some(&["1", "2"])), (3, some(&["3", "4"]))];
+        assert_eq!(rows(&extract).unwrap(), expected);
+        assert_eq!(rows(&extract).unwrap(), expected);
+        // In parts, one behind the other.
+        let parts = [whole.clone(), pack(b"5,6\n")].concat();
+        fs::write(folder.path().join(name), parts).unwrap();
+        let extract = Extract::open(&spec(folder.path(), name)).unwrap();
+        assert_eq!(rows(&extract).unwrap().len(), 3);
+        // Cut short, wherever.
+        for length in 1..whole.len() - 1 {
+            fs::write(folder.path().join(name), &whole[..length]).unwrap();
+            let read = Extract::open(&spec(folder.path(), name)).and_then(|it| rows(&it));
+            assert!(read.is_err(), "{name} {length}");
+        }
+        // By the wrong name.
+        fs::write(folder.path().join("plain.csv"), &whole).unwrap();
+        let error = Extract::open(&spec(folder.path(), "plain.csv"))
+            .err()
+            .unwrap();
+        assert!(matches!(error, SourceError::Disguised { .. }), "{error}");
+    }
+
+    #[test]
+    fn compressed_files_are_read_and_cut_ones_told() {
+        packed(
+            |text| {
+                let level = flate2::Compression::default();
+                let mut writer = flate2::write::GzEncoder::new(Vec::new(), level);
+                std::io::Write::write_all(&mut writer, text).unwrap();
+                writer.finish().unwrap()
+            },
+            "a.csv.gz",
+        );
+        packed(|text| zstd::encode_all(text, 1).unwrap(), "a.tsv.csv.zst");
+    }
+
+    #[test]
+    fn a_folder_is_of_one_format_and_tells_what_it_cannot_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        for (name, text) in [("a.csv", "a\n1\n"), ("_SUCCESS.csv", "x"), (".b.csv", "x")] {
+            at(name, text);
+        }
+        assert_eq!(
+            Extract::open(&spec(folder.path(), "."))
+                .unwrap()
+                .files()
+                .len(),
+            1
+        );
+        at("b.json", "{}");
+        let error = Extract::open(&spec(folder.path(), ".")).err().unwrap();
+        assert!(error.to_string().starts_with("b.json"), "{error}");
+        fs::remove_file(folder.path().join("b.json")).unwrap();
+        at("c.parquet", "PAR1");
+        let error = Extract::open(&spec(folder.path(), ".")).err().unwrap();
+        assert!(matches!(error, SourceError::Formats { .. }), "{error}");
     }
 
     #[test]

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use tempfile::{NamedTempFile, TempPath};
+
 use super::SourceError;
+use super::compression::Compression;
 use crate::model::{ExtractSpec, Format, Position};
 
 /// One file of an extract.
@@ -15,6 +18,14 @@ pub(super) struct Located {
     /// Relative to the mapping where it can be.
     pub(super) name: Arc<str>,
     pub(super) format: Format,
+    pub(super) compression: Compression,
+}
+
+/// The files of an extract.
+pub(super) struct Files {
+    pub(super) located: Vec<Located>,
+    /// What came from standard input; removed when the extract is dropped.
+    pub(super) spooled: Option<TempPath>,
 }
 
 /// What tells a file from one that took its place.
@@ -47,16 +58,61 @@ fn place(_: &Metadata) -> (u64, u64) {
 }
 
 /// The files that the mapping means, in name order.
-pub(super) fn locate(spec: &ExtractSpec) -> Result<Vec<Located>, SourceError> {
+pub(super) fn locate(spec: &ExtractSpec) -> Result<Files, SourceError> {
     if spec.path == "-" {
-        // An extract is read twice, which a stream does not allow.
-        return Err(SourceError::Format {
-            file: spec.path.as_str().into(),
+        return spool(spec.format.unwrap_or(Format::Csv));
+    }
+    let located = find(spec)?;
+    let is_table = |it: &&Located| it.format == Format::Parquet;
+    let (table, text) = (
+        located.iter().find(is_table),
+        located.iter().find(|it| !is_table(it)),
+    );
+    if let (Some(one), Some(other)) = (table, text) {
+        return Err(SourceError::Formats {
+            one: Arc::clone(&one.name),
+            other: Arc::clone(&other.name),
         });
     }
+    Ok(Files {
+        located,
+        spooled: None,
+    })
+}
+
+/// An extract is read twice, which a stream does not allow: it goes to a file that its owner alone can read.
+fn spool(format: Format) -> Result<Files, SourceError> {
+    let name: Arc<str> = "standard input".into();
+    let written = || {
+        let mut file = NamedTempFile::new()?;
+        io::copy(&mut io::stdin().lock(), &mut file)?;
+        Ok(file.into_temp_path())
+    };
+    let path = written().map_err(|source| SourceError::Open {
+        file: Arc::clone(&name),
+        source,
+    })?;
+    let located = Located {
+        path: path.to_path_buf(),
+        name,
+        format,
+        compression: Compression::None,
+    };
+    Ok(Files {
+        located: vec![located],
+        spooled: Some(path),
+    })
+}
+
+fn find(spec: &ExtractSpec) -> Result<Vec<Located>, SourceError> {
     let whole = spec.base.join(&spec.path);
     let paths = match fs::metadata(&whole) {
         Ok(found) if found.is_dir() => folder(&whole, &spec.path)?,
+        Ok(found) if !found.is_file() => {
+            return Err(SourceError::NoFile {
+                file: spec.path.as_str().into(),
+            });
+        }
         Ok(_) => vec![whole],
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(cannot_open(&spec.path, error));
@@ -93,7 +149,7 @@ fn folder(whole: &Path, path: &str) -> Result<Vec<PathBuf>, SourceError> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(whole).map_err(|error| cannot_open(path, error))? {
         let found = entry.map_err(|error| cannot_open(path, error))?.path();
-        if known_format(&found).is_some() && found.is_file() {
+        if found.is_file() && is_part(&found) {
             paths.push(found);
         }
     }
@@ -122,11 +178,22 @@ fn pattern(spec: &ExtractSpec) -> Result<Vec<PathBuf>, SourceError> {
 fn located(path: PathBuf, spec: &ExtractSpec) -> Result<Located, SourceError> {
     let shown = path.strip_prefix(&spec.base).unwrap_or(&path);
     let name: Arc<str> = shown.to_string_lossy().into();
-    let named = spec.format.filter(|_| !is_binary(&path));
-    let Some(format) = named.or_else(|| known_format(&path)) else {
+    let (compression, inner) = Compression::of(&path);
+    let known = known_format(inner);
+    // What is plainly something else is not read as text, whatever the mapping says.
+    let named = spec.format.filter(|_| known.is_some() || !is_data(inner));
+    let format = named
+        .or(known)
+        .filter(|format| compression == Compression::None || *format != Format::Parquet);
+    let Some(format) = format else {
         return Err(SourceError::Format { file: name });
     };
-    Ok(Located { path, name, format })
+    Ok(Located {
+        path,
+        name,
+        format,
+        compression,
+    })
 }
 
 fn known_format(path: &Path) -> Option<Format> {
@@ -134,15 +201,26 @@ fn known_format(path: &Path) -> Option<Format> {
     match extension.as_str() {
         "csv" | "txt" => Some(Format::Csv),
         "tsv" => Some(Format::Tsv),
+        "parquet" => Some(Format::Parquet),
         _ => None,
     }
 }
 
-/// Whether a file is no text, whatever the mapping says.
-fn is_binary(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| {
-        ["gz", "zst", "zip", "parquet"]
-            .iter()
-            .any(|binary| extension.eq_ignore_ascii_case(binary))
-    })
+/// Whether a file of a folder belongs to the extract. Hidden files and those that writers leave beside their parts
+/// (`_SUCCESS`, `_metadata`) do not; data in a format that is not read does, so that it is told and not passed over.
+fn is_part(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let is_hidden = name.is_none_or(|name| name.starts_with(['.', '_']));
+    let (_, inner) = Compression::of(path);
+    !is_hidden && (known_format(inner).is_some() || is_data(inner))
+}
+
+/// Whether a file is data of another format.
+fn is_data(path: &Path) -> bool {
+    const FORMATS: [&str; 14] = [
+        "zip", "parquet", "json", "ndjson", "jsonl", "arrow", "feather", "avro", "orc", "xlsx",
+        "xls", "bz2", "xz", "lz4",
+    ];
+    let extension = path.extension().and_then(|it| it.to_str());
+    extension.is_some_and(|found| FORMATS.iter().any(|it| found.eq_ignore_ascii_case(it)))
 }

@@ -1,14 +1,19 @@
-//! Reads extracts: which files there are, their rows as text, and whether they are still the same files.
+//! Reads extracts: which files there are, their rows, and whether they are still the same files.
 //!
-//! Owns the dialects and encodings of delimited text. Does not decide what a cell means to a table.
+//! Owns the dialects and encodings of delimited text, compression, and Parquet. Does not decide what a cell means to a
+//! table.
 
+mod compression;
 mod decode;
 mod delimited;
 mod error;
 mod extract;
+mod header;
 mod locate;
+mod parquet;
 mod reading;
 mod tape;
 
 pub use error::{SourceError, SourceFailure};
 pub use extract::Extract;
+pub use parquet::cell_text;

@@ -12,6 +12,7 @@ use super::SourceError;
 use super::decode;
 use super::delimited::Delimited;
 use super::extract::{Opened, OpenedFile};
+use super::parquet::TableBatches;
 use crate::model::{Fault, FaultKind, Position, Ragged, Reading, Rows};
 
 /// The most rows of a batch.
@@ -20,18 +21,12 @@ const MOST_ROWS: usize = 8192;
 /// A batch ends with the row that reaches so many bytes, so that wide rows need no more memory than narrow ones.
 const ENOUGH_BYTES: usize = 16 << 20;
 
-type Wanted = Peekable<Box<dyn Iterator<Item = Position> + Send>>;
+pub(super) type Wanted = Peekable<Box<dyn Iterator<Item = Position> + Send>>;
 
 /// The batches of one reading.
-pub(super) struct Batches {
-    extract: Arc<Opened>,
-    columns: Vec<usize>,
-    schema: Arc<Schema>,
-    only: Option<Wanted>,
-    next_file: usize,
-    current: Option<Delimited>,
-    row: ByteRecord,
-    finished: bool,
+pub(super) enum Batches {
+    Text(TextBatches),
+    Table(TableBatches),
 }
 
 impl Batches {
@@ -43,18 +38,49 @@ impl Batches {
             };
             fields.push(Field::new(&column.name, column.data_type.clone(), true));
         }
-        Ok(Self {
-            extract,
-            columns: reading.columns,
-            schema: Arc::new(Schema::new(fields)),
-            only: reading.only.map(Iterator::peekable),
-            next_file: 0,
-            current: None,
-            row: ByteRecord::new(),
-            finished: false,
+        let schema = Arc::new(Schema::new(fields));
+        let only = reading.only.map(Iterator::peekable);
+        Ok(if extract.is_table() {
+            Self::Table(TableBatches::new(extract, reading.columns, schema, only))
+        } else {
+            Self::Text(TextBatches {
+                extract,
+                columns: reading.columns,
+                schema,
+                only,
+                next_file: 0,
+                current: None,
+                row: ByteRecord::new(),
+                finished: false,
+            })
         })
     }
+}
 
+impl Iterator for Batches {
+    type Item = Result<Rows, SourceError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::Text(batches) => batches.next(),
+            Self::Table(batches) => batches.next(),
+        }
+    }
+}
+
+/// The batches of delimited text.
+pub(super) struct TextBatches {
+    extract: Arc<Opened>,
+    columns: Vec<usize>,
+    schema: Arc<Schema>,
+    only: Option<Wanted>,
+    next_file: usize,
+    current: Option<Delimited>,
+    row: ByteRecord,
+    finished: bool,
+}
+
+impl TextBatches {
     fn batch(&mut self) -> Result<Option<Rows>, SourceError> {
         let extract = Arc::clone(&self.extract);
         let mut filling = Filling::new(self.columns.len());
@@ -72,7 +98,7 @@ impl Batches {
                     self.next_file += 1;
                     continue;
                 }
-                self.current = Some(file.reopen(&extract.dialect)?);
+                self.current = Some(file.rows(extract.dialect())?);
                 self.next_file += 1;
                 continue;
             };
@@ -123,7 +149,7 @@ fn lies_behind(only: Option<&mut Wanted>, file: usize) -> bool {
         .is_some_and(|wanted| usize::from(wanted.file()) > file)
 }
 
-impl Iterator for Batches {
+impl Iterator for TextBatches {
     type Item = Result<Rows, SourceError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -169,7 +195,7 @@ impl Filling {
         let index = self.positions.len();
         self.positions.push(position);
         self.bytes += row.as_slice().len();
-        let whole = has_width(row, file.width, extract.dialect.ragged);
+        let whole = has_width(row, file.width, extract.dialect().ragged);
         if !whole {
             let show = |cell| match decode::cell(encoding, cell) {
                 Some(text) => text.into_owned(),
@@ -192,7 +218,7 @@ impl Filling {
                 continue;
             };
             match decode::cell(encoding, bytes) {
-                Some(text) if extract.dialect.null_text.iter().any(|null| *null == text) => {
+                Some(text) if extract.dialect().null_text.iter().any(|null| *null == text) => {
                     builder.append_null();
                 }
                 Some(text) => builder.append_value(text),

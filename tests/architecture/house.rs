@@ -62,16 +62,19 @@ pub(crate) const PLACES: &[Place] = &[
 /// A foreign path, and the places that may name it outside of tests.
 pub(crate) const HOMES: &[(&str, &[&str])] = &[
     ("annotate_snippets", &["mapping"]),
-    ("arrow_array", &["model", "source", "mapping", "push"]),
+    ("arrow_array", &["model", "source", "mapping"]),
+    ("arrow_cast", &["source"]),
     ("arrow_schema", &["model", "source", "mapping"]),
     ("bytes", &["dataverse"]),
     ("clap", &["cli"]),
     ("csv", &["source", "report"]),
     ("encoding_rs", &["source"]),
     ("fastrand", &["dispatch", "ledger"]),
+    ("flate2", &["source"]),
     ("glob", &["source"]),
     ("granit_parser", &["mapping"]),
     ("indicatif", &["cli"]),
+    ("parquet", &["source"]),
     ("percent_encoding", &["dataverse"]),
     ("reqwest", &["dataverse"]),
     ("rusqlite", &["ledger"]),
@@ -86,6 +89,7 @@ pub(crate) const HOMES: &[(&str, &[&str])] = &[
     ("tracing_subscriber", &["cli"]),
     ("unicode_normalization", &["mapping"]),
     ("xxhash_rust", &["mapping", "ledger"]),
+    ("zstd", &["source"]),
     (
         "std::env",
         &["mapping", "dataverse", "cli", "main", "push", "sandbox"],

@@ -4,6 +4,7 @@
 mod bad_input;
 mod desk;
 mod documents;
+mod formats;
 mod history;
 mod main_job;
 mod odd_keys;

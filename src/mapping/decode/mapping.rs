@@ -129,8 +129,12 @@ impl Decoder {
         let form = self.form(entry, &SOURCE)?;
         let path = self.required(&form, "path", "Name a file, a folder or a glob.");
         let path = path.and_then(|it| self.text(it));
-        let formats = &[("csv", Format::Csv), ("tsv", Format::Tsv)];
-        let later = &["parquet", "ndjson", "jsonl", "arrow"];
+        let formats = &[
+            ("csv", Format::Csv),
+            ("tsv", Format::Tsv),
+            ("parquet", Format::Parquet),
+        ];
+        let later = &["ndjson", "jsonl", "arrow"];
         let format = form
             .get("format")
             .and_then(|it| self.word(it, formats, later));

@@ -1,0 +1,74 @@
+//! The names of the columns of delimited text.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use csv::ByteRecord;
+
+use super::SourceError;
+use super::decode;
+use super::delimited::Delimited;
+use super::locate::Located;
+use crate::model::{CsvDialect, Header};
+
+/// The names of a file's columns, from its beginning.
+pub(super) fn names(
+    rows: &mut Delimited,
+    located: &Located,
+    dialect: &CsvDialect,
+) -> Result<Vec<String>, SourceError> {
+    let file = || Arc::clone(&located.name);
+    match &dialect.header {
+        Header::Names(names) => match twice_or_empty(names) {
+            Some(what) => Err(SourceError::Names { what }),
+            None => Ok(names.clone()),
+        },
+        Header::None => {
+            let mut first = ByteRecord::new();
+            if rows.next(&mut first)?.is_none() {
+                return Err(SourceError::NoHeader { file: file() });
+            }
+            Ok((1..=first.len()).map(|n| format!("column_{n}")).collect())
+        }
+        Header::FirstRow => {
+            let (line, names) = first_row(rows, located)?;
+            match twice_or_empty(&names) {
+                Some(what) => Err(SourceError::Header {
+                    file: file(),
+                    line,
+                    what: format!("the header {what}"),
+                }),
+                None => Ok(names),
+            }
+        }
+    }
+}
+
+fn first_row(rows: &mut Delimited, located: &Located) -> Result<(u64, Vec<String>), SourceError> {
+    let mut first = ByteRecord::new();
+    let file = || Arc::clone(&located.name);
+    let Some(line) = rows.next(&mut first)? else {
+        return Err(SourceError::NoHeader { file: file() });
+    };
+    let encoding = rows.encoding();
+    let names = first.iter().map(|cell| {
+        let name = decode::cell(encoding, cell).ok_or_else(|| SourceError::Header {
+            file: file(),
+            line,
+            what: format!("the header is not valid {}", encoding.name()),
+        });
+        Ok(name?.trim().to_owned())
+    });
+    Ok((line, names.collect::<Result<_, _>>()?))
+}
+
+/// What is wrong with names, as the end of a sentence.
+pub(super) fn twice_or_empty(names: &[String]) -> Option<String> {
+    let mut seen = HashSet::new();
+    names.iter().enumerate().find_map(|(index, name)| {
+        if name.is_empty() {
+            return Some(format!("has no name for column {}", index + 1));
+        }
+        (!seen.insert(name)).then(|| format!("names two columns `{name}`"))
+    })
+}

@@ -1,0 +1,134 @@
+//! The same rows in every format are the same records.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use arrow_array::{
+    ArrayRef, Date32Array, Decimal128Array, Int32Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+};
+use parquet::arrow::ArrowWriter;
+
+use crate::desk::Desk;
+
+const MAPPING: &str = "version: 1
+name: people
+source: { path: PATH }
+target: { table: contact, key: [externaluseridentifier] }
+columns:
+  externaluseridentifier: number
+  lastname: name
+  numberofchildren: children
+  annualincome: income
+  birthdate: born
+  lastusedincampaign: { from: seen, parse: iso8601 }
+";
+
+const CSV: &str = "number,name,children,income,born,seen
+1,Ann,2,1250.50,1980-05-01,2024-01-31T10:00:00
+2,Bob,,0.1,,
+";
+
+fn parquet(file: File) {
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("number", Arc::new(Int32Array::from(vec![1, 2]))),
+        ("name", Arc::new(StringArray::from(vec!["Ann", "Bob"]))),
+        ("children", Arc::new(Int32Array::from(vec![Some(2), None]))),
+        (
+            "income",
+            Arc::new(
+                Decimal128Array::from(vec![12505, 1])
+                    .with_precision_and_scale(10, 1)
+                    .unwrap(),
+            ),
+        ),
+        ("born", Arc::new(Date32Array::from(vec![Some(3773), None]))),
+        (
+            "seen",
+            Arc::new(TimestampMicrosecondArray::from(vec![
+                Some(1_706_695_200_000_000),
+                None,
+            ])),
+        ),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
+fn prepared(desk: &Desk) {
+    desk.write("a.csv", CSV);
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gz.write_all(CSV.as_bytes()).unwrap();
+    desk.write("a.csv.gz", gz.finish().unwrap());
+    desk.write("a.csv.zst", zstd::encode_all(CSV.as_bytes(), 3).unwrap());
+    parquet(File::create(desk.path("a.parquet")).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_format_after_the_other_finds_nothing_to_do() {
+    let formats = ["a.csv", "a.parquet", "a.csv.gz", "a.csv.zst"];
+    let desk = Desk::new().await;
+    prepared(&desk);
+    for (place, path) in formats.iter().enumerate() {
+        desk.write("people.yaml", MAPPING.replace("PATH", path));
+        let ran = desk.run(&["push", "-m", "people.yaml", "--json"]);
+        assert_eq!(ran.code, Some(0), "{path}: {ran:?}");
+        let counts = ["created", "unchanged"].map(|name| ran.rows(name));
+        assert_eq!(
+            counts,
+            if place == 0 { [2, 0] } else { [0, 2] },
+            "{path}: {ran:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_format_gives_the_same_records() {
+    let mut seen = Vec::new();
+    for path in ["a.csv", "a.parquet"] {
+        let desk = Desk::new().await;
+        prepared(&desk);
+        desk.write("people.yaml", MAPPING.replace("PATH", path));
+        assert_eq!(
+            desk.run(&["push", "-m", "people.yaml", "--json"])
+                .rows("created"),
+            2
+        );
+        let mut written: Vec<_> = desk
+            .emulator
+            .journal()
+            .into_iter()
+            .map(|entry| entry.columns)
+            .collect();
+        written.sort_by_key(|columns| columns["lastname"].to_string());
+        seen.push(written);
+    }
+    assert_eq!(seen[0], seen[1]);
+    assert_eq!(seen[0][0]["annualincome"].to_string(), "1250.5");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn standard_input_is_an_extract() {
+    let desk = Desk::new().await;
+    desk.accounts("{ path: \"-\" }", "");
+    let pushed = |text: &str| {
+        let mut command: Command = desk.command(&["push", "-m", "accounts.yaml", "--json"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(text.as_bytes()).unwrap();
+        drop(stdin);
+        let output = child.wait_with_output().unwrap();
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
+    };
+    let first = pushed("number,name\nA1,One\nA2,Two\nA2,Again\n");
+    assert_eq!(first["runs"][0]["rows"]["created"], 2, "{first}");
+    assert_eq!(first["runs"][0]["rows"]["rejected"], 1);
+    let second = pushed("number,name\nA1,One\nA2,Three\n");
+    assert_eq!(second["runs"][0]["rows"]["updated"], 1, "{second}");
+    assert_eq!(second["runs"][0]["rows"]["unchanged"], 1);
+}
