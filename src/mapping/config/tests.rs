@@ -193,10 +193,109 @@ fn an_unknown_destination_of_a_mapping_shows_its_place() {
     );
 }
 
+/// Ways in which a secret gets into a file, right or wrong YAML, `§` being the secret.
+const LEAKS: &[&str] = &[
+    "    client_secret: §\n",
+    "    client_secret:§\n",
+    "    client_secret §\n",
+    "    client_secret = §\n",
+    "    client_secret: '§'\n",
+    "    client_secret: \"§\"\n",
+    "    client_secret:\n      §\n",
+    "    client_secret:\n      - §\n",
+    "    client_secret: |\n      §\n",
+    "    client_secret: |2-\n      a\n\n      §\n",
+    "    client_secret: >-\n      §\n",
+    "    client_secret: \"a\n      §\"\n",
+    "    client_secret: \"a\n §\"\n",
+    "    client_secret: \"a\nS\n",
+    "    client_secret: 'it''s\n §\n",
+    "    client_secret: { § }\n",
+    "    client_secret: { §: §, §: § }\n",
+    "    client_secret: { value: § }\n",
+    "    client_secret: { value: { env: § } }\n",
+    "    client_secret: { env: § }\n",
+    "    client_secret: { env: [§] }\n",
+    "    client_secret: {\n      value: § }\n",
+    "    client_secret:\n      env: X\n      value: §\n",
+    "    client_secret: { env: X }\n    client_secret: §\n",
+    "    client_secret: [§, §]\n",
+    "    client_secret: &§ §\n",
+    "    client_secret: *§\n",
+    "    client_secret: !§ §\n",
+    "    client_secret: ${§}\n",
+    "    client_secret: {{ § }}\n",
+    "    ? client_secret\n    : §\n",
+    "    \"client_secret\": §\n",
+    "    \"client_secret\"\n    : §\n",
+    "    \"client\\u005fsecret\": §\n",
+    "    client-secret: §\n",
+    "    Client_Secret : §\n",
+    "    client_secert: §\n",
+    "    secret: §\n",
+    "    password: §\n",
+    "    clients: [{ client_id: x, client_secret: § }]\n",
+    "    clients:\n      - client_id: x\n        client_secret: §\n",
+    "    clients: { client_secret: § }\n",
+    "    url: https://me:§@contoso.crm4.dynamics.com\n",
+    "    url: me:§@contoso.crm4.dynamics.com\n",
+    "    url: AuthType=ClientSecret;ClientSecret=§;Url=https://contoso.crm4.dynamics.com\n",
+    "    authority: https://§@login.example\n",
+    "    sandbox: {}\n    client_secret: §\n",
+    "    production: 7 # client_secret: §\n",
+    "    production: [\n    client_secret: §\n",
+    "    sandbox: { client_secret: { env: X }, password: §, data: [ }\n",
+];
+
+/// What people and programs would see of the problems of a text.
+fn seen(text: &str) -> String {
+    match parse(text) {
+        Ok(config) => format!("{config:?}"),
+        Err(problems) => format!(
+            "{}\n{}\n{problems}\n{problems:?}",
+            problems.render(Paint::Plain),
+            problems.to_json()
+        ),
+    }
+}
+
+fn leak(shape: &str, secret: &str) -> String {
+    let lines = PROD.replace("    client_secret: { env: SECRET }\n", "");
+    let shape = shape.replace('§', secret);
+    format!("version: 1\ndestinations:\n{lines}{shape}    tenant: x\n")
+}
+
+#[test]
+fn no_way_of_writing_a_secret_shows_it() {
+    let leaking: Vec<&str> = LEAKS
+        .iter()
+        .filter(|shape| seen(&leak(shape, "hun~er2")).contains("hun~er2"))
+        .copied()
+        .collect();
+    assert!(leaking.is_empty(), "{leaking:#?}");
+}
+
 proptest! {
     #[test]
     fn no_text_makes_it_panic(text in "[a-c:{}\\[\\]\"'&*!,|>~\t\n -é]{0,80}") {
         parse(&text).ok();
         with(&text).ok();
+    }
+
+    #[test]
+    fn a_secret_is_never_shown(
+        shape in proptest::sample::select(LEAKS),
+        secret in "[A-Za-z0-9]{4}[~.][A-Za-z0-9~._-]{4,70}",
+        cut in 0_usize..700,
+        put in "[a:{}\\[\\]\"'&*!,|>~\t\n -é]{0,3}",
+    ) {
+        let text = leak(shape, &secret);
+        // The lines above are changed, not the name of the secret: without it nobody could tell that it is one.
+        let before = text.find("client_id").unwrap_or(0);
+        let (head, tail) = text.split_at(text.floor_char_boundary(cut.min(before)));
+        for text in [format!("{head}{put}{tail}"), format!("{text}{put}")] {
+            let shown = seen(&text);
+            prop_assert!(!shown.contains(secret.split_at(5).0), "{text}\n{shown}");
+        }
     }
 }
