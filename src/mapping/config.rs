@@ -57,7 +57,7 @@ pub struct Config {
     file: Option<PathBuf>,
     base: PathBuf,
     state: PathBuf,
-    /// Of the file, in its order; then `env`, where the environment makes one.
+    /// Of the file, in its order; then `env`, where the environment makes one. The sandbox where there is neither.
     destinations: Vec<Destination>,
 }
 
@@ -89,6 +89,9 @@ impl Config {
         };
         let made = variables::destination(variable)?;
         config.destinations.extend(made.map(Destination::Dataverse));
+        if config.destinations.is_empty() {
+            config.destinations.push(embedded());
+        }
         Ok(config)
     }
 
@@ -128,12 +131,13 @@ impl Config {
         &self.state
     }
 
-    /// All destinations.
+    /// Those of the file in its order, then `env`; the sandbox where neither names any.
     pub fn destinations(&self) -> &[Destination] {
         &self.destinations
     }
 
-    /// The destination that a flag names, else the mapping, else the only one there can be.
+    /// The destination that a flag names, else the mapping, else `env`, else the only one there can be. `sandbox` can
+    /// always be named.
     ///
     /// # Errors
     /// If there is none of that name, or several and none is named.

@@ -144,6 +144,9 @@ impl Decoder {
     }
 
     fn embedded(&mut self, entry: Entry<'_>, base: &Path) -> Option<PathBuf> {
+        if entry.node.is_null() {
+            return None;
+        }
         let form = self.form(entry, &EMBEDDED)?;
         form.get("data").and_then(|it| self.path(it, base))
     }

@@ -153,7 +153,8 @@ impl Mask {
                 if let Some(value) = secret_in(line) {
                     let written = line.get(value..).unwrap_or_default();
                     if !is_bare(written) {
-                        self.hide(start + value..start + line.len());
+                        let from = line.len() - written.trim_start().len();
+                        self.hide(start + from..start + line.len());
                     }
                     open = Open::behind(written, indent);
                 }
@@ -302,7 +303,7 @@ fn is_setting(text: &str) -> bool {
 /// Whether nothing of a value stands on the line of its name.
 fn is_bare(value: &str) -> bool {
     let value = value.trim();
-    value.is_empty() || matches!(value, "{" | ":" | "|" | ">" | "|-" | ">-")
+    value.is_empty() || matches!(value, "{" | "{}" | ":" | "|" | ">" | "|-" | ">-")
 }
 
 fn is_odd(text: &str, quote: char) -> bool {
@@ -344,10 +345,10 @@ mod tests {
     #[test]
     fn the_value_of_a_secret_is_masked_and_its_place_is_not() {
         for (written, shown) in [
-            ("client_secret: pä\n", "client_secret:****\n"),
+            ("client_secret: pä\n", "client_secret: ***\n"),
             (
                 "a: { client_secret: x, b: y }\n",
-                "a: { client_secret:**********\n",
+                "a: { client_secret: *********\n",
             ),
             (
                 "client_secret: |\n  ab\n  c\nurl: x\n",
