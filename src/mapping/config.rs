@@ -57,7 +57,7 @@ pub struct Config {
     file: Option<PathBuf>,
     base: PathBuf,
     state: PathBuf,
-    /// Of the file, in its order; then `env`, where the environment makes one.
+    /// Of the file, in its order; then `env`, where the environment makes one. The sandbox where there is neither.
     destinations: Vec<Destination>,
 }
 
@@ -75,7 +75,8 @@ impl Config {
         let nearest = || working.ancestors().map(|folder| folder.join(NAME));
         let file = match explicit {
             Some(file) => Some(working.join(file)),
-            None => nearest().find(|file| file.is_file()),
+            // A folder or a broken link of this name is found too: reading it then tells so.
+            None => nearest().find(|file| file.symlink_metadata().is_ok()),
         };
         let mut config = match file {
             Some(file) => Self::read(&file)?,
@@ -88,6 +89,9 @@ impl Config {
         };
         let made = variables::destination(variable)?;
         config.destinations.extend(made.map(Destination::Dataverse));
+        if config.destinations.is_empty() {
+            config.destinations.push(embedded());
+        }
         Ok(config)
     }
 
@@ -105,7 +109,10 @@ impl Config {
         let config = form.map(|form| decoder.config(&form, file, base));
         match config {
             Some(config) if decoder.problems.is_empty() => Ok(config),
-            _ => Err(mask::problems(told(file, text, decoder.problems))),
+            _ => {
+                let problems = told(file, text, decoder.problems);
+                Err(mask::problems(problems, root.as_ref()))
+            }
         }
     }
 
@@ -124,12 +131,13 @@ impl Config {
         &self.state
     }
 
-    /// All destinations.
+    /// Those of the file in its order, then `env`; the sandbox where neither names any.
     pub fn destinations(&self) -> &[Destination] {
         &self.destinations
     }
 
-    /// The destination that a flag names, else the mapping, else the only one there can be.
+    /// The destination that a flag names, else the mapping, else `env`, else the only one there can be. `sandbox` can
+    /// always be named.
     ///
     /// # Errors
     /// If there is none of that name, or several and none is named.
@@ -138,7 +146,7 @@ impl Config {
         wanted: Option<&str>,
         mapping: Option<&Mapping>,
     ) -> Result<Destination, MappingError> {
-        if let Some(name) = wanted {
+        if let Some(name) = wanted.filter(|name| !name.is_empty()) {
             return self.named(name).ok_or_else(|| self.unknown(name));
         }
         if let Some(mapping) = mapping
@@ -207,8 +215,7 @@ fn embedded() -> Destination {
 impl Decoder {
     fn config(&mut self, form: &Form<'_>, file: &Path, base: PathBuf) -> Config {
         self.version(form);
-        let state = form.get("state").and_then(|it| self.text(it));
-        let state = state.map_or_else(|| STATE.to_owned(), |it| it.value);
+        let state = form.get("state").and_then(|it| self.path(it, &base));
         let lines = form.get("destinations").and_then(|entry| {
             let help = "Name each: `prod: { url: …, … }`.";
             self.names(entry, || help.to_owned())
@@ -222,7 +229,7 @@ impl Decoder {
             .collect();
         Config {
             file: Some(file.to_owned()),
-            state: base.join(state),
+            state: state.unwrap_or_else(|| base.join(STATE)),
             base,
             destinations,
         }

@@ -44,10 +44,14 @@ pub enum MappingError {
         missing: String,
     },
     /// A variable of the environment cannot be used.
-    #[error("{name} is not the address of an environment, or would be reached by plain http")]
+    #[error("the environment variable {name} {what}")]
     BadVariable {
         /// Its name.
         name: &'static str,
+        /// What is wrong with it; the value itself is not repeated.
+        what: &'static str,
+        /// What to write.
+        help: &'static str,
     },
 }
 
@@ -65,7 +69,7 @@ impl MappingError {
             }
             Self::Several { .. } => "Name one with --destination, or in the mapping.",
             Self::HalfSet { .. } => "Set all of them, or unset SEGUE_URL and its companions.",
-            Self::BadVariable { .. } => "Write it as `https://contoso.crm4.dynamics.com`.",
+            Self::BadVariable { help, .. } => help,
         };
         help.into()
     }

@@ -2,7 +2,7 @@
 
 use super::super::MappingError;
 use super::ENVIRONMENT;
-use super::address;
+use super::address::{self, Refusal};
 use crate::model::{Connection, SecretSource};
 
 const NEEDED: [&str; 4] = [
@@ -15,11 +15,12 @@ const AUTHORITY: &str = "SEGUE_AUTHORITY";
 
 /// Made when the four variables are set; half a destination is a mistake.
 ///
-/// The secret alone is none: a file may name its variable.
+/// The secret alone is none: a file may name its variable. An empty variable counts as not set.
 pub(super) fn destination(
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Option<Connection>, MappingError> {
-    let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+    let set = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+    let authority = set(AUTHORITY);
     let [url, tenant, client, secret] = NEEDED.map(set);
     let missing: Vec<&str> = NEEDED
         .iter()
@@ -33,24 +34,33 @@ pub(super) fn destination(
         client.clone(),
         missing.as_slice(),
     ) else {
-        if url.is_none() && tenant.is_none() && client.is_none() {
+        let others = [&url, &tenant, &client, &authority];
+        if others.iter().all(|it| it.is_none()) {
             return Ok(None);
         }
         return Err(MappingError::half_set(&missing));
     };
-    let authority = set(AUTHORITY);
-    for (name, value) in [("SEGUE_URL", Some(&url)), (AUTHORITY, authority.as_ref())] {
-        if value.is_some_and(|value| address::check(value).is_err()) {
-            return Err(MappingError::BadVariable { name });
-        }
-    }
     Ok(Some(Connection {
         name: ENVIRONMENT.to_owned(),
-        url,
-        tenant_id,
-        client_id,
+        url: checked("SEGUE_URL", &url, address::url)?,
+        tenant_id: checked("SEGUE_TENANT_ID", &tenant_id, address::tenant)?,
+        client_id: checked("SEGUE_CLIENT_ID", &client_id, address::client)?,
         client_secret: SecretSource::Env("SEGUE_CLIENT_SECRET".to_owned()),
-        authority,
+        authority: authority
+            .map(|it| checked(AUTHORITY, &it, address::authority))
+            .transpose()?,
         production: false,
     }))
+}
+
+fn checked(
+    name: &'static str,
+    value: &str,
+    check: fn(&str) -> Result<String, Refusal>,
+) -> Result<String, MappingError> {
+    check(value.trim()).map_err(|refusal| MappingError::BadVariable {
+        name,
+        what: refusal.what,
+        help: refusal.help,
+    })
 }
