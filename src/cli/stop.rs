@@ -43,11 +43,13 @@ impl Stop {
 
     /// An error with its causes.
     pub(super) fn of(error: &dyn Error, help: &str, code: ExitCode) -> Self {
+        let message = error.to_string();
         let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+        let causes = causes.map(ToString::to_string);
         Self {
             what: What::Said {
-                message: error.to_string(),
-                causes: causes.map(ToString::to_string).collect(),
+                causes: causes.filter(|cause| !message.contains(cause)).collect(),
+                message,
                 help: help.to_owned(),
             },
             code,
