@@ -143,7 +143,7 @@ impl BatchBody {
         members: impl Iterator<Item = (&'a str, &'a Value)>,
     ) -> Result<(), Unwritable> {
         write_object(members, &mut self.bytes)
-            .map_err(|_| Unwritable("a number of the record is not finite"))
+            .map_err(|_| Unwritable("a value of the record cannot be written: a number that is not finite, or a reference that was not found"))
     }
 
     fn request(&mut self, method: &str, target: &Target, address: &str) {

@@ -18,7 +18,13 @@ pub(super) fn write_object<'a>(
     let mut json = serde_json::Serializer::new(out);
     let mut object = json.serialize_map(None)?;
     for (name, value) in members {
-        object.serialize_entry(name, &Json(value))?;
+        match value {
+            Value::Reference(reference) => {
+                let name = format!("{}@odata.bind", reference.to.navigation);
+                object.serialize_entry(&name, &Json(value))?;
+            }
+            _ => object.serialize_entry(name, &Json(value))?,
+        }
     }
     object.end()
 }
@@ -43,6 +49,15 @@ impl Serialize for Json<'_> {
             Value::Timestamp(instant) => json.serialize_str(&seconds(*instant)),
             Value::Choice(number) => json.serialize_i32(*number),
             Value::Guid(id) => json.collect_str(id.as_hyphenated()),
+            Value::Reference(reference) => match (reference.id(), reference.is_null()) {
+                (Some(id), _) => {
+                    let set = &reference.to.target.entity_set;
+                    json.collect_str(&format_args!("/{set}({id})"))
+                }
+                (None, true) => json.serialize_unit(),
+                // A null would clear what somebody may have meant.
+                (None, false) => Err(S::Error::custom("the reference was not looked up")),
+            },
         }
     }
 }

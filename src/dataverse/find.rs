@@ -31,6 +31,10 @@ const MOST_PARTS: usize = 20;
 const MOST_PAGES: usize = 1_000;
 
 pub(super) async fn find(http: &Http, target: &Target, what: &Find) -> Result<Vec<Found>, Failure> {
+    let target = match what {
+        Find::Referred { target, .. } => target,
+        Find::ByKey(_) | Find::ById(_) => target,
+    };
     let mut found = Vec::new();
     let filters = filters(target, what);
     for filters in filters.chunks(MOST_PARTS) {
@@ -205,7 +209,7 @@ fn filters(target: &Target, what: &Find) -> Vec<String> {
                 chained.add(&condition, 1);
             }
         }
-        Find::ByKey(keys) => {
+        Find::ByKey(keys) | Find::Referred { keys, .. } => {
             for key in keys {
                 // No record is found by a key with a null in it: the index behind a key leaves such rows out.
                 if key.len() != target.key.len() || key.iter().any(Value::is_null) {

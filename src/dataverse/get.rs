@@ -244,6 +244,7 @@ mod tests {
             ],
             keys: vec![key(&["emailaddress1"]), key(&["new_no", "new_plan"])],
             collation: Collation::AccentInsensitive,
+            relationships: Vec::new(),
         }
     }
 

@@ -41,6 +41,10 @@ pub(super) fn literal(value: &Value, out: &mut String) {
         Value::Timestamp(instant) => encode(&seconds(*instant), out),
         Value::Choice(number) => display(number, out),
         Value::Guid(id) => display(id.as_hyphenated(), out),
+        Value::Reference(reference) => match reference.id() {
+            Some(id) => display(id, out),
+            None => out.push_str("null"),
+        },
     }
 }
 

@@ -13,7 +13,9 @@ use super::codes;
 use super::http::{Answer, Http, Intent, Request};
 use super::multipart::{self, Part};
 use super::said::Said;
-use crate::model::{AlternateKey, Cause, Collation, EntitySetName, KeyStatus, LogicalName, Table};
+use crate::model::{
+    AlternateKey, Cause, Collation, EntitySetName, KeyStatus, LogicalName, Relationship, Table,
+};
 
 /// The types of columns that have properties of their own, and what to ask of each. The properties that all
 /// columns have come with the table; the enumerations' common parent cannot be asked for.
@@ -49,6 +51,15 @@ struct Definition {
     display_name: Option<attributes::LabelSet>,
     attributes: Option<Vec<attributes::Attribute>>,
     keys: Option<Vec<Key>>,
+    many_to_one_relationships: Option<Vec<ManyToOne>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ManyToOne {
+    referencing_attribute: Option<String>,
+    referenced_entity: Option<String>,
+    referencing_entity_navigation_property_name: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -100,7 +111,8 @@ async fn definition(http: &Http, name: &LogicalName) -> Result<Option<Definition
          ?$select=LogicalName,EntitySetName,PrimaryIdAttribute,PrimaryNameAttribute,DisplayName\
          &$expand=Attributes($select=LogicalName,DisplayName,AttributeType,AttributeTypeName,AttributeOf,\
          IsValidForCreate,IsValidForUpdate,RequiredLevel),\
-         Keys($select=LogicalName,KeyAttributes,EntityKeyIndexStatus)"
+         Keys($select=LogicalName,KeyAttributes,EntityKeyIndexStatus),\
+         ManyToOneRelationships($select=ReferencingAttribute,ReferencedEntity,ReferencingEntityNavigationPropertyName)"
     );
     let answer = http.read(&Request::Get { path, prefer: None }).await?;
     if answer.status == 404 || says_no_table(&answer.said()) {
@@ -286,9 +298,25 @@ fn assemble(
             .flatten()
             .map(|key| alternate_key(key, &about))
             .collect::<Result<_, _>>()?,
+        relationships: definition
+            .many_to_one_relationships
+            .into_iter()
+            .flatten()
+            .filter_map(relationship)
+            .collect(),
         name,
         columns,
         collation,
+    })
+}
+
+/// One without a navigation property cannot be written.
+fn relationship(found: ManyToOne) -> Option<Relationship> {
+    let name = |name: Option<String>| LogicalName::parse(&name?).ok();
+    Some(Relationship {
+        column: name(found.referencing_attribute)?,
+        table: name(found.referenced_entity)?,
+        navigation: found.referencing_entity_navigation_property_name?,
     })
 }
 

@@ -203,7 +203,8 @@ impl Said {
         let is_ours = match about.id {
             Some(id) => names_table && text.contains(&id.to_string()),
             // By key: "A record with the specified key values does not exist in contact entity".
-            None => names_table || !text.contains(" exist in "),
+            // Whoever names a GUID then means a record that this one refers to.
+            None => !text.contains(" with id =") && (names_table || !text.contains(" exist in ")),
         };
         if is_ours {
             RowFailure::NotFound
@@ -559,6 +560,7 @@ mod tests {
         let target = "account With Id = 00000000-0000-0000-0000-0000000000b2 Does Not Exist";
         assert_eq!(plain(said(404, "0x80040217", target).cause(by_id)), ROW);
         assert_eq!(plain(said(404, "0x80040217", target).cause(None)), ROW);
+        assert_eq!(plain(said(404, "0x80040217", target).cause(by_key)), ROW);
         let of = |table: &str| {
             format!("A record with the specified key values does not exist in {table} entity")
         };

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use rust_decimal::Decimal;
 
 use crate::model::{
-    Cause, Failure, LogicalName, Reject, RejectCode, RowFailure, RowTag, ServiceError, Target,
-    Value,
+    Cause, Failure, LogicalName, Lookup, Reference, Reject, RejectCode, RowFailure, RowTag,
+    ServiceError, Target, Value,
 };
 
 /// What a record collided with.
@@ -89,6 +89,29 @@ pub(super) fn ambiguous(row: RowTag, target: &Target, key: &[Value], matches: us
         "Merge the records in Dataverse so that one has this key.",
         None,
     )
+}
+
+/// A reference to a record that there is not, or of which there are several.
+pub(super) fn unreferable(row: RowTag, reference: &Reference, matches: usize) -> Reject {
+    let Lookup { column, target, .. } = &*reference.to;
+    let key = shown(target, &reference.key);
+    let (code, reason, advice) = if matches == 0 {
+        (
+            "reference_not_found",
+            format!("there is no {} with {key}", target.table),
+            "Push that table first, correct the value at the source, or say what to do with `absent:`.",
+        )
+    } else {
+        (
+            "reference_ambiguous",
+            format!("{matches} records of {} have {key}", target.table),
+            "Look the record up by an alternate key, or merge the records in Dataverse.",
+        )
+    };
+    Reject {
+        column: Some(column.to_string()),
+        ..reject(row, code, reason, advice, None)
+    }
 }
 
 /// Others change the record faster than it can be written.
@@ -232,5 +255,6 @@ fn text(value: &Value) -> String {
         Value::Timestamp(instant) => instant.to_string(),
         Value::Choice(number) => number.to_string(),
         Value::Guid(guid) => guid.as_hyphenated().to_string(),
+        Value::Reference(reference) => shown(&reference.to.target, &reference.key),
     }
 }

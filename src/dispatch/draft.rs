@@ -121,7 +121,7 @@ impl Exit {
 }
 
 impl Draft {
-    fn into_operation(self, action: Action) -> Operation {
+    pub(super) fn into_operation(self, action: Action) -> Operation {
         Operation {
             row: self.row,
             record: self.record,

@@ -256,7 +256,7 @@ impl<D: Destination> Gate<D> {
             }
             Parcel::Find(work) => {
                 let keys = vec![work.key(&self.rules)];
-                let find = async move { Landed::Looked(look_up(&lane, keys).await) };
+                let find = async move { Landed::Looked(look_up(&lane, None, keys).await) };
                 (self.tasks.spawn(find), Flight::Find(work))
             }
         };

@@ -1,9 +1,11 @@
 //! Finds records by key, patiently: waits out penalties, backs off, splits what is refused.
 
+use std::sync::Arc;
+
 use super::account::StopCause;
 use super::lane::Lane;
 use super::triage::{Company, Halt, Next, triage};
-use crate::model::{Destination, Failure, Find, Found, Value};
+use crate::model::{Destination, Failure, Find, Found, Target, Value};
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -20,7 +22,7 @@ struct Ask {
     failures: u32,
 }
 
-/// Finds the records of those keys.
+/// Finds the records of those keys; `whose` is another table if they are not the lane's own.
 ///
 /// # Errors
 /// Why the run stops: the service cannot be asked.
@@ -29,6 +31,7 @@ struct Ask {
 /// Safe: it only reads.
 pub(super) async fn look_up<D: Destination>(
     lane: &Lane<D>,
+    whose: Option<&Arc<Target>>,
     keys: Vec<Vec<Value>>,
 ) -> Result<Looked, StopCause> {
     let mut looked = Looked::default();
@@ -37,7 +40,15 @@ pub(super) async fn look_up<D: Destination>(
         if let Some(cause) = lane.must_stop() {
             return Err(cause);
         }
-        let failure = match lane.find(&Find::ByKey(ask.keys.clone())).await {
+        let keys = ask.keys.clone();
+        let what = match whose {
+            None => Find::ByKey(keys),
+            Some(target) => Find::Referred {
+                target: Arc::clone(target),
+                keys,
+            },
+        };
+        let failure = match lane.find(&what).await {
             Ok(found) => {
                 lane.progressed();
                 looked.found.extend(found);

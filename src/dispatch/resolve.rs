@@ -193,7 +193,7 @@ impl<D: Destination> Stage<D> {
         self.report.looked_up += drafts.len() as u64;
         let keys = drafts.iter().map(|draft| self.key(draft)).collect();
         let lane = self.lane.clone();
-        let find = async move { look_up(&lane, keys).await };
+        let find = async move { look_up(&lane, None, keys).await };
         let task = self.finds.spawn(find);
         self.sought.insert(task.id(), drafts);
     }

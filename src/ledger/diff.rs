@@ -29,11 +29,11 @@ pub fn diff(
             Scope::Everything => true,
             Scope::Changed => !state.holds(digest),
         };
-        match (value, nulls) {
-            (Value::Null, Nulls::Owned) => state.is_owned(),
-            (Value::Null, Nulls::Skip) => false,
-            (Value::Null, Nulls::Clear) => again,
-            _ => again,
+        match nulls {
+            _ if !value.is_null() => again,
+            Nulls::Owned => state.is_owned(),
+            Nulls::Skip => false,
+            Nulls::Clear => again,
         }
     };
     let columns = target
@@ -60,7 +60,7 @@ pub fn after(
     values
         .map(|(index, (value, digest))| match value {
             _ if !sent.contains(index) => state_of(standing, index),
-            Value::Null => ColumnState::null_sent(*digest),
+            value if value.is_null() => ColumnState::null_sent(*digest),
             _ => ColumnState::value_sent(*digest),
         })
         .collect()

@@ -9,17 +9,34 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::digest::Parts;
 use super::plan::{Plan, PlannedColumn, type_tag};
-use super::{Mapping, Mode, Problem, ProblemCode, Problems};
+use super::{Mapping, Mode, Origin, Problem, ProblemCode, Problems};
 use crate::model::{LogicalName, Nulls, SourceColumn, Table, Target, TargetColumn, Value};
 
 /// What compiling needs to know besides the table and the extract.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CompileContext {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CompileContext<'a> {
     /// The organisation that the records go to: part of the ids that creates carry.
     pub organisation: Uuid,
+    /// The tables of [`Mapping::references`].
+    pub referenced: &'a [Table],
 }
 
 impl Mapping {
+    /// The tables that the mapping's lookups name, each once.
+    pub fn references(&self) -> Vec<&str> {
+        let lookups = self
+            .columns
+            .iter()
+            .filter_map(|column| match &column.origin {
+                Origin::Lookup(lookup) => Some(lookup.table.value.as_str()),
+                Origin::From(_) | Origin::Value(_) => None,
+            });
+        let mut names: Vec<&str> = lookups.collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// Checks the mapping against the table and the header of the extract.
     ///
     /// # Errors
@@ -28,11 +45,12 @@ impl Mapping {
         &self,
         table: &Table,
         source: &[SourceColumn],
-        context: &CompileContext,
+        context: &CompileContext<'_>,
     ) -> Result<Plan, Problems> {
         let mut compiler = Compiler {
             mapping: self,
             table,
+            referenced: context.referenced,
             source,
             sources: Vec::new(),
             problems: self.problems.clone(),
@@ -58,7 +76,7 @@ impl Mapping {
     fn plan(
         &self,
         table: &Table,
-        context: &CompileContext,
+        context: &CompileContext<'_>,
         key: &TargetKey,
         columns: Vec<(TargetColumn, PlannedColumn)>,
         sources: Vec<usize>,
@@ -71,10 +89,7 @@ impl Mapping {
             .iter()
             .enumerate()
             .filter(|(place, _)| !key_places.contains(place))
-            .filter_map(|(_, column)| match column {
-                PlannedColumn::Constant(_) => None,
-                PlannedColumn::Cell { slot, .. } => Some(*slot),
-            })
+            .flat_map(|(_, column)| column.slots())
             .collect();
         digested.sort_unstable();
         digested.dedup();
@@ -113,6 +128,7 @@ pub(super) struct TargetKey {
 pub(super) struct Compiler<'a> {
     pub(super) mapping: &'a Mapping,
     pub(super) table: &'a Table,
+    pub(super) referenced: &'a [Table],
     pub(super) source: &'a [SourceColumn],
     /// The source columns in use, by index, in the order in which they were met.
     pub(super) sources: Vec<usize>,
@@ -171,6 +187,11 @@ fn program(mode: Mode, columns: &[(TargetColumn, PlannedColumn)]) -> [u8; 16] {
         );
         match planned {
             PlannedColumn::Constant(value) => parts.push_value(&value.into()),
+            PlannedColumn::Lookup(lookup) => {
+                let mut steps = String::new();
+                lookup.describe(&mut steps);
+                parts.push(b'l', steps.as_bytes());
+            }
             PlannedColumn::Cell {
                 slot,
                 conversion,
@@ -254,7 +275,7 @@ mod tests {
         ]);
         let codes: Vec<&str> = problems.iter().filter_map(|it| it.get(..6)).collect();
         let expected = [
-            "SG0107", "SG0105", "SG0106", "SG0104", "SG0101", "SG0108", "SG0110", "SG0113",
+            "SG0107", "SG0105", "SG0125", "SG0104", "SG0101", "SG0108", "SG0110", "SG0113",
         ];
         assert_eq!(codes, expected, "{problems:#?}");
     }
@@ -317,7 +338,7 @@ mod tests {
 
     #[test]
     fn types_of_later_versions_are_refused() {
-        assert!(one(from("parentcustomerid", "id")).starts_with("SG0106"));
+        assert!(one(from("parentcustomerid", "id")).starts_with("SG0125"));
         assert!(one(from("entityimage", "id")).contains("of the type ImageType"));
     }
 

@@ -34,6 +34,9 @@ codes! {
     KEY_TYPE = 120, "columns of that type cannot be a key";
     REQUIRED_CLEARED = 121, "a required column cannot be cleared";
     PRIMARY_ID_BESIDE_KEY = 122, "the primary id can only be the key";
+    NOT_A_LOOKUP = 123, "only a lookup column refers to records";
+    NO_SUCH_TARGET = 124, "the lookup does not point to that table";
+    NOT_BY_ITSELF = 125, "a lookup column needs a lookup";
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::compile_words::{closest, kind_in_words, listed};
 use super::convert::{Canonical, Cell, Conversion, Scratch, Trim, is_readable, shown};
 use super::plan::PlannedColumn;
 use super::{ColumnMapping, Literal, Mode, Origin, Written};
-use crate::model::{Column, ColumnKind, Nulls, Required, TargetColumn, Value};
+use crate::model::{Column, ColumnKind, LogicalName, Nulls, Required, TargetColumn, Value};
 
 impl Compiler<'_> {
     /// Checks every line under `columns:`, and compiles those that are sound.
@@ -42,10 +42,14 @@ impl Compiler<'_> {
         }
         let slot = match &written.origin {
             Origin::From(source) => self.slot(source),
-            Origin::Value(_) => None,
+            Origin::Value(_) | Origin::Lookup(_) => None,
         };
         let column = column.filter(|column| self.can_be_written(column, &written.target))?;
         let planned = match &written.origin {
+            Origin::Lookup(origin) => self.lookup(written, column, origin),
+            Origin::From(_) | Origin::Value(_) if !self.is_supported(column, &written.target) => {
+                None
+            }
             Origin::From(_) => self.cell(written, column, slot),
             Origin::Value(literal) => self.constant(written, column, literal),
         };
@@ -98,7 +102,7 @@ impl Compiler<'_> {
     }
 
     /// Where the batches will have the source column.
-    fn slot(&mut self, name: &Written<String>) -> Option<usize> {
+    pub(super) fn slot(&mut self, name: &Written<String>) -> Option<usize> {
         let columns = self.source.iter().enumerate();
         let mut same = columns.filter(|(_, column)| column.name == name.value);
         let Some((index, column)) = same.next() else {
@@ -214,7 +218,7 @@ impl Compiler<'_> {
             );
             return false;
         }
-        self.is_supported(column, name)
+        true
     }
 
     /// What to write in place of a column that cannot be written.
@@ -229,7 +233,18 @@ impl Compiler<'_> {
 
     fn is_supported(&mut self, column: &Column, name: &Written<String>) -> bool {
         let supported = Conversion::plain(&column.kind).is_some();
-        if !supported {
+        if let ColumnKind::Lookup { targets } = &column.kind {
+            let table = targets.first().map_or("account", LogicalName::as_str);
+            self.tell(
+                codes::NOT_BY_ITSELF,
+                &name.at,
+                format!("column `{}` refers to a record", column.name),
+                kind_in_words(&column.kind),
+                format!(
+                    "Write `{{ lookup: {table}, by: {{ column_of_{table}: source_column }} }}`."
+                ),
+            );
+        } else if !supported {
             self.tell(
                 codes::TYPE_NOT_SUPPORTED,
                 &name.at,
@@ -313,7 +328,7 @@ impl Compiler<'_> {
 }
 
 /// The steps of a line that only work on cells, by name and place.
-fn steps_written(written: &ColumnMapping) -> Vec<(&'static str, Range<usize>)> {
+pub(super) fn steps_written(written: &ColumnMapping) -> Vec<(&'static str, Range<usize>)> {
     let steps = &written.steps;
     let mut found = super::compile_steps::written_steps(steps);
     if let Some(default) = &steps.default {

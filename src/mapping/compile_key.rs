@@ -138,6 +138,7 @@ impl Compiler<'_> {
         let loose = [
             match &line.origin {
                 Origin::Value(value) => Some((&value.at, "every row would have the same key")),
+                Origin::Lookup(lookup) => Some((&lookup.table.at, "a reference is no key")),
                 Origin::From(_) => None,
             },
             steps

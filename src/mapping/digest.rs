@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 use super::convert::{Canonical, Cell, Refusal, canonical};
 use super::fold::fold;
-use crate::model::{Collation, DigestSecret, Value};
+use crate::model::{Collation, DigestSecret, Points, Reference, Value};
 
 /// What a digest is about; digests of different things never meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +86,23 @@ impl Parts {
             }
             Canonical::Value(Value::Choice(number)) => self.push(b'c', &number.to_le_bytes()),
             Canonical::Value(Value::Guid(guid)) => self.push(b'g', guid.as_bytes()),
+            Canonical::Value(Value::Reference(reference)) => self.push_reference(reference),
+        }
+    }
+
+    /// What was looked for, and not what was found: a record that was made again elsewhere is the same reference.
+    fn push_reference(&mut self, reference: &Reference) {
+        match reference.points {
+            Points::Nowhere | Points::Missing(None) => self.push(b'0', &[]),
+            Points::Missing(Some(default)) => self.push(b'g', default.0.as_bytes()),
+            Points::Sought | Points::Found(_) => {
+                let target = &reference.to.target;
+                self.push(b'r', target.table.as_str().as_bytes());
+                for (column, value) in target.columns.iter().zip(&reference.key) {
+                    self.push(b'n', column.name.as_str().as_bytes());
+                    self.push_value(&value.into());
+                }
+            }
         }
     }
 

@@ -18,7 +18,8 @@ use crate::model::{
     Rows, SourceColumn, Table,
 };
 
-pub(super) const CONTEXT: CompileContext = CompileContext {
+pub(super) const CONTEXT: CompileContext<'_> = CompileContext {
+    referenced: &[],
     organisation: Uuid::from_u128(0x0f8f_ad5b_d9cb_469f_a165_7086_7728_950e),
 };
 
@@ -91,6 +92,7 @@ pub(super) fn contact() -> Table {
             key(&["description"], KeyStatus::Active),
         ],
         collation: Collation::AccentInsensitive,
+        relationships: Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@ mod compile_choice;
 mod compile_codes;
 mod compile_column;
 mod compile_key;
+mod compile_lookup;
 mod compile_steps;
 mod compile_words;
 mod config;
@@ -15,6 +16,7 @@ mod digest;
 mod fixture;
 mod fold;
 mod plan;
+mod plan_lookup;
 mod problem;
 mod read;
 mod reject;
@@ -31,6 +33,6 @@ pub use problem::{Problem, ProblemCode, Problems};
 pub use read::MappingError;
 pub use render::Paint;
 pub use written::{
-    Case, ChoiceMap, ColumnMapping, Duplicates, Guard, Literal, Mapping, Missing, Mode, Origin,
-    Parse, Steps, Threshold, TooLong, Written,
+    Case, ChoiceMap, ColumnMapping, Duplicates, Guard, Literal, LookupOrigin, Mapping, Missing,
+    Mode, Origin, Parse, Steps, Threshold, TooLong, Written,
 };

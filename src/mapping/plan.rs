@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::convert::{Canonical, Cell, CellColumn, Conversion, Refusal, Scratch};
 use super::digest::{About, Digester, KeyPart, Parts};
+use super::plan_lookup::PlannedLookup;
 use super::reject::{faulty, refused};
 use super::{Duplicates, Guard, Missing, Mode};
 use crate::model::{
@@ -54,6 +55,19 @@ pub(super) enum PlannedColumn {
         /// Stands for a null.
         default: Option<Value>,
     },
+    /// A record of another table, found by some cells.
+    Lookup(PlannedLookup),
+}
+
+impl PlannedColumn {
+    /// The slots that it reads.
+    pub(super) fn slots(&self) -> Vec<usize> {
+        match self {
+            Self::Constant(_) => Vec::new(),
+            Self::Cell { slot, .. } => vec![*slot],
+            Self::Lookup(lookup) => lookup.slots().collect(),
+        }
+    }
 }
 
 /// The names and types of a plan's target columns, in their order: what a ledger's states belong to.
@@ -147,6 +161,7 @@ impl Plan {
         for column in columns.filter_map(|index| self.columns.get(*index)) {
             let value = match column {
                 PlannedColumn::Constant(value) => Ok(value.into()),
+                PlannedColumn::Lookup(_) => Err(Refusal::CellUnsupported),
                 PlannedColumn::Cell {
                     slot, conversion, ..
                 } => cell_at(*slot).and_then(|cell| conversion.convert(cell, scratch)),
@@ -194,7 +209,7 @@ impl Plan {
         let columns = columns.filter_map(|index| self.columns.get(*index));
         columns
             .map(|column| match column {
-                PlannedColumn::Constant(_) => None,
+                PlannedColumn::Constant(_) | PlannedColumn::Lookup(_) => None,
                 PlannedColumn::Cell { slot, .. } => Some(*slot),
             })
             .collect()
@@ -245,6 +260,10 @@ impl Plan {
             let (slot, conversion, default) = match planned {
                 PlannedColumn::Constant(value) => {
                     values.push(value.clone());
+                    continue;
+                }
+                PlannedColumn::Lookup(lookup) => {
+                    values.push(lookup.value(rows, index, column)?);
                     continue;
                 }
                 PlannedColumn::Cell {
@@ -331,18 +350,18 @@ fn cell<'a>(
     column.at(row)
 }
 
-fn faults_of(rows: &Rows, row: usize) -> &[Fault] {
+pub(super) fn faults_of(rows: &Rows, row: usize) -> &[Fault] {
     let from = rows.faults.partition_point(|fault| fault.row < row);
     let to = rows.faults.partition_point(|fault| fault.row <= row);
     rows.faults.get(from..to).unwrap_or_default()
 }
 
-fn cell_of(rows: &Rows, slot: usize, row: usize) -> Result<Cell<'_>, Refusal> {
+pub(super) fn cell_of(rows: &Rows, slot: usize, row: usize) -> Result<Cell<'_>, Refusal> {
     let array = rows.batch.columns().get(slot);
     CellColumn::of(array.ok_or(Refusal::CellUnsupported)?).at(row)
 }
 
-fn position_of(rows: &Rows, index: usize) -> Position {
+pub(super) fn position_of(rows: &Rows, index: usize) -> Position {
     let position = rows.positions.get(index).copied();
     position.unwrap_or(Position::new(0, 0))
 }

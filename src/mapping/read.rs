@@ -344,7 +344,7 @@ mod tests {
             "missing: { set: { donotbulkemail: true } }\n",
             "guard: { max_deletes: 2% }\n",
             "  x: { template: \"{{ a }}\" }\n",
-            "  x: { lookup: account, from: a }\n",
+            "  x: { lookup: account, by: { a: b }, absent: create }\n",
             "  x: { stamp: run }\n",
             "  x: { from: a, choices: { split: \";\" } }\n",
             "  x: { from: a, when: create }\n",

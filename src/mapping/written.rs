@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use super::Problem;
-use crate::model::{ExtractSpec, Nulls};
+use crate::model::{Absent, ExtractSpec, Nulls};
 
 /// A setting and the bytes of the mapping file where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,6 +128,19 @@ pub enum Origin {
     From(Written<String>),
     /// `value:` the same for every row; plain YAML scalars keep their text (`true`, `012`).
     Value(Written<Literal>),
+    /// `lookup:` a record of another table.
+    Lookup(LookupOrigin),
+}
+
+/// How a lookup column's record is found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LookupOrigin {
+    /// `lookup:` the table, by its logical name.
+    pub table: Written<String>,
+    /// `by:` columns of that table and the source columns that hold their values, in file order.
+    pub by: Vec<(Written<String>, Written<String>)>,
+    /// `absent:`
+    pub absent: Absent,
 }
 
 /// A scalar as written.

@@ -10,6 +10,7 @@ mod names;
 mod operation;
 mod outcome;
 mod record;
+mod reference;
 mod reply;
 mod rows;
 mod schema;
@@ -24,6 +25,7 @@ pub use names::{EntitySetName, InvalidName, LogicalName, RecordId, RunId};
 pub use operation::{Action, Batch, Operation, RowTag};
 pub use outcome::{Outcome, Reject, RejectCode, SkipReason, Verdict};
 pub use record::{ColumnSet, Nulls, Record, Standing, StandingFlags, Target, TargetColumn};
+pub use reference::{Absent, Lookup, Points, Reference};
 pub use reply::{
     Accepted, Cause, Destination, Effect, Failure, Fate, Find, Found, Made, Reply, RowFailure,
     ServiceError,
@@ -31,6 +33,6 @@ pub use reply::{
 pub use rows::{Fault, FaultKind, Position, Rows};
 pub use schema::{
     AlternateKey, ChoiceOption, Collation, Column, ColumnKind, DateTimeBehavior, KeyStatus, Label,
-    Required, Table,
+    Relationship, Required, Table,
 };
 pub use value::Value;

@@ -19,6 +19,8 @@ pub enum Verdict {
     /// Dataverse did it. `effect` has been corrected for resends: a record that an unanswered first attempt
     /// created counts as created.
     Accepted(Accepted),
+    /// Once its references were known, nothing differed from what Dataverse holds.
+    Unchanged,
     /// Left alone, as the mapping says.
     Skipped(SkipReason),
     /// The operator must mend it at the source.

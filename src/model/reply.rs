@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Batch, LogicalName, RecordId, Value};
+use super::{Batch, LogicalName, RecordId, Target, Value};
 
 /// The answer to one operation.
 #[derive(Debug, Clone, PartialEq)]
@@ -143,6 +144,13 @@ pub enum Find {
     ByKey(Vec<Vec<Value>>),
     /// By GUID.
     ById(Vec<RecordId>),
+    /// Of another table, by the values of that target's key columns, in its key's order.
+    Referred {
+        /// The other table.
+        target: Arc<Target>,
+        /// The values.
+        keys: Vec<Vec<Value>>,
+    },
 }
 
 /// A record that was found.

@@ -23,6 +23,19 @@ pub struct Table {
     pub keys: Vec<AlternateKey>,
     /// How the environment compares text.
     pub collation: Collation,
+    /// Where its lookup columns point.
+    pub relationships: Vec<Relationship>,
+}
+
+/// One way in which a lookup column points to a table; a polymorphic column has several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relationship {
+    /// `parentcustomerid`
+    pub column: LogicalName,
+    /// `account`; `owner` where an owner may be a user or a team.
+    pub table: LogicalName,
+    /// `parentcustomerid_account`, in the spelling that writing needs.
+    pub navigation: String,
 }
 
 impl Table {

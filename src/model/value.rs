@@ -5,6 +5,8 @@ use jiff::civil::Date;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
+use super::Reference;
+
 /// A canonical value of a column: what Dataverse would hold, not how a file spelt it.
 ///
 /// Whole numbers and big integers share a variant, so do decimals and money; the column's
@@ -31,12 +33,18 @@ pub enum Value {
     Choice(i32),
     /// A unique identifier.
     Guid(Uuid),
+    /// The value of a lookup column.
+    Reference(Box<Reference>),
 }
 
 impl Value {
     /// Whether there is no value.
     pub fn is_null(&self) -> bool {
-        matches!(self, Self::Null)
+        match self {
+            Self::Null => true,
+            Self::Reference(reference) => reference.is_null(),
+            _ => false,
+        }
     }
 
     /// Whether this value can stand in the key of a URL.
@@ -50,7 +58,7 @@ impl Value {
         let barred = |c: char| c.is_control() || "/<>*%&:\\?+#".contains(c);
         match self {
             Self::Text(text) => !text.is_empty() && !text.contains(barred),
-            Self::Null | Self::Float(_) | Self::Timestamp(_) => false,
+            Self::Null | Self::Float(_) | Self::Timestamp(_) | Self::Reference(_) => false,
             Self::Integer(_)
             | Self::Decimal(_)
             | Self::Boolean(_)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{PushError, Request};
-use crate::dataverse::{Dataverse, Who, WireOptions};
+use crate::dataverse::{Dataverse, DataverseErrorKind, Who, WireOptions};
 use crate::mapping::{CompileContext, Mapping, Plan};
 use crate::model::{Connection, Source as _, Table};
 use crate::source::Extract;
@@ -42,8 +42,18 @@ async fn reach(mapping: &Mapping, connection: &Connection) -> Result<Opened, Pus
     let environment = Dataverse::connect(connection, &WireOptions::default()).await?;
     let who = environment.who().await?;
     let table = environment.table(&mapping.table.value).await?;
+    let mut referenced = Vec::new();
+    for name in mapping.references() {
+        match environment.table(name).await {
+            Ok(table) => referenced.push(table),
+            // The plan tells it at its place.
+            Err(error) if error.kind() == DataverseErrorKind::Contract => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
     let context = CompileContext {
         organisation: who.organization,
+        referenced: &referenced,
     };
     let plan = Arc::new(mapping.compile(&table, extract.columns(), &context)?);
     Ok(Opened {

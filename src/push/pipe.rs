@@ -13,10 +13,12 @@ use super::selection::Selection;
 use super::send::Mapper;
 use super::{PushError, Run, Stage, ended};
 use crate::dataverse::TableWriter;
-use crate::dispatch::{self, DispatchReport, Foreseen, Lane, ResolveReport, Rules, Stopping};
-use crate::ledger::{Ledger, RunNumber, Snapshot, Survey};
+use crate::dispatch::{
+    self, Differ, DispatchReport, Draft, Foreseen, Lane, ResolveReport, Rules, Stopping,
+};
+use crate::ledger::{Ledger, RunNumber, Snapshot, Survey, diff};
 use crate::mapping::Mode;
-use crate::model::{Outcome, Source as _};
+use crate::model::{ColumnKind, Outcome, Source as _};
 
 /// Drafts and operations that wait between two stages: a few batches, so that none starves.
 const QUEUED: usize = 1_000;
@@ -50,6 +52,17 @@ impl Run {
         let mapper = mapper(opened, snapshot, &self.request, selection);
 
         let mut stages = JoinSet::new();
+        let differ = differ(opened, &mapper);
+        let drafts = refer(
+            &mut stages,
+            opened,
+            &lane,
+            &rules,
+            differ,
+            drafts,
+            &outcomes_in,
+            &stop,
+        );
         let resolving = dispatch::resolve(
             lane.clone(),
             Arc::clone(&rules),
@@ -88,6 +101,20 @@ impl Run {
         let mapper = mapper(opened, ledger, &self.request, selection);
 
         let mut stages = JoinSet::new();
+        let differ = differ(opened, &mapper);
+        let (outcomes_in, outcomes) = mpsc::channel(QUEUED);
+        let drafts = refer(
+            &mut stages,
+            opened,
+            &lane,
+            &rules,
+            differ,
+            drafts,
+            &outcomes_in,
+            &stop,
+        );
+        drop(outcomes_in);
+        stages.spawn(forward(outcomes, notes_in.clone()));
         let foreseeing = dispatch::foresee(lane, rules, drafts, foreseen_in, stop);
         stages.spawn(async move { Some(Part::Resolved(foreseeing.await)) });
         stages.spawn(forward_foreseen(foreseen, notes_in.clone()));
@@ -248,6 +275,47 @@ fn rules(opened: &Opened, ledger: &Snapshot, since: Option<jiff::Timestamp>) -> 
         our_users: vec![opened.who.user],
         since,
     }
+}
+
+/// Tells what of a record differs, as the mapper does.
+fn differ(opened: &Arc<Opened>, mapper: &Mapper) -> Differ {
+    let (plan, secret, scope) = (
+        Arc::clone(&opened.plan),
+        mapper.ledger.secret().clone(),
+        mapper.scope,
+    );
+    Arc::new(move |record, standing| {
+        let digests = plan.column_digests(record, &secret);
+        diff(standing, record, &digests, plan.target(), scope)
+    })
+}
+
+/// Puts the stage that finds references between mapper and resolver, if the mapping has any.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "it joins what the pipe has in hand"
+)]
+fn refer(
+    stages: &mut JoinSet<Option<Part>>,
+    opened: &Opened,
+    lane: &Lane<TableWriter>,
+    rules: &Rules,
+    differ: Differ,
+    drafts: mpsc::Receiver<Draft>,
+    outcomes: &mpsc::Sender<Outcome>,
+    stop: &watch::Receiver<Stopping>,
+) -> mpsc::Receiver<Draft> {
+    let columns = &opened.plan.target().columns;
+    let is_lookup = |kind: &ColumnKind| matches!(kind, ColumnKind::Lookup { .. });
+    if !columns.iter().any(|column| is_lookup(&column.kind)) {
+        return drafts;
+    }
+    let (settled_in, settled) = mpsc::channel(QUEUED);
+    let key_digest = Arc::clone(&rules.key_digest);
+    let (lane, outcomes, stop) = (lane.clone(), outcomes.clone(), stop.clone());
+    let referring = dispatch::refer(lane, key_digest, differ, drafts, settled_in, outcomes, stop);
+    stages.spawn(async move { Some(Part::Resolved(referring.await)) });
+    settled
 }
 
 async fn forward(mut outcomes: mpsc::Receiver<Outcome>, notes: mpsc::Sender<Note>) -> Option<Part> {

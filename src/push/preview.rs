@@ -92,5 +92,6 @@ fn shown(value: &Value) -> Option<String> {
         Value::Timestamp(instant) => instant.to_string(),
         Value::Choice(option) => option.to_string(),
         Value::Guid(id) => id.to_string(),
+        Value::Reference(reference) => reference.id()?.to_string(),
     })
 }

@@ -10,7 +10,8 @@ use crate::dispatch::{Foreseen, Resolved, Stopping};
 use crate::ledger::{Entry, Ledger, LedgerError, Recorded, RunNumber, after};
 use crate::mapping::{Plan, Threshold};
 use crate::model::{
-    Accepted, Action, Effect, Outcome, Reject, RowTag, Standing, StandingFlags, Verdict,
+    Accepted, Action, Effect, Operation, Outcome, Points, Reject, RowTag, Standing, StandingFlags,
+    Value, Verdict,
 };
 use crate::report::{RejectWriter, RowCounts};
 
@@ -120,7 +121,7 @@ impl Recorder {
                 let standing = operation.standing.as_deref();
                 let digests = self.plan.column_digests(&operation.record, &self.secret);
                 let columns = after(standing, &operation.record, &digests, &operation.columns);
-                let flags = flags(standing, accepted, operation.action);
+                let flags = flags(standing, accepted, operation);
                 let id = accepted.id.or(standing.and_then(|standing| standing.id));
                 Some(Entry::Standing(Recorded {
                     row: operation.row,
@@ -129,6 +130,17 @@ impl Recorder {
                     columns,
                 }))
             }
+            Note::Outcome(Outcome {
+                operation,
+                verdict: Verdict::Unchanged,
+            }) => operation.standing.as_deref().map(|standing| {
+                Entry::Standing(Recorded {
+                    row: operation.row,
+                    id: standing.id,
+                    flags: standing.flags,
+                    columns: standing.columns.clone(),
+                })
+            }),
             Note::Unchanged(row, standing) => Some(Entry::Standing(Recorded {
                 row: *row,
                 id: standing.id,
@@ -205,14 +217,21 @@ impl Recorder {
 }
 
 /// What is known of the record now. A record that was deleted by others and written again is new.
-fn flags(standing: Option<&Standing>, accepted: &Accepted, action: Action) -> StandingFlags {
+fn flags(standing: Option<&Standing>, accepted: &Accepted, operation: &Operation) -> StandingFlags {
     let before = standing.map_or_else(StandingFlags::default, |standing| standing.flags);
     let settled = before
         .without(StandingFlags::PENDING)
+        .without(StandingFlags::INCOMPLETE)
         .without(StandingFlags::SEEN)
         .without(StandingFlags::REMOVED);
-    match (accepted.effect, action) {
-        (Effect::Created, _) => settled.with(StandingFlags::CREATED_BY_US),
-        (Effect::Updated | Effect::Upserted | Effect::Deleted, _) => settled,
+    let is_missing = |value: &Value| matches!(value, Value::Reference(it) if matches!(it.points, Points::Missing(_)));
+    let settled = if operation.record.values.iter().any(is_missing) {
+        settled.with(StandingFlags::INCOMPLETE)
+    } else {
+        settled
+    };
+    match accepted.effect {
+        Effect::Created => settled.with(StandingFlags::CREATED_BY_US),
+        Effect::Updated | Effect::Upserted | Effect::Deleted => settled,
     }
 }

@@ -63,6 +63,7 @@ impl RowCounts {
                 Effect::Upserted => &mut self.upserted,
                 Effect::Deleted => &mut self.deleted,
             },
+            Verdict::Unchanged => &mut self.unchanged,
             Verdict::Skipped(_) => &mut self.skipped,
             Verdict::Rejected(_) => &mut self.rejected,
             Verdict::NotAttempted(_) => &mut self.not_attempted,

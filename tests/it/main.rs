@@ -6,6 +6,7 @@ mod desk;
 mod documents;
 mod formats;
 mod history;
+mod lookups;
 mod main_job;
 mod odd_keys;
 mod options;

@@ -1,16 +1,20 @@
 //! `columns:`, where each value comes from and what is done to it.
 
 use super::super::written::{
-    Case, ChoiceMap, ColumnMapping, Literal, Origin, Parse, Steps, TooLong, Written,
+    Case, ChoiceMap, ColumnMapping, Literal, LookupOrigin, Origin, Parse, Steps, TooLong, Written,
 };
 use super::super::yaml::Is;
 use super::mapping::NULLS;
 use super::{Decoder, Entry, Form, Settings, codes};
+use crate::model::{Absent, RecordId};
 
 const COLUMN: Settings = Settings {
     known: &[
         "from",
         "value",
+        "lookup",
+        "by",
+        "absent",
         "trim",
         "case",
         "parse",
@@ -24,9 +28,7 @@ const COLUMN: Settings = Settings {
         "nulls",
         "max",
     ],
-    later: &[
-        "template", "stamp", "lookup", "by", "absent", "choices", "when",
-    ],
+    later: &["template", "stamp", "choices", "when"],
 };
 
 const CASES: &[(&str, Case)] = &[
@@ -53,12 +55,14 @@ impl Decoder {
         let told = self.problems.len();
         let form = self.form(entry, &COLUMN)?;
         // A setting that is not known may be the origin, and has been told.
-        let origin =
-            if form.get("from").or(form.get("value")).is_none() && self.problems.len() > told {
-                None
-            } else {
-                self.origin(&form)
-            };
+        let has_origin = ["from", "value", "lookup"]
+            .iter()
+            .any(|name| form.get(name).is_some());
+        let origin = if !has_origin && self.problems.len() > told {
+            None
+        } else {
+            self.origin(&form)
+        };
         let steps = self.steps(&form);
         let origin = origin?;
         Some(ColumnMapping {
@@ -69,24 +73,95 @@ impl Decoder {
     }
 
     fn origin(&mut self, form: &Form<'_>) -> Option<Origin> {
-        match (form.get("from"), form.get("value")) {
-            (Some(from), Some(value)) => {
-                self.tell(
-                    codes::CONFLICT,
-                    value.key.at.clone(),
-                    "a column has one origin".to_owned(),
-                    "beside `from`",
-                    "Keep `from` or `value`; `default` is for cells that are null.",
-                );
-                self.text(from).map(Origin::From)
+        let origins = ["from", "value", "lookup"]
+            .iter()
+            .filter_map(|name| form.get(name));
+        let origins: Vec<Entry<'_>> = origins.collect();
+        for second in origins.iter().skip(1) {
+            self.tell(
+                codes::CONFLICT,
+                second.key.at.clone(),
+                "a column has one origin".to_owned(),
+                "beside another one",
+                "Keep one of `from`, `value` and `lookup`; `default` is for cells that are null.",
+            );
+        }
+        if form.get("lookup").is_none() {
+            for name in ["by", "absent"] {
+                if let Some(entry) = form.get(name) {
+                    let title = format!("`{name}` belongs to a lookup");
+                    let help = "Name the table with `lookup:`.";
+                    self.tell(
+                        codes::CONFLICT,
+                        entry.key.at.clone(),
+                        title,
+                        "without `lookup`",
+                        help,
+                    );
+                }
             }
-            (Some(from), None) => self.text(from).map(Origin::From),
-            (None, Some(value)) => self.literal(value).map(Origin::Value),
-            (None, None) => {
+        }
+        match origins.first() {
+            Some(from) if from.name == "from" => self.text(*from).map(Origin::From),
+            Some(value) if value.name == "value" => self.literal(*value).map(Origin::Value),
+            Some(lookup) => self.lookup(*lookup, form).map(Origin::Lookup),
+            None => {
                 self.required(form, "from", "Name the source column.");
                 None
             }
         }
+    }
+
+    fn lookup(&mut self, table: Entry<'_>, form: &Form<'_>) -> Option<LookupOrigin> {
+        const BY: &str = "Write `by: { accountnumber: source_column }`.";
+        let table = self.text(table);
+        let by = self.required(form, "by", BY);
+        let pairs = by.and_then(|by| self.names(by, || BY.to_owned()));
+        if let (Some(pairs), Some(by)) = (&pairs, by)
+            && pairs.entries.is_empty()
+        {
+            self.bad(by, "names at least one column", BY);
+            return None;
+        }
+        let by: Option<Vec<_>> = pairs.map(|pairs| {
+            let pair = |entry: &Entry<'_>| {
+                let column = Written {
+                    value: entry.name.to_owned(),
+                    at: entry.key.at.clone(),
+                };
+                self.text(*entry).map(|source| (column, source))
+            };
+            pairs.entries.iter().filter_map(pair).collect()
+        });
+        let absent = form.get("absent").map(|it| self.absent(it));
+        Some(LookupOrigin {
+            table: table?,
+            by: by?,
+            absent: match absent {
+                Some(absent) => absent?,
+                None => Absent::Reject,
+            },
+        })
+    }
+
+    fn absent(&mut self, entry: Entry<'_>) -> Option<Absent> {
+        const DEFAULT: Settings = Settings {
+            known: &["default"],
+            later: &[],
+        };
+        if !matches!(entry.node.is, Is::Map(_)) {
+            let words = &[("reject", Absent::Reject), ("blank", Absent::Blank)];
+            return self.word(entry, words, &["create"]).map(|it| it.value);
+        }
+        let form = self.form(entry, &DEFAULT)?;
+        let default = self.required(&form, "default", "Write `absent: { default: GUID }`.")?;
+        let text = self.text(default)?;
+        if let Ok(id) = text.value.parse() {
+            return Some(Absent::Default(RecordId(id)));
+        }
+        let help = "Write the GUID of the record to take instead.";
+        self.bad(default, "is no GUID", help);
+        None
     }
 
     fn steps(&mut self, form: &Form<'_>) -> Steps {

@@ -1,0 +1,223 @@
+//! References: finds the records of other tables that records refer to, in bulk, each once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+
+use super::account::{StopCause, Stopping};
+use super::advice;
+use super::draft::{Draft, ended};
+use super::gate::louder;
+use super::lane::Lane;
+use super::lookup::look_up;
+use super::resolve::ResolveReport;
+use super::rules::KeyDigester;
+use crate::model::{
+    Absent, Action, ColumnSet, Destination, KeyDigest, LogicalName, Lookup, Outcome, Points,
+    Record, RecordId, Reference, Standing, Value, Verdict,
+};
+
+/// What of a record differs from what Dataverse holds, as the ledger knows it.
+pub type Differ = Arc<dyn Fn(&Record, Option<&Standing>) -> ColumnSet + Send + Sync>;
+
+/// References that are remembered at most; beyond them all are forgotten and found again.
+const MOST_REMEMBERED: usize = 100_000;
+
+/// Finds what drafts refer to, and passes them on. A reference that cannot be settled makes its row a reject, or
+/// becomes what the mapping says; a draft that then has nothing to send is *unchanged*.
+///
+/// Ends when the queue of drafts is closed, when told to stop, or when the service cannot be asked: what is left in
+/// the queue is *not attempted*.
+///
+/// # Cancellation
+/// Dropped, it forgets the drafts that it holds. Stop it by `stop`.
+pub async fn refer<D: Destination>(
+    lane: Lane<D>,
+    key_digest: KeyDigester,
+    differ: Differ,
+    mut drafts: mpsc::Receiver<Draft>,
+    settled: mpsc::Sender<Draft>,
+    outcomes: mpsc::Sender<Outcome>,
+    mut stop: watch::Receiver<Stopping>,
+) -> ResolveReport {
+    let most = lane.options().find_keys.get();
+    let mut stage = Stage {
+        lane,
+        key_digest,
+        differ,
+        known: HashMap::new(),
+        report: ResolveReport {
+            stopped: None,
+            drafts: 0,
+            looked_up: 0,
+            undelivered: 0,
+        },
+    };
+    let mut held: Vec<Draft> = Vec::new();
+    loop {
+        tokio::select! {
+            biased;
+            _ = louder(&mut stop, Stopping::No) => {
+                stage.report.stopped = Some(StopCause::Interrupted);
+                break;
+            }
+            () = settled.closed() => break,
+            count = drafts.recv_many(&mut held, most) => if count == 0 { return stage.report },
+        }
+        stage.report.drafts += held.len() as u64;
+        if let Err(cause) = stage.find(&held).await {
+            stage.report.stopped = Some(cause);
+            break;
+        }
+        for draft in held.drain(..) {
+            let (draft, verdict) = stage.settle(draft);
+            match verdict {
+                None => {
+                    if let Err(unsent) = settled.send(draft).await {
+                        stage.give_up(unsent.0, &outcomes).await;
+                    }
+                }
+                Some(verdict) => stage.tell(draft, verdict, &outcomes).await,
+            }
+        }
+    }
+    drafts.close();
+    for draft in held {
+        stage.give_up(draft, &outcomes).await;
+    }
+    while let Some(draft) = drafts.recv().await {
+        stage.report.drafts += 1;
+        stage.give_up(draft, &outcomes).await;
+    }
+    stage.report
+}
+
+struct Stage<D> {
+    lane: Lane<D>,
+    key_digest: KeyDigester,
+    differ: Differ,
+    /// By column and key: the records that there are.
+    known: HashMap<(LogicalName, KeyDigest), Vec<RecordId>>,
+    report: ResolveReport,
+}
+
+impl<D: Destination> Stage<D> {
+    /// Finds the references of some drafts that are not known yet.
+    async fn find(&mut self, drafts: &[Draft]) -> Result<(), StopCause> {
+        if self.known.len() > MOST_REMEMBERED {
+            self.known.clear();
+        }
+        let mut sought: HashMap<LogicalName, (Arc<Lookup>, Vec<Vec<Value>>)> = HashMap::new();
+        for reference in drafts.iter().flat_map(|draft| references(&draft.record)) {
+            let place = self.place(reference);
+            if needs_no_search(reference) || self.known.contains_key(&place) {
+                continue;
+            }
+            self.known.insert(place, Vec::new());
+            let to = &reference.to;
+            let (_, keys) = sought
+                .entry(to.column.clone())
+                .or_insert_with(|| (Arc::clone(to), Vec::new()));
+            keys.push(reference.key.clone());
+        }
+        for (column, (to, keys)) in sought {
+            self.report.looked_up += keys.len() as u64;
+            let looked = look_up(&self.lane, Some(&to.target), keys).await?;
+            for found in looked.found {
+                let place = (column.clone(), (self.key_digest)(&found.key));
+                let ids = self.known.entry(place).or_default();
+                if !ids.contains(&found.id) {
+                    ids.push(found.id);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn place(&self, reference: &Reference) -> (LogicalName, KeyDigest) {
+        let digest = (self.key_digest)(&reference.key);
+        (reference.to.column.clone(), digest)
+    }
+
+    /// Points each reference where it leads; with a verdict if nothing is left to be sent.
+    fn settle(&self, mut draft: Draft) -> (Draft, Option<Verdict>) {
+        let mut values = draft.record.values.clone();
+        for (index, value) in values.iter_mut().enumerate() {
+            let Value::Reference(reference) = value else {
+                continue;
+            };
+            match self.points(reference) {
+                Ok(points) => reference.points = points,
+                // What Dataverse holds already is not asked for.
+                Err(_) if !draft.columns.contains(index) => {}
+                Err(matches) => {
+                    let reject = advice::unreferable(draft.row, reference, matches);
+                    return (draft, Some(Verdict::Rejected(reject)));
+                }
+            }
+        }
+        let derived_id = draft.record.derived_id;
+        let is_missing = |value: &Value| matches!(value, Value::Reference(it) if matches!(it.points, Points::Missing(_)));
+        let some_missing = values.iter().any(is_missing);
+        draft.record = Arc::new(Record { values, derived_id });
+        if some_missing {
+            draft.columns = (self.differ)(&draft.record, draft.standing.as_deref());
+            if draft.columns.is_empty() && draft.standing.is_some() {
+                return (draft, Some(Verdict::Unchanged));
+            }
+        }
+        (draft, None)
+    }
+
+    /// Where a reference leads; otherwise how many records it could mean.
+    fn points(&self, reference: &Reference) -> Result<Points, usize> {
+        if reference.points != Points::Sought {
+            return Ok(reference.points);
+        }
+        if needs_no_search(reference)
+            && let Some(Value::Guid(id)) = reference.key.first()
+        {
+            return Ok(Points::Found(RecordId(*id)));
+        }
+        let ids = self.known.get(&self.place(reference));
+        match (
+            ids.map(Vec::as_slice).unwrap_or_default(),
+            reference.to.absent,
+        ) {
+            ([only], _) => Ok(Points::Found(*only)),
+            ([], Absent::Blank) => Ok(Points::Missing(None)),
+            ([], Absent::Default(id)) => Ok(Points::Missing(Some(id))),
+            (several, _) => Err(several.len()),
+        }
+    }
+
+    async fn give_up(&mut self, draft: Draft, outcomes: &mpsc::Sender<Outcome>) {
+        let error = match &self.report.stopped {
+            Some(cause) => cause.error(),
+            None => ended(),
+        };
+        self.tell(draft, Verdict::NotAttempted(error), outcomes)
+            .await;
+    }
+
+    async fn tell(&mut self, draft: Draft, verdict: Verdict, outcomes: &mpsc::Sender<Outcome>) {
+        // It was not written, so no action is true of it; this one writes least.
+        let operation = draft.into_operation(Action::UpdateByKey);
+        let sent = outcomes.send(Outcome { operation, verdict }).await;
+        self.report.undelivered += u64::from(sent.is_err());
+    }
+}
+
+fn references(record: &Record) -> impl Iterator<Item = &Reference> {
+    record.values.iter().filter_map(|value| match value {
+        Value::Reference(reference) if reference.points == Points::Sought => Some(&**reference),
+        _ => None,
+    })
+}
+
+/// A GUID says itself which record is meant; whether there is one matters only if something else is to be written
+/// where there is none.
+fn needs_no_search(reference: &Reference) -> bool {
+    reference.to.target.key_is_primary_id && reference.to.absent == Absent::Reject
+}
