@@ -65,6 +65,7 @@ pub async fn refer<D: Destination>(
             () = settled.closed() => break,
             count = drafts.recv_many(&mut held, most) => if count == 0 { return stage.report },
         }
+        stage.gather(&mut drafts, &mut held).await;
         stage.report.drafts += held.len() as u64;
         if let Err(cause) = stage.find(&held).await {
             stage.report.stopped = Some(cause);
@@ -103,6 +104,25 @@ struct Stage<D> {
 }
 
 impl<D: Destination> Stage<D> {
+    /// While something has to be looked for, waits a moment for more drafts: one search for all of them.
+    async fn gather(&self, drafts: &mut mpsc::Receiver<Draft>, held: &mut Vec<Draft>) {
+        let (most, linger) = (
+            self.lane.options().find_keys.get(),
+            self.lane.options().linger,
+        );
+        let is_unknown = |draft: &Draft| {
+            let mut sought = references(&draft.record);
+            sought.any(|it| !needs_no_search(it) && !self.known.contains_key(&self.place(it)))
+        };
+        while held.len() < most && held.iter().any(is_unknown) {
+            let more = drafts.recv_many(held, most - held.len());
+            match tokio::time::timeout(linger, more).await {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => break,
+            }
+        }
+    }
+
     /// Finds the references of some drafts that are not known yet.
     async fn find(&mut self, drafts: &[Draft]) -> Result<(), StopCause> {
         if self.known.len() > MOST_REMEMBERED {
