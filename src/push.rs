@@ -16,7 +16,7 @@ mod selection;
 mod send;
 mod survey;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -179,12 +179,12 @@ impl Run {
         let target = opened.plan.target();
         let key = target.key.iter();
         let key = key.filter_map(|index| target.columns.get(*index));
-        let file = &mapping.file;
+        let file = within(base, &mapping.file);
         let identity = Identity {
             organisation: opened.who.organization,
             table: target.table.clone(),
             key: key.map(|column| column.name.clone()).collect(),
-            mapping: file.strip_prefix(base).unwrap_or(file).to_owned(),
+            mapping: file,
             base: base.clone(),
         };
         let columns = opened.plan.layout().columns.into_iter();
@@ -234,6 +234,13 @@ impl Run {
         }
         Ok((surveyed.survey, surveyed.selection))
     }
+}
+
+/// The file as seen from the folder, however both were spelt: `./a.yaml` and `../here/a.yaml` are one file.
+fn within(base: &Path, file: &Path) -> PathBuf {
+    let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let (base, file) = (whole(base), whole(file));
+    file.strip_prefix(base).map_or(file.clone(), Path::to_owned)
 }
 
 /// Runs what reads or writes files on a thread that may block.

@@ -3,6 +3,7 @@
 mod get;
 mod journey;
 mod logs;
+mod mappings;
 mod output;
 mod progress;
 mod push;

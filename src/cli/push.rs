@@ -8,21 +8,21 @@ use clap::Args;
 use serde_json::Value;
 
 use super::journey::{Journey, Travelled};
+use super::mappings::{self, MappingArguments};
 use super::output;
 use super::progress::Show;
 use super::settings::SettingsArguments;
 use super::stop::Stop;
 use crate::mapping::Mapping;
 use crate::push::{Patience, Purpose};
-use crate::report::{self, ExitCode, PushResults, RunResults};
+use crate::report::{self, ExitCode, PushResults, RunResults, Status};
 
 /// Arguments of `segue push`.
 #[derive(Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(super) struct PushArguments {
-    /// The mapping file; repeat for several, which run in the order given.
-    #[arg(long, short, required = true, value_name = "FILE")]
-    mapping: Vec<PathBuf>,
+    #[command(flatten)]
+    mappings: MappingArguments,
     #[command(flatten)]
     pub(super) settings: SettingsArguments,
     #[command(flatten)]
@@ -115,18 +115,26 @@ pub(super) async fn run(arguments: PushArguments) -> ExitCode {
         Err(stop) => return stop.tell(),
     };
     // All of them are read before the first is run: nothing is sent while one has a mistake.
-    let mut mappings = Vec::new();
-    for file in &arguments.mapping {
-        match read(file, arguments.selection.extract.as_deref()) {
-            Ok(mapping) => mappings.push(mapping),
-            Err(stop) => told.stopped(stop, &arguments),
-        }
-    }
+    let mappings = gather(&arguments, &mut told);
     if told.codes.is_empty() {
-        for mapping in mappings {
-            match journey.travel(mapping).await {
+        let mut failed: Vec<(Mapping, ExitCode)> = Vec::new();
+        for mapping in mappings::in_order(mappings) {
+            let parent = failed
+                .iter()
+                .find(|(it, _)| mappings::is_parent_of(it, &mapping));
+            if let Some((parent, code)) = parent {
+                told.stopped(held_back(&mapping, parent, *code), &arguments);
+                failed.push((mapping, *code));
+                continue;
+            }
+            let before = told.codes.len();
+            match journey.travel(mapping.clone()).await {
                 Ok(travelled) => told.travelled(travelled, &arguments),
                 Err(stop) => told.stopped(stop, &arguments),
+            }
+            let worst = ExitCode::worst(told.codes.iter().skip(before).copied());
+            if worst.status() != Status::Done {
+                failed.push((mapping, worst));
             }
         }
     }
@@ -136,6 +144,39 @@ pub(super) async fn run(arguments: PushArguments) -> ExitCode {
         output::print_json(&told.into_results(code));
     }
     code
+}
+
+fn held_back(child: &Mapping, parent: &Mapping, code: ExitCode) -> Stop {
+    Stop::new(
+        format!(
+            "`{}` was held back: it refers to `{}`, and the run of `{}` did not end well",
+            child.name, parent.table.value, parent.name
+        ),
+        "Mend what stopped that run, then push again; both go on where they ended.",
+        code,
+    )
+}
+
+/// The selected mappings; what cannot be read is told.
+fn gather(arguments: &PushArguments, told: &mut Told) -> Vec<Mapping> {
+    let files = arguments.mappings.files().unwrap_or_else(|stop| {
+        told.stopped(stop, arguments);
+        Vec::new()
+    });
+    let mut mappings = Vec::new();
+    for file in files {
+        match read(&file, arguments.selection.extract.as_deref()) {
+            Ok(mapping) if arguments.mappings.selects(&mapping) => mappings.push(mapping),
+            Ok(_) => {}
+            Err(stop) => told.stopped(stop, arguments),
+        }
+    }
+    if mappings.is_empty() && told.codes.is_empty() {
+        let help = "Look at the `tags:` of the mappings.";
+        let stop = Stop::new("no mapping has that tag", help, ExitCode::Usage);
+        told.stopped(stop, arguments);
+    }
+    mappings
 }
 
 fn read(file: &Path, extract: Option<&Path>) -> Result<Mapping, Stop> {

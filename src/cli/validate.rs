@@ -1,11 +1,12 @@
 //! `segue validate`
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::mappings::MappingArguments;
 use super::output;
 use super::settings::{SettingsArguments, reach};
 use super::stop::Stop;
@@ -16,9 +17,8 @@ use crate::report::ExitCode;
 /// Arguments of `segue validate`.
 #[derive(Args)]
 pub(super) struct ValidateArguments {
-    /// The mapping file; repeat for several.
-    #[arg(long, short, required = true, value_name = "FILE")]
-    mapping: Vec<PathBuf>,
+    #[command(flatten)]
+    mappings: MappingArguments,
     #[command(flatten)]
     settings: SettingsArguments,
     /// Print one JSON object instead of lines.
@@ -29,9 +29,13 @@ pub(super) struct ValidateArguments {
 pub(super) async fn run(arguments: ValidateArguments) -> ExitCode {
     let mut codes = Vec::new();
     let mut told: Vec<Value> = Vec::new();
-    for file in &arguments.mapping {
+    let files = match arguments.mappings.files() {
+        Ok(files) => files,
+        Err(stop) => return stop.tell(),
+    };
+    for file in files {
         let name = file.display().to_string();
-        match check(file, &arguments.settings).await {
+        match check(&file, &arguments.settings).await {
             Ok(validated) => {
                 let line = line(&name, &validated);
                 if arguments.json {

@@ -281,3 +281,47 @@ async fn mistakes_of_a_lookup_are_shown_at_their_place() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_mappings_run_in_the_order_of_their_lookups() {
+    let desk = Desk::new().await;
+    desk.accounts("{ path: a.csv }", "tags: [daily]\n");
+    desk.write("a.csv", crate::desk::numbered(2));
+    contacts(&desk, "", &[("Ann", "A1"), ("Bob", "A2")]);
+    let ran = desk.run(&[
+        "push",
+        "-m",
+        "contacts.yaml",
+        "-m",
+        "accounts.yaml",
+        "--json",
+    ]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let runs = &ran.json()["runs"];
+    assert_eq!(
+        (&runs[0]["mapping"], &runs[1]["mapping"]),
+        (&"accounts".into(), &"contacts".into())
+    );
+    assert_eq!(company_of(&desk, "1").as_deref(), Some("A2"));
+
+    let chosen = desk.run(&["push", "-m", ".", "--select", "tag:daily", "--json"]);
+    assert_eq!(
+        chosen.json()["runs"].as_array().map(Vec::len),
+        Some(1),
+        "{chosen:?}"
+    );
+    assert_eq!(
+        desk.run(&["push", "-m", ".", "--select", "tag:none"]).code,
+        Some(2)
+    );
+
+    desk.write("a.csv", "number,name\nA1,never \"closed\n\"A2");
+    let failed = desk.run(&["push", "-m", ".", "--json"]);
+    assert_eq!(failed.code, Some(7), "{failed:?}");
+    assert!(
+        failed.err.contains("`contacts` was held back"),
+        "{}",
+        failed.err
+    );
+    assert_eq!(failed.json()["runs"].as_array().map(Vec::len), Some(1));
+}
