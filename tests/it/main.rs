@@ -7,5 +7,7 @@ mod main_job;
 mod odd_keys;
 mod options;
 mod push;
+mod push_endings;
+mod push_waits;
 mod stopping;
 mod wire;
