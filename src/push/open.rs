@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tokio::task::spawn_blocking;
-
-use super::{PushError, Request, ended};
+use super::{PushError, Request};
 use crate::dataverse::{Dataverse, Who, WireOptions};
 use crate::mapping::{CompileContext, Mapping, Plan};
 use crate::model::{Connection, Source as _, Table};
@@ -37,10 +35,7 @@ async fn compile(mapping: &Mapping, connection: &Connection) -> Result<Opened, P
 }
 
 async fn reach(mapping: &Mapping, connection: &Connection) -> Result<Opened, PushError> {
-    let source = mapping.source.clone();
-    // Reads the header of every file, which may be far away.
-    let opening = spawn_blocking(move || Extract::open(&source));
-    let extract = opening.await.map_err(|error| ended(&error))??;
+    let extract = Extract::open(&mapping.source)?;
     let environment = Dataverse::connect(connection, &WireOptions::default()).await?;
     let who = environment.who().await?;
     let table = environment.table(&mapping.table.value).await?;

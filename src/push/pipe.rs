@@ -12,13 +12,12 @@ use super::preview;
 use super::record::{Note, Recorder, Recording};
 use super::selection::Selection;
 use super::send::Mapper;
-use super::{PushError, Run, Stage, ended, interrupted, stopping};
+use super::{PushError, Run, Stage, ended};
 use crate::dataverse::TableWriter;
 use crate::dispatch::{self, DispatchReport, Foreseen, Lane, ResolveReport, Rules, Stopping};
 use crate::ledger::{Ledger, RunNumber, Snapshot, Survey};
 use crate::mapping::Mode;
 use crate::model::{Outcome, Source as _};
-use crate::report::RowCounts;
 
 /// Drafts and operations that wait between two stages: a few batches, so that none starves.
 const QUEUED: usize = 1_000;
@@ -102,7 +101,7 @@ impl Run {
         self.gather(stages, brake).await?;
         tokio::select! {
             () = preview::fill_in(&opened.environment, &opened.table, &mut self.preview) => {}
-            () = stopping(self.stop.clone()) => return Err(interrupted()),
+            () = super::stopping(self.stop.clone()) => return Err(super::interrupted()),
         }
         Ok(opened.extract.unchanged()?)
     }
@@ -137,10 +136,8 @@ impl Run {
         brake: watch::Sender<Stopping>,
     ) -> Option<Recorder> {
         // It finds out what becomes of the rows that were not attempted so far.
-        let before = RowCounts {
-            not_attempted: 0,
-            ..self.rows
-        };
+        let mut before = self.rows;
+        before.not_attempted = 0;
         Some(Recorder {
             plan: Arc::clone(&opened.plan),
             ledger,

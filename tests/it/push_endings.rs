@@ -49,17 +49,18 @@ fn accounted(ran: &Ran) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_is_full_while_recording_stops_the_run() {
     let desk = Desk::new().await;
-    desk.write("a.csv", numbered(20_000));
+    desk.write("a.csv", numbered(6_000));
     desk.accounts("{ path: a.csv }", "");
     // The ledger's databases are made before the disk is full.
     assert_eq!(desk.push(&["--limit", "1"]).code, Some(0));
-    let ran = on_a_small_disk(&desk, 3_000, &[]);
+    let ran = on_a_small_disk(&desk, 750, &[]);
     assert_eq!(ran.code, Some(7), "{ran:?}");
     accounted(&ran);
+    assert!(ran.rows("created") > 0, "it did not begin: {ran:?}");
     assert!(ran.rows("not_attempted") > 0, "it went on: {ran:?}");
     let next = desk.push(&[]);
     assert_eq!(next.code, Some(0), "{next:?}");
-    assert_eq!(desk.emulator.rows("account").len(), 20_000);
+    assert_eq!(desk.emulator.rows("account").len(), 6_000);
 }
 
 #[cfg(unix)]
@@ -67,8 +68,7 @@ async fn a_disk_that_is_full_while_recording_stops_the_run() {
 async fn a_disk_that_is_full_of_rejects_is_no_defect() {
     let desk = Desk::new().await;
     let long = "x".repeat(200);
-    let rows: String = (0..10_000).map(|row| format!("A{row},{long}\n")).collect();
-    desk.write("a.csv", format!("number,name\n{rows}"));
+    desk.write("a.csv", numbered(10_000).replace("Shop", &long));
     desk.accounts("{ path: a.csv }", "");
     let ran = on_a_small_disk(&desk, 2_000, &[]);
     assert_eq!(ran.code, Some(7), "{ran:?}");
@@ -165,4 +165,17 @@ async fn a_run_leaves_its_results_and_nothing_else_behind_for_its_owner_alone() 
             assert_eq!(mode & 0o777, 0o600, "{file:?}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_is_no_folder_is_refused_where_it_stands() {
+    let desk = Desk::new().await;
+    desk.write("a.csv", numbered(1));
+    for name in ["..", ".", "a/b", "a\\\\b", "c:d"] {
+        desk.accounts("{ path: a.csv }", &format!("name: \"{name}\"\n"));
+        let ran = desk.push(&[]);
+        assert_eq!(ran.code, Some(2), "{name}: {ran:?}");
+        assert!(ran.err.contains("accounts.yaml:4:7"), "{}", ran.err);
+    }
+    assert!(!desk.path(".segue/catalogue.db").exists());
 }

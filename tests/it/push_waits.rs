@@ -10,7 +10,7 @@ use segue::ledger::{Extent, RunLock, Scope};
 use segue::mapping::Mapping;
 use segue::model::{Connection, LogicalName, RunId, SecretSource};
 use segue::push::{Patience, Progress, Purpose, Report, Request, Stage, push};
-use segue_emulator::{CLIENT_ID, CLIENT_SECRET, TENANT_ID};
+use segue_emulator::{CLIENT_ID, CLIENT_SECRET, EffectKind, Fault, TENANT_ID};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -89,8 +89,18 @@ impl Running {
         }
     }
 
-    async fn waits_for_the_lock(&self) {
+    async fn waits_for_the_lock(&mut self) {
         while self.progress.seen().stage != Stage::Waiting {
+            let ended = self.tasks.try_join_next();
+            assert!(ended.is_none(), "it did not wait: {ended:?}");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn is_throttled(&mut self) {
+        while self.progress.seen().traffic.throttled == 0 {
+            let ended = self.tasks.try_join_next();
+            assert!(ended.is_none(), "it was not throttled: {ended:?}");
             tokio::task::yield_now().await;
         }
     }
@@ -112,7 +122,7 @@ impl Running {
 async fn a_run_goes_on_when_the_other_one_lets_go() {
     let desk = desk().await;
     let lock = held(&desk);
-    let running = Running::of(request(&desk, Purpose::Send, lock_wait(AGES)));
+    let mut running = Running::of(request(&desk, Purpose::Send, lock_wait(AGES)));
     running.waits_for_the_lock().await;
     drop(lock);
     let (code, report) = running.ended().await;
@@ -140,7 +150,7 @@ async fn a_run_waits_no_longer_than_it_was_told() {
 async fn a_run_that_waits_for_the_lock_can_be_stopped() {
     let desk = desk().await;
     let _lock = held(&desk);
-    let running = Running::of(request(&desk, Purpose::Send, lock_wait(AGES)));
+    let mut running = Running::of(request(&desk, Purpose::Send, lock_wait(AGES)));
     running.waits_for_the_lock().await;
     running.stop.send(Stopping::Drain).unwrap();
     assert_eq!(running.ended().await.0, 6);
@@ -185,7 +195,7 @@ async fn an_extract_that_changes_after_it_was_opened_sends_nothing() {
     for change in changes {
         let desk = desk().await;
         let lock = held(&desk);
-        let running = Running::of(request(&desk, Purpose::Send, lock_wait(AGES)));
+        let mut running = Running::of(request(&desk, Purpose::Send, lock_wait(AGES)));
         running.waits_for_the_lock().await;
         change(&desk.path("a.csv"));
         drop(lock);
@@ -205,4 +215,78 @@ async fn one_request_at_a_time_does_as_well() {
     let running = Running::of(request(&desk, Purpose::Send, patience));
     let (code, report) = running.ended().await;
     assert_eq!((code, report.results.rows.created), (0, 5));
+}
+
+/// A run that sent a batch and then has to wait so many seconds.
+fn throttled(desk: &Desk, retry_after: u32, patience: Patience) -> Running {
+    desk.write("a.csv", numbered(ROWS));
+    let wait = Fault::Throttle { retry_after };
+    desk.emulator.next_requests([Fault::Pass, wait]);
+    Running::of(request(desk, Purpose::Send, patience))
+}
+
+const ROWS: usize = 3_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_given_up_accounts_for_every_row_and_the_next_one_completes_it() {
+    let desk = desk().await;
+    let mut running = throttled(&desk, 600, Patience::default());
+    running.is_throttled().await;
+    running.stop.send(Stopping::Drain).unwrap();
+    running.stop.send(Stopping::Now).unwrap();
+    let (code, report) = running.ended().await;
+    let rows = report.results.rows;
+    assert_eq!((code, rows.read), (6, ROWS as u64));
+    assert_eq!(rows.created + rows.not_attempted, ROWS as u64);
+    let next = Running::of(request(&desk, Purpose::Send, Patience::default()));
+    let (code, _) = next.ended().await;
+    assert_eq!((code, desk.emulator.rows("account").len()), (0, ROWS));
+    let creates = desk.emulator.journal().into_iter();
+    let creates = creates.filter(|entry| entry.kind == EffectKind::Create);
+    assert_eq!(creates.count(), ROWS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_penalty_beyond_the_deadline_ends_the_run_at_once() {
+    let desk = desk().await;
+    let patience = Patience {
+        deadline: Some(Duration::from_mins(5)),
+        ..Patience::default()
+    };
+    let running = throttled(&desk, 600, patience);
+    let (code, report) = running.ended().await;
+    assert_eq!(code, 75, "{:?}", report.stopped);
+    assert_eq!(report.results.requests.throttled, 1);
+    assert!(report.results.rows.not_attempted > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_extract_that_changes_while_it_is_sent_is_told_and_what_was_sent_is_recorded() {
+    let desk = desk().await;
+    let mut running = throttled(&desk, 1, Patience::default());
+    running.is_throttled().await;
+    let text = desk.read("a.csv");
+    desk.write("a.csv", format!("{text}B1,late\n"));
+    let (code, report) = running.ended().await;
+    let rows = report.results.rows;
+    assert_eq!(code, 7, "{:?}", report.stopped);
+    assert_eq!(rows.read, ROWS as u64);
+    let next = Running::of(request(&desk, Purpose::Send, Patience::default()));
+    let (code, report) = next.ended().await;
+    assert_eq!((code, report.results.rows.unchanged), (0, rows.created));
+    assert_eq!(desk.emulator.rows("account").len(), ROWS + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn progress_ends_where_the_results_do() {
+    let desk = desk().await;
+    desk.write("a.csv", format!("{}A1,twice\n", numbered(5)));
+    let running = Running::of(request(&desk, Purpose::Send, Patience::default()));
+    let progress = Arc::clone(&running.progress);
+    running.ended().await;
+    let seen = progress.seen();
+    assert_eq!(seen.stage, Stage::Finishing);
+    assert_eq!((seen.read, seen.unchanged, seen.due), (6, 0, 6));
+    assert_eq!((seen.settled, seen.rejected), (6, 1));
+    assert_eq!((seen.traffic.batches, seen.traffic.in_flight), (1, 0));
 }
