@@ -116,8 +116,8 @@ impl Run {
         let (survey, selection) = match self.survey(opened, ledger.snapshot()).await {
             Ok(surveyed) => surveyed,
             Err(error) => {
-                // Nothing was sent: the next run need not wonder what became of it.
-                ledger.end_run(number, Ending::Settled)?;
+                // Nothing was sent: the next run need not wonder what became of it. It may, if that cannot be noted.
+                ledger.end_run(number, Ending::Settled).ok();
                 return Err(error);
             }
         };
@@ -126,13 +126,15 @@ impl Run {
             Ok(()) => Ending::Settled,
             Err(_) => Ending::Unsettled,
         };
-        ledger.end_run(number, ending)?;
-        if let Ok(ledger) = Arc::try_unwrap(ledger) {
-            self.progress.enter(Stage::Finishing);
-            blocking(move || ledger.fold()).await?;
-        }
+        self.progress.enter(Stage::Finishing);
+        let put_in_order = blocking(move || {
+            ledger.end_run(number, ending)?;
+            // Nobody else has it: every part of the pipe has ended.
+            Arc::into_inner(ledger).map_or(Ok(()), Ledger::fold)
+        });
+        let put_in_order = put_in_order.await;
         drop(lock);
-        sent
+        sent.and(put_in_order)
     }
 
     /// Survey and guard as in [`Run::send`], then everything but the last step. Takes no lock.
@@ -145,7 +147,9 @@ impl Run {
     }
 
     async fn lock(&mut self, opened: &Opened) -> Result<RunLock, PushError> {
-        let until = Instant::now() + self.request.patience.lock_wait;
+        let waited = Instant::now().checked_add(self.request.patience.lock_wait);
+        let until = [waited, self.deadline()].into_iter().flatten().min();
+        let may_wait = || until.is_none_or(|until| Instant::now() < until);
         let (organisation, table) = (opened.who.organization, &opened.plan.target().table);
         loop {
             let lock = RunLock::acquire(
@@ -155,7 +159,7 @@ impl Run {
                 self.folder.run_id(),
             );
             match lock {
-                Err(LedgerError::Held { .. }) if Instant::now() < until => {
+                Err(LedgerError::Held { .. }) if may_wait() => {
                     self.progress.enter(Stage::Waiting);
                     tokio::select! {
                         () = tokio::time::sleep(LOOK_AGAIN) => {}
@@ -165,6 +169,11 @@ impl Run {
                 other => return Ok(other?),
             }
         }
+    }
+
+    /// When the run must end; a time that no clock can tell never comes.
+    fn deadline(&self) -> Option<Instant> {
+        self.began.checked_add(self.request.patience.deadline?)
     }
 
     /// Where the ledger is, and what it must be the ledger of.
@@ -227,9 +236,15 @@ impl Run {
         let counts = *surveyed.survey.counts();
         self.rows.read = counts.read;
         self.rows.unchanged = counts.unchanged;
+        self.rows.vanished = counts.vanished;
+        self.rows.kept = counts.vanished;
+        // Until something becomes of them.
+        self.rows.not_attempted = counts.read - counts.unchanged;
         self.warnings.extend(surveyed.warnings);
         if let Some(tripped) = surveyed.tripped {
-            self.rows.not_attempted = counts.read - counts.unchanged;
+            if matches!(tripped, PushError::Guard { guard, .. } if guard == guard::MAX_REJECTS) {
+                self.keep_rejects(opened, ledger, surveyed.survey).await?;
+            }
             return Err(tripped);
         }
         Ok((surveyed.survey, surveyed.selection))

@@ -14,7 +14,7 @@ use crate::source::{SourceError, SourceFailure};
 #[derive(Debug, thiserror::Error)]
 pub enum PushError {
     /// The mapping does not fit the table or the extract.
-    #[error("the mapping has {} problems", .0.problems.len())]
+    #[error("the mapping has {}", counted(.0.problems.len()))]
     Problems(Problems),
     /// The extract.
     #[error(transparent)]
@@ -59,6 +59,13 @@ pub enum PushError {
     /// A part of segue ended without a result.
     #[error("a part of segue failed: {0}")]
     Defect(String),
+}
+
+fn counted(problems: usize) -> String {
+    match problems {
+        1 => "a problem".to_owned(),
+        several => format!("{several} problems"),
+    }
 }
 
 fn stop_text(cause: &StopCause) -> String {

@@ -4,6 +4,9 @@ use super::PushError;
 use crate::ledger::SurveyCounts;
 use crate::mapping::{Duplicates, Guard, Plan, Threshold};
 
+/// The guard that is judged in the survey and while sending.
+pub(super) const MAX_REJECTS: &str = "max_rejects";
+
 /// Judges what the survey's counts tell.
 pub(super) fn judge(plan: &Plan, counts: &SurveyCounts) -> Result<(), PushError> {
     let Guard {
@@ -58,7 +61,7 @@ pub(super) fn too_many_rejects(most: &Threshold, rejects: u64, read: u64) -> Pus
         "{rejects} of {read} rows are rejects, at most {} may be",
         shown(most)
     );
-    trip("max_rejects", figures)
+    trip(MAX_REJECTS, figures)
 }
 
 fn trip(guard: &'static str, figures: String) -> PushError {

@@ -2,13 +2,14 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::open::Opened;
 use super::preview;
-use super::record::{Brake, Note, Recorder, Recording};
+use super::record::{Note, Recorder, Recording};
 use super::selection::Selection;
 use super::send::Mapper;
 use super::{PushError, Run, Stage, ended};
@@ -22,6 +23,9 @@ use crate::model::{ColumnKind, Outcome, Source as _};
 
 /// Drafts and operations that wait between two stages: a few batches, so that none starves.
 const QUEUED: usize = 1_000;
+
+/// No answer comes later, and a clock can be asked for it.
+const LONGEST_GRACE: Duration = Duration::from_hours(24);
 
 impl Run {
     /// Sends what is due and records what was accepted.
@@ -122,15 +126,18 @@ impl Run {
             .spawn_blocking(move || Some(Part::Mapped(mapper.run(&survey, &drafts_in, &notes_in))));
         stages.spawn_blocking(move || Some(Part::Recorded(Box::new(recorder?.run(notes)))));
         self.gather(stages, brake).await?;
-        preview::fill_in(&opened.environment, &opened.table, &mut self.preview).await;
+        tokio::select! {
+            () = preview::fill_in(&opened.environment, &opened.table, &mut self.preview) => {}
+            () = super::stopping(self.stop.clone()) => return Err(super::interrupted()),
+        }
         Ok(opened.extract.unchanged()?)
     }
 
     fn lane(&self, opened: &Opened) -> Lane<TableWriter> {
         let patience = &self.request.patience;
         let mut options = dispatch::Options {
-            grace: patience.grace,
-            deadline: patience.deadline.map(|deadline| self.began + deadline),
+            grace: patience.grace.min(LONGEST_GRACE),
+            deadline: self.deadline(),
             ..dispatch::Options::default()
         };
         let hint = opened.who.recommended_concurrency;
@@ -153,20 +160,19 @@ impl Run {
         opened: &Opened,
         snapshot: &Snapshot,
         ledger: Option<(Arc<Ledger>, RunNumber)>,
-        stop: watch::Sender<Stopping>,
+        brake: watch::Sender<Stopping>,
     ) -> Option<Recorder> {
-        let brake = opened
-            .plan
-            .guard()
-            .max_rejects
-            .map(|most| Brake { most, stop });
+        // It finds out what becomes of the rows that were not attempted so far.
+        let mut before = self.rows;
+        before.not_attempted = 0;
         Some(Recorder {
             plan: Arc::clone(&opened.plan),
             ledger,
             secret: snapshot.secret().clone(),
-            before: self.rows,
-            counts: self.rows,
+            before,
+            counts: before,
             rejects: self.rejects.take()?,
+            most_rejects: opened.plan.guard().max_rejects,
             brake,
             preview: Vec::new(),
             progress: Arc::clone(&self.progress),
@@ -202,9 +208,11 @@ impl Run {
                 () = &mut listening => None,
             };
             let Some(part) = part else { break };
-            match part.map_err(|error| ended(&error))? {
-                Some(part) => self.take(part, &mut causes),
-                None => causes.push(PushError::Defect("the rejects have no file".to_owned())),
+            match part {
+                Ok(Some(part)) => self.take(part, &mut causes),
+                Ok(None) => causes.push(PushError::Defect("the rejects have no file".to_owned())),
+                // The others find their queues closed and end too; the ledger is theirs until then.
+                Err(error) => causes.push(ended(&error)),
             }
         }
         let gravest = causes

@@ -48,16 +48,13 @@ pub(super) struct Recorder {
     pub(super) before: RowCounts,
     pub(super) counts: RowCounts,
     pub(super) rejects: RejectWriter,
-    pub(super) brake: Option<Brake>,
+    /// More rejects stop the run.
+    pub(super) most_rejects: Option<Threshold>,
+    /// What everything before the recorder listens to.
+    pub(super) brake: watch::Sender<Stopping>,
     /// The first changes of each kind, in a dry run.
     pub(super) preview: Vec<Change>,
     pub(super) progress: Arc<Progress>,
-}
-
-/// Stops the run when there are too many rejects.
-pub(super) struct Brake {
-    pub(super) most: Threshold,
-    pub(super) stop: watch::Sender<Stopping>,
 }
 
 /// What the recorder hands back.
@@ -96,20 +93,21 @@ impl Recorder {
         }
     }
 
-    /// Records first, counts then: what is counted is durable.
+    /// Records first, counts then: what is counted is durable, unless this fails. Every note is counted even so.
     fn take(&mut self, notes: &mut Vec<Note>, failed: Option<&PushError>) -> Result<(), PushError> {
         let entries: Vec<Entry> = notes.iter().filter_map(|note| self.entry(note)).collect();
         let recorded: Result<(), LedgerError> = match (&self.ledger, failed) {
             (Some((ledger, run)), None) if !entries.is_empty() => ledger.record(*run, &entries),
             _ => Ok(()),
         };
+        let mut taken = recorded.map_err(PushError::from);
         for note in notes.drain(..) {
-            self.count(note)?;
+            taken = taken.and(self.count(note));
         }
         if self.too_many().is_some() {
             self.stop();
         }
-        Ok(recorded?)
+        taken
     }
 
     fn entry(&self, note: &Note) -> Option<Entry> {
@@ -196,19 +194,17 @@ impl Recorder {
 
     fn too_many(&self) -> Option<PushError> {
         let (rejected, read) = (self.counts.rejected, self.counts.read);
-        let Brake { most, .. } = self.brake.as_ref()?;
+        let most = self.most_rejects.as_ref()?;
         guard::exceeds(most, rejected, read).then(|| guard::too_many_rejects(most, rejected, read))
     }
 
     /// Lets nothing more be taken.
     fn stop(&self) {
-        if let Some(Brake { stop, .. }) = &self.brake {
-            stop.send_if_modified(|level| {
-                let louder = *level == Stopping::No;
-                *level = Stopping::Drain.max(*level);
-                louder
-            });
-        }
+        self.brake.send_if_modified(|level| {
+            let louder = *level == Stopping::No;
+            *level = Stopping::Drain.max(*level);
+            louder
+        });
     }
 
     fn reject(&mut self, reject: &Reject) -> Result<(), PushError> {

@@ -1,6 +1,6 @@
 //! Which of the due rows a run is to send: `--limit`, `--key`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{PushError, Request};
 use crate::mapping::Plan;
@@ -12,8 +12,9 @@ pub(super) struct Selection {
     written: Vec<String>,
     /// So many due rows.
     limit: Option<u64>,
-    /// Only these keys, and which `--key` each is.
-    keys: Option<BTreeMap<KeyDigest, usize>>,
+    /// Only these keys; of each `--key` one, in the order in which they were written. Every row if there is none.
+    asked: Vec<KeyDigest>,
+    keys: BTreeSet<KeyDigest>,
 }
 
 impl Selection {
@@ -21,17 +22,14 @@ impl Selection {
         Self {
             written: request.keys.clone(),
             limit: request.limit,
-            keys: None,
+            asked: Vec::new(),
+            keys: BTreeSet::new(),
         }
     }
 
     /// Reads the keys as the plan reads the cells of a row.
     pub(super) fn resolve(mut self, plan: &Plan, secret: &DigestSecret) -> Result<Self, PushError> {
-        if self.written.is_empty() {
-            return Ok(self);
-        }
-        let mut keys = BTreeMap::new();
-        for (place, written) in self.written.iter().enumerate() {
+        for written in &self.written {
             let texts = texts(written, plan).filter(|texts| texts.len() == plan.target().key.len());
             let digest = texts.map(|texts| plan.key_digest_of(&texts, secret));
             let Some(KeyReading::Known(digest)) = digest else {
@@ -40,36 +38,33 @@ impl Selection {
                     columns: names(plan).join(", "),
                 });
             };
-            keys.insert(digest, place);
+            self.asked.push(digest);
         }
-        self.keys = Some(keys);
+        self.keys = self.asked.iter().copied().collect();
         Ok(self)
     }
 
     /// Whether a due row is to be sent, after so many others.
     pub(super) fn takes(&self, key: KeyDigest, sent: u64) -> bool {
-        let wanted = self
-            .keys
-            .as_ref()
-            .is_none_or(|keys| keys.contains_key(&key));
+        let wanted = self.keys.is_empty() || self.keys.contains(&key);
         wanted && self.limit.is_none_or(|limit| sent < limit)
     }
 
     /// Notes that the extract has this key.
-    pub(super) fn meet(&mut self, key: KeyReading, met: &mut Vec<usize>) {
-        if let (Some(keys), KeyReading::Known(digest)) = (&self.keys, key)
-            && let Some(place) = keys.get(&digest)
+    pub(super) fn meet(&self, key: KeyReading, met: &mut BTreeSet<KeyDigest>) {
+        if let KeyReading::Known(digest) = key
+            && self.keys.contains(&digest)
         {
-            met.push(*place);
+            met.insert(digest);
         }
     }
 
     /// The keys that were asked for and are not in the extract.
-    pub(super) fn unmet(&self, met: &[usize]) -> Vec<String> {
-        let written = self.written.iter().enumerate();
-        let unmet = written.filter(|(place, _)| self.keys.is_some() && !met.contains(place));
+    pub(super) fn unmet(&self, met: &BTreeSet<KeyDigest>) -> Vec<String> {
+        let asked = self.written.iter().zip(&self.asked);
+        let unmet = asked.filter(|(_, digest)| !met.contains(digest));
         unmet
-            .map(|(_, key)| format!("no row of the extract has the key `{key}`"))
+            .map(|(key, _)| format!("no row of the extract has the key `{key}`"))
             .collect()
     }
 }

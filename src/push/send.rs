@@ -3,13 +3,13 @@
 use std::iter::Peekable;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
-use super::PushError;
 use super::open::Opened;
 use super::record::Note;
 use super::selection::Selection;
-use crate::dispatch::Draft;
+use super::{PushError, interrupted};
+use crate::dispatch::{Draft, Stopping};
 use crate::ledger::{Finding, LedgerError, Scope, Slot, Snapshot, Survey, SurveyEntry, diff};
 use crate::mapping::Duplicates;
 use crate::model::{
@@ -55,7 +55,7 @@ impl Mapper {
         notes: &mpsc::Sender<Note>,
     ) -> Result<(), PushError> {
         let mut entries = survey.entries().peekable();
-        let ended = self.walk(survey, &mut entries, &mut |step| {
+        let ended = self.walk(survey.entries(), &mut entries, &mut |step| {
             if drafts.is_closed() {
                 return Err(End::Deaf);
             }
@@ -80,10 +80,17 @@ impl Mapper {
     }
 
     /// How many known records really differ; nothing is handed on.
-    pub(super) fn count_changes(&self, survey: &Survey) -> Result<u64, PushError> {
+    pub(super) fn count_changes(
+        &self,
+        survey: &Survey,
+        stop: &watch::Receiver<Stopping>,
+    ) -> Result<u64, PushError> {
         let mut changes = 0;
         let mut entries = survey.entries().peekable();
-        let ended = self.walk(survey, &mut entries, &mut |step| {
+        let ended = self.walk(survey.entries(), &mut entries, &mut |step| {
+            if *stop.borrow() != Stopping::No {
+                return Err(interrupted().into());
+            }
             if let Step::Draft(draft) = step
                 && draft.standing.is_some()
             {
@@ -97,14 +104,42 @@ impl Mapper {
         }
     }
 
-    fn walk<I: Iterator<Item = Result<SurveyEntry, LedgerError>>>(
+    /// The rejects that the survey knows of: rows without a key, and repeated keys. Tells how many there are.
+    pub(super) fn known_rejects(
         &self,
         survey: &Survey,
+        each: &mut dyn FnMut(&Reject) -> Result<(), PushError>,
+    ) -> Result<u64, PushError> {
+        let due = |entry: &Result<SurveyEntry, LedgerError>| match entry {
+            Ok(entry) => matches!(entry.finding, Finding::Due { .. }),
+            Err(_) => false,
+        };
+        let known = move || survey.entries().filter(move |entry| !due(entry));
+        let mut rejects = 0;
+        let ended = self.walk(known(), &mut known().peekable(), &mut |step| {
+            if let Step::Note(note) = step
+                && let Note::Rejected(reject) = &*note
+            {
+                rejects += 1;
+                each(reject)?;
+            }
+            Ok(())
+        });
+        match ended {
+            Ok(()) | Err(End::Deaf) => Ok(rejects),
+            Err(End::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Reads the rows of these entries again, and tells what becomes of each; `entries` are the same ones.
+    fn walk<I: Iterator<Item = Result<SurveyEntry, LedgerError>>>(
+        &self,
+        due: impl Iterator<Item = Result<SurveyEntry, LedgerError>> + Send + 'static,
         entries: &mut Peekable<I>,
         each: &mut dyn FnMut(Step) -> Result<(), End>,
     ) -> Result<(), End> {
         let Opened { extract, plan, .. } = &*self.opened;
-        let due = survey.entries().filter_map(Result::ok);
+        let due = due.filter_map(Result::ok);
         let reading = Reading {
             columns: plan.source_columns().to_vec(),
             only: Some(Box::new(due.map(|entry| entry.position))),

@@ -1,17 +1,19 @@
 //! The first reading: every row's digests against the ledger, and the guards.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 
 use super::open::Opened;
 use super::selection::Selection;
 use super::send::Mapper;
-use super::{Progress, PushError, guard, interrupted};
+use super::{Progress, PushError, Run, ended, guard, interrupted};
 use crate::dispatch::Stopping;
 use crate::ledger::{Extent, Scope, Snapshot, Survey, SurveyOptions};
-use crate::model::{Reading, RowDigest, Source as _};
+use crate::model::{KeyDigest, Reading, RowDigest, Source as _};
 
 /// What the first reading needs to know.
 pub(super) struct Surveyor {
@@ -37,8 +39,8 @@ pub(super) struct Surveyed {
 
 impl Surveyor {
     /// Reads the whole extract and compares it with the ledger. Blocks.
-    pub(super) fn run(mut self) -> Result<Surveyed, PushError> {
-        let mut met = Vec::new();
+    pub(super) fn run(self) -> Result<Surveyed, PushError> {
+        let mut met = BTreeSet::new();
         let survey = self.read(&mut met)?;
         let mut warnings = self.selection.unmet(&met);
         if survey.counts().read == 0 {
@@ -55,7 +57,7 @@ impl Surveyor {
         })
     }
 
-    fn read(&mut self, met: &mut Vec<usize>) -> Result<Survey, PushError> {
+    fn read(&self, met: &mut BTreeSet<KeyDigest>) -> Result<Survey, PushError> {
         let Opened { extract, plan, .. } = &*self.opened;
         let options = SurveyOptions {
             scope: self.scope,
@@ -96,10 +98,44 @@ impl Surveyor {
         let mapper = Mapper {
             opened: Arc::clone(&self.opened),
             ledger: self.ledger.clone(),
-            scope: self.scope,
+            // Values that are sent again because somebody asked for it are no changes.
+            scope: Scope::Changed,
             selection: self.selection.clone(),
         };
-        let changes = mapper.count_changes(survey)?;
+        let changes = mapper.count_changes(survey, &self.stop)?;
         Ok(guard::judge_changes(plan, changes, counts.standing_before).err())
+    }
+}
+
+impl Run {
+    /// Puts the rejects that the survey knows of into the reject file: whoever is told that there are too many wants
+    /// to see them.
+    pub(super) async fn keep_rejects(
+        &mut self,
+        opened: &Arc<Opened>,
+        ledger: &Snapshot,
+        survey: Survey,
+    ) -> Result<(), PushError> {
+        let Some(mut rejects) = self.rejects.take() else {
+            return Ok(());
+        };
+        let mapper = Mapper {
+            opened: Arc::clone(opened),
+            ledger: ledger.clone(),
+            scope: Scope::Changed,
+            selection: Selection::default(),
+        };
+        let keeping = spawn_blocking(move || {
+            let kept = mapper.known_rejects(&survey, &mut |reject| {
+                rejects.add(reject).map_err(PushError::Results)
+            });
+            (rejects, kept)
+        });
+        let (rejects, kept) = keeping.await.map_err(|error| ended(&error))?;
+        self.rejects = Some(rejects);
+        let kept = kept?;
+        self.rows.rejected += kept;
+        self.rows.not_attempted -= kept;
+        Ok(())
     }
 }

@@ -9,7 +9,7 @@ use crate::model::{Effect, Verdict};
 /// What became of the rows and the vanished keys of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RowCounts {
-    /// Rows of the extract.
+    /// Rows of the extract; 0 if the first reading did not come to its end, since then nothing was decided.
     pub read: u64,
     /// Keys that the ledger holds and the extract does not.
     pub vanished: u64,

@@ -11,6 +11,8 @@ mod main_job;
 mod odd_keys;
 mod options;
 mod push;
+mod push_endings;
+mod push_waits;
 mod secrets;
 mod stopping;
 mod wire;

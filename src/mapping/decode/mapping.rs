@@ -56,7 +56,7 @@ pub(in crate::mapping) fn decode(
 ) -> Option<Mapping> {
     let form = decoder.file(root, &MAPPING)?;
     decoder.version(&form);
-    let name = form.get("name").and_then(|it| decoder.text(it));
+    let name = form.get("name").and_then(|it| decoder.name(it));
     let destination = form.get("destination").and_then(|it| decoder.text(it));
     let tags = form.get("tags").and_then(|it| decoder.texts(it));
     let partial = form.get("partial").and_then(|it| decoder.flag(it));
@@ -116,6 +116,20 @@ struct Lines {
 type TargetSetting = (Written<String>, Vec<Written<String>>, Range<usize>);
 
 impl Decoder {
+    /// The name of a mapping is also the name of folders in the state.
+    fn name(&mut self, entry: Entry<'_>) -> Option<Written<String>> {
+        let name = self.text(entry)?;
+        let taken = |c: char| !c.is_control() && !r#"/\:*?"<>|"#.contains(c);
+        let is_folder = name.value.chars().all(taken) && !name.value.starts_with('.');
+        // A file's name has 255 bytes, and a run's begins with its time.
+        if is_folder && name.value.len() <= 200 {
+            return Some(name);
+        }
+        let help = "Take letters, digits and dashes: the name is a folder of the state too.";
+        self.bad(entry, "cannot be the name of a folder", help);
+        None
+    }
+
     /// `version: 1`, in a mapping and in `segue.yaml`.
     pub(in crate::mapping) fn version(&mut self, form: &Form<'_>) {
         if let Some(entry) = self.required(form, "version", "Write `version: 1`.") {
