@@ -13,6 +13,7 @@ mod options;
 mod push;
 mod push_endings;
 mod push_waits;
+mod ready;
 mod secrets;
 mod stopping;
 mod wire;
