@@ -4,7 +4,7 @@ use serde::ser::{Error, SerializeMap};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::literal::seconds;
+use super::literal::{joined, seconds};
 use crate::model::Value;
 
 /// Appends an object with these members. A number keeps its digits, a text is one line whatever it holds.
@@ -48,6 +48,7 @@ impl Serialize for Json<'_> {
             Value::Date(date) => json.collect_str(date),
             Value::Timestamp(instant) => json.serialize_str(&seconds(*instant)),
             Value::Choice(number) => json.serialize_i32(*number),
+            Value::Choices(numbers) => json.serialize_str(&joined(numbers)),
             Value::Guid(id) => json.collect_str(id.as_hyphenated()),
             Value::Reference(reference) => match (reference.id(), reference.is_null()) {
                 (Some(id), _) => {

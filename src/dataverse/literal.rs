@@ -40,12 +40,23 @@ pub(super) fn literal(value: &Value, out: &mut String) {
         Value::Date(date) => display(date, out),
         Value::Timestamp(instant) => encode(&seconds(*instant), out),
         Value::Choice(number) => display(number, out),
+        Value::Choices(numbers) => {
+            out.push('\'');
+            encode(&joined(numbers), out);
+            out.push('\'');
+        }
         Value::Guid(id) => display(id.as_hyphenated(), out),
         Value::Reference(reference) => match reference.id() {
             Some(id) => display(id, out),
             None => out.push_str("null"),
         },
     }
+}
+
+/// Several options as the service writes them: `1,2`.
+pub(super) fn joined(numbers: &[i32]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+    numbers.join(",")
 }
 
 /// An instant as the service writes it: UTC, to the second.

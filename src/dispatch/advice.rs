@@ -254,6 +254,7 @@ fn text(value: &Value) -> String {
         Value::Date(date) => date.to_string(),
         Value::Timestamp(instant) => instant.to_string(),
         Value::Choice(number) => number.to_string(),
+        Value::Choices(numbers) => format!("{numbers:?}"),
         Value::Guid(guid) => guid.as_hyphenated().to_string(),
         Value::Reference(reference) => shown(&reference.to.target, &reference.key),
     }

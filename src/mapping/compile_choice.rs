@@ -13,7 +13,8 @@ use crate::model::{ChoiceOption, Column, ColumnKind};
 impl Compiler<'_> {
     /// How cells become options; `None` where `choice` is not written, or wrong.
     pub(super) fn choice(&mut self, steps: &Steps, column: &Column) -> Option<ChoiceSteps> {
-        let ColumnKind::Choice { options } = &column.kind else {
+        let (ColumnKind::Choice { options } | ColumnKind::Choices { options }) = &column.kind
+        else {
             return None;
         };
         let written = steps.choice.as_ref()?;

@@ -36,6 +36,14 @@ impl Compiler<'_> {
                     *choice = compiled;
                 }
             }
+            Conversion::Choices(choices) => {
+                if let Some(compiled) = self.choice(steps, column) {
+                    choices.part = compiled;
+                }
+                if let Some(split) = &steps.split {
+                    choices.split.clone_from(&split.value);
+                }
+            }
             Conversion::Guid => {}
         }
         (self.problems.len() == before).then_some(conversion)
@@ -49,6 +57,7 @@ impl Compiler<'_> {
             Conversion::Boolean(_) => &["yes_words", "no_words"],
             Conversion::Date(_) => &["parse", "timezone"],
             Conversion::Choice(_) => &["choice"],
+            Conversion::Choices(_) => &["choices", "choice"],
             Conversion::Guid => &[],
         };
         let mut found = written_steps(steps);
@@ -236,6 +245,7 @@ pub(super) fn written_steps(steps: &Steps) -> Vec<(&'static str, Range<usize>)> 
         ("yes_words", place(steps.yes_words.as_ref())),
         ("no_words", place(steps.no_words.as_ref())),
         ("choice", place(steps.choice.as_ref())),
+        ("choices", place(steps.split.as_ref())),
     ]
     .into_iter()
     .filter_map(|(name, at)| at.map(|at| (name, at)))

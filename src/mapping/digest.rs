@@ -85,6 +85,10 @@ impl Parts {
                 self.push(b'T', &instant.as_second().to_le_bytes());
             }
             Canonical::Value(Value::Choice(number)) => self.push(b'c', &number.to_le_bytes()),
+            Canonical::Value(Value::Choices(numbers)) => {
+                let bytes: Vec<u8> = numbers.iter().flat_map(|it| it.to_le_bytes()).collect();
+                self.push(b'C', &bytes);
+            }
             Canonical::Value(Value::Guid(guid)) => self.push(b'g', guid.as_bytes()),
             Canonical::Value(Value::Reference(reference)) => self.push_reference(reference),
         }

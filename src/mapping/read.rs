@@ -346,7 +346,6 @@ mod tests {
             "  x: { template: \"{{ a }}\" }\n",
             "  x: { lookup: account, by: { a: b }, absent: create }\n",
             "  x: { stamp: run }\n",
-            "  x: { from: a, choices: { split: \";\" } }\n",
             "  x: { from: a, when: create }\n",
         ] {
             let told = one(more);

@@ -173,6 +173,8 @@ pub struct Steps {
     pub no_words: Option<Written<Vec<String>>>,
     /// `choice:`
     pub choice: Option<Written<ChoiceMap>>,
+    /// `choices: { split: ";" }`
+    pub split: Option<Written<String>>,
     /// `default:` for a null.
     pub default: Option<Written<Literal>>,
     /// `nulls:` for this column.

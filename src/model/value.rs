@@ -31,6 +31,8 @@ pub enum Value {
     Timestamp(Timestamp),
     /// The number of a choice option.
     Choice(i32),
+    /// The numbers of several options, ascending; never empty.
+    Choices(Vec<i32>),
     /// A unique identifier.
     Guid(Uuid),
     /// The value of a lookup column.
@@ -58,7 +60,11 @@ impl Value {
         let barred = |c: char| c.is_control() || "/<>*%&:\\?+#".contains(c);
         match self {
             Self::Text(text) => !text.is_empty() && !text.contains(barred),
-            Self::Null | Self::Float(_) | Self::Timestamp(_) | Self::Reference(_) => false,
+            Self::Null
+            | Self::Float(_)
+            | Self::Timestamp(_)
+            | Self::Choices(_)
+            | Self::Reference(_) => false,
             Self::Integer(_)
             | Self::Decimal(_)
             | Self::Boolean(_)

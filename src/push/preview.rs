@@ -91,6 +91,10 @@ fn shown(value: &Value) -> Option<String> {
         Value::Date(date) => date.to_string(),
         Value::Timestamp(instant) => instant.to_string(),
         Value::Choice(option) => option.to_string(),
+        Value::Choices(options) => {
+            let options: Vec<String> = options.iter().map(ToString::to_string).collect();
+            options.join(",")
+        }
         Value::Guid(id) => id.to_string(),
         Value::Reference(reference) => reference.id()?.to_string(),
     })

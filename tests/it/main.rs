@@ -16,4 +16,5 @@ mod push_waits;
 mod ready;
 mod secrets;
 mod stopping;
+mod types;
 mod wire;

@@ -75,6 +75,76 @@ impl ChoiceSteps {
     }
 }
 
+/// How cells of one column become several options.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::mapping) struct ChoicesSteps {
+    /// Between the options of a cell.
+    pub(in crate::mapping) split: String,
+    /// How each part is read; a part that it does not know may be an option's number.
+    pub(in crate::mapping) part: ChoiceSteps,
+    pub(in crate::mapping) numbers: ChoiceSteps,
+}
+
+impl ChoicesSteps {
+    /// Semicolons between labels or numbers. A label that stands for two options stands for none.
+    pub(super) fn plain(options: &[ChoiceOption]) -> Self {
+        let mut labels: HashMap<String, Option<i32>> = HashMap::new();
+        let mut folded = String::new();
+        for option in options {
+            for label in &option.labels {
+                word(&label.text, &mut folded);
+                let known = labels.entry(folded.clone()).or_insert(Some(option.value));
+                if *known != Some(option.value) {
+                    *known = None;
+                }
+            }
+        }
+        let certain = labels
+            .into_iter()
+            .filter_map(|(label, it)| Some((label, it?)));
+        Self {
+            split: ";".to_owned(),
+            part: ChoiceSteps::Labels(certain.collect()),
+            numbers: ChoiceSteps::numbers(options),
+        }
+    }
+
+    pub(super) fn convert(
+        &self,
+        cell: Cell<'_>,
+        buffer: &mut String,
+        folded: &mut String,
+    ) -> Result<Value, Refusal> {
+        let mut whole = String::new();
+        let mut options = Vec::new();
+        for part in cell.text(&mut whole).unwrap_or_default().split(&self.split) {
+            let part = part.trim();
+            if part.is_empty() {
+                continue;
+            }
+            let option = self
+                .part
+                .convert(Cell::Text(part), buffer, folded)
+                .or_else(|_| self.numbers.convert(Cell::Text(part), buffer, folded))?;
+            if let Value::Choice(number) = option {
+                options.push(number);
+            }
+        }
+        options.sort_unstable();
+        options.dedup();
+        Ok(if options.is_empty() {
+            Value::Null
+        } else {
+            Value::Choices(options)
+        })
+    }
+
+    pub(super) fn describe(&self, program: &mut String) {
+        super::describe_text(program, &self.split);
+        self.part.describe(program);
+    }
+}
+
 fn number(cell: Cell<'_>, buffer: &mut String) -> Option<i32> {
     let whole = NumberSteps::plain(NumberTarget::Integer {
         min: i64::from(i32::MIN),
@@ -99,6 +169,27 @@ mod tests {
             .iter()
             .map(|(cell, number)| ((*cell).to_owned(), *number))
             .collect()
+    }
+
+    #[test]
+    fn several_options_are_split_sorted_and_read_by_label_or_number() {
+        let option = |(value, text): (i32, &str)| ChoiceOption {
+            value,
+            labels: vec![crate::model::Label {
+                language: 1033,
+                text: text.to_owned(),
+            }],
+            state: None,
+        };
+        let steps = ChoicesSteps::plain(&[(3, "Skiing"), (1, "Cycling")].map(option));
+        let read = |text| steps.convert(Cell::Text(text), &mut String::new(), &mut String::new());
+        assert_eq!(
+            read("skiing; Cycling;;skiing"),
+            Ok(Value::Choices(vec![1, 3]))
+        );
+        assert_eq!(read("3;1"), Ok(Value::Choices(vec![1, 3])));
+        assert_eq!(read(" ; "), Ok(Value::Null));
+        assert_eq!(read("Skiing;Diving"), Err(Refusal::OptionUnknown));
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod text;
 
 pub(super) use boolean::{BooleanSteps, NO_WORDS, YES_WORDS};
 pub(super) use cell::{Cell, CellColumn, is_readable};
-pub(super) use choice::{ChoiceSteps, word};
+pub(super) use choice::{ChoiceSteps, ChoicesSteps, word};
 pub(super) use date::{DateSteps, DateTarget, FormatReads, try_format};
 pub(super) use number::{NumberSteps, NumberTarget, canonical};
 pub(super) use refusal::{Refusal, option_in_words, shown};
@@ -64,6 +64,7 @@ pub(super) enum Conversion {
     Boolean(BooleanSteps),
     Date(DateSteps),
     Choice(ChoiceSteps),
+    Choices(ChoicesSteps),
     Guid,
 }
 
@@ -86,9 +87,9 @@ impl Conversion {
                 DateTarget::of(kind).map(|target| Self::Date(DateSteps::plain(target)))
             }
             ColumnKind::Choice { options } => Some(Self::Choice(ChoiceSteps::numbers(options))),
+            ColumnKind::Choices { options } => Some(Self::Choices(ChoicesSteps::plain(options))),
             ColumnKind::Guid => Some(Self::Guid),
-            ColumnKind::Choices { .. }
-            | ColumnKind::State { .. }
+            ColumnKind::State { .. }
             | ColumnKind::Status { .. }
             | ColumnKind::Lookup { .. }
             | ColumnKind::Other(_) => None,
@@ -111,6 +112,7 @@ impl Conversion {
             Self::Boolean(steps) => steps.convert(trimmed(cell), buffer),
             Self::Date(steps) => steps.convert(trimmed(cell), buffer),
             Self::Choice(steps) => steps.convert(trimmed(cell), buffer, &mut scratch.text),
+            Self::Choices(steps) => steps.convert(trimmed(cell), buffer, &mut scratch.text),
             Self::Guid => guid::convert(trimmed(cell)),
         };
         value.map(Canonical::Value)
@@ -125,6 +127,7 @@ impl Conversion {
             Self::Boolean(steps) => steps.describe(program),
             Self::Date(steps) => steps.describe(program),
             Self::Choice(steps) => steps.describe(program),
+            Self::Choices(steps) => steps.describe(program),
             Self::Guid => {}
         }
     }

@@ -24,11 +24,12 @@ const COLUMN: Settings = Settings {
         "yes_words",
         "no_words",
         "choice",
+        "choices",
         "default",
         "nulls",
         "max",
     ],
-    later: &["template", "stamp", "choices", "when"],
+    later: &["template", "stamp", "when"],
 };
 
 const CASES: &[(&str, Case)] = &[
@@ -176,10 +177,22 @@ impl Decoder {
             yes_words: form.get("yes_words").and_then(|it| self.words(it)),
             no_words: form.get("no_words").and_then(|it| self.words(it)),
             choice: form.get("choice").and_then(|it| self.choice(it)),
+            split: form.get("choices").and_then(|it| self.split(it)),
             default: form.get("default").and_then(|it| self.literal(it)),
             nulls: form.get("nulls").and_then(|it| self.word(it, NULLS, &[])),
             max: form.get("max").and_then(|it| self.word(it, longs, &[])),
         }
+    }
+
+    /// What stands between the options of a cell.
+    fn split(&mut self, entry: Entry<'_>) -> Option<Written<String>> {
+        const CHOICES: Settings = Settings {
+            known: &["split"],
+            later: &[],
+        };
+        let form = self.form(entry, &CHOICES)?;
+        let split = self.required(&form, "split", "Write `choices: { split: \";\" }`.")?;
+        self.text(split)
     }
 
     fn parse(&mut self, entry: Entry<'_>) -> Option<Written<Parse>> {
