@@ -6,7 +6,7 @@ use super::convert::shown;
 use crate::model::{ColumnKind, DateTimeBehavior, LogicalName};
 
 /// What a column of that type holds.
-pub(super) fn kind_in_words(kind: &ColumnKind) -> String {
+pub fn kind_in_words(kind: &ColumnKind) -> String {
     match kind {
         ColumnKind::Text { max_length } => format!("text, at most {max_length} characters"),
         ColumnKind::Memo { max_length } => {

@@ -26,6 +26,7 @@ mod yaml;
 
 pub use compile::CompileContext;
 pub use compile_codes::COMPILE_CODES;
+pub use compile_words::kind_in_words;
 pub use config::{Config, Destination};
 pub use plan::{LayoutNames, Plan};
 pub use problem::codes::FILE_CODES;

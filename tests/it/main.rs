@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod bad_input;
+mod checks;
 mod desk;
 mod documents;
 mod formats;
