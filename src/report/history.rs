@@ -27,14 +27,15 @@ impl RunHistory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(history),
             Err(error) => return Err(error),
         };
-        for folder in folders {
-            let folder = folder?;
+        for folder in folders.filter_map(Result::ok) {
             let Ok(name) = folder.file_name().into_string() else {
                 continue;
             };
             match fs::read(folder.path().join("run_results.json")) {
                 Ok(text) => history.runs.extend(serde_json::from_slice(&text).ok()),
-                Err(_) if folder.path().is_dir() => history.unfinished.push(name),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    history.unfinished.push(name);
+                }
                 Err(_) => {}
             }
         }
@@ -63,6 +64,7 @@ mod tests {
         fs::create_dir_all(runs.join("torn")).unwrap();
         fs::write(runs.join("torn/run_results.json"), "{").unwrap();
         fs::write(runs.join("a file"), "").unwrap();
+        fs::create_dir_all(runs.join("unreadable/run_results.json")).unwrap();
         let history = RunHistory::read(state.path()).unwrap();
         assert_eq!(history.unfinished, ["20261120T231500Z-contacts"]);
         assert!(history.runs.is_empty());

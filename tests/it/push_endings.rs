@@ -179,3 +179,28 @@ async fn a_name_that_is_no_folder_is_refused_where_it_stands() {
     }
     assert!(!desk.path(".segue/catalogue.db").exists());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_tells_what_the_run_then_does_in_every_mode() {
+    for (mode, rows) in [
+        ("upsert", [2, 2, 0, 2]),
+        ("create", [2, 0, 2, 2]),
+        ("update", [0, 2, 0, 4]),
+        ("{ update: skip }", [0, 2, 2, 2]),
+    ] {
+        let desk = Desk::new().await;
+        desk.write("a.csv", "number,name\nA1,one\nA2,two\na/b,slash\n");
+        desk.accounts("{ path: a.csv }", "name: before\n");
+        assert_eq!(desk.push(&[]).rows("created"), 3);
+        // Another mapping, which knows nothing of what is there; one key cannot stand in a URL.
+        let edited = "number,name\nA1,ONE\nA3,three\nA3,again\na/b,SLASH\n,none\nq/r,new\n";
+        desk.write("a.csv", edited);
+        desk.accounts("{ path: a.csv }", &format!("mode: {mode}\n"));
+        for more in [["--dry-run"].as_slice(), &[]] {
+            let ran = desk.push(more);
+            let counts = ["created", "updated", "skipped", "rejected"].map(|name| ran.rows(name));
+            assert_eq!((ran.code, counts), (Some(1), rows), "{mode} {more:?}");
+            accounted(&ran);
+        }
+    }
+}
