@@ -5,8 +5,13 @@ use super::{Reason, RunResults};
 /// A few lines about one run, without a final line end.
 pub fn summary(results: &RunResults) -> String {
     let (rows, requests) = (&results.rows, &results.requests);
+    let rehearsed = if results.dry_run {
+        "   (dry run: this is what would happen, nothing was written)"
+    } else {
+        ""
+    };
     let head = format!(
-        "{} → {}   {} rows in {:.1} s",
+        "{} → {}   {} rows in {:.1} s{rehearsed}",
         results.mapping,
         results.destination,
         grouped(rows.read),

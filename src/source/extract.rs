@@ -435,6 +435,24 @@ mod tests {
     }
 
     #[test]
+    fn a_ragged_row_shows_its_cells_in_the_order_of_the_extract() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.csv"), "a,b\n1,2\n").unwrap();
+        fs::write(folder.path().join("b.csv"), "b,a\n2,1,3\n").unwrap();
+        let extract = Extract::open(&spec(folder.path(), "*.csv")).unwrap();
+        let reading = Reading {
+            columns: vec![0, 1],
+            only: None,
+        };
+        let mut batches = extract.read(reading).unwrap();
+        let faults = batches.next().unwrap().unwrap().faults;
+        assert!(
+            matches!(&faults[0].kind, FaultKind::Ragged { raw, .. } if *raw == ["1", "2", "3"]),
+            "{faults:?}"
+        );
+    }
+
+    #[test]
     fn a_header_has_trimmed_names_all_different() {
         assert_eq!(
             read(b" a , a\n", CsvDialect::default())

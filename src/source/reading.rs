@@ -207,7 +207,7 @@ impl Filling {
                 kind: FaultKind::Ragged {
                     cells: row.len(),
                     expected: file.width,
-                    raw: row.iter().map(show).collect(),
+                    raw: in_order(row.iter().map(show).collect(), file),
                 },
             });
         }
@@ -251,6 +251,17 @@ impl Filling {
             faults: self.faults,
         })
     }
+}
+
+/// The cells of a row in the order of the extract's columns, which need not be this file's; surplus cells at the end.
+fn in_order(cells: Vec<String>, file: &OpenedFile) -> Vec<String> {
+    let mut ordered: Vec<String> = file
+        .cells
+        .iter()
+        .filter_map(|place| cells.get(*place).cloned())
+        .collect();
+    ordered.extend(cells.into_iter().skip(file.width));
+    ordered
 }
 
 /// Whether a row can be read as the header says.

@@ -64,6 +64,7 @@ async fn a_dry_run_tells_the_counts_and_changes_nothing() {
     assert_eq!(files(&desk.path(".segue/env")), ledger);
 
     let shown = desk.run(&["push", "-m", "accounts.yaml", "--dry-run"]);
+    assert!(shown.out.contains("nothing was written"), "{}", shown.out);
     assert!(
         shown.out.contains("name: Shop 1 → Shop 1 renamed"),
         "{}",
