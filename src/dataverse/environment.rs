@@ -12,7 +12,7 @@ use super::token::{Application, Tokens};
 use super::who::{self, Who};
 use super::writer::TableWriter;
 use super::{DataverseError, credentials, metadata};
-use crate::model::{Connection, Table, Target};
+use crate::model::{Connection, Relationship, Table, Target};
 
 /// One environment, reached as one application. Clones share connections and token.
 #[derive(Clone)]
@@ -76,6 +76,18 @@ impl Dataverse {
     /// Safe: it only reads.
     pub async fn table(&self, name: &str) -> Result<Table, DataverseError> {
         metadata::table(&self.http, name).await
+    }
+
+    /// Where the lookup columns of a table point: what [`Table::relationships`] lacks, since most mappings can do
+    /// without.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    ///
+    /// # Cancellation
+    /// Safe: it only reads.
+    pub async fn relationships(&self, table: &Table) -> Result<Vec<Relationship>, DataverseError> {
+        metadata::relationships(&self.http, &table.name).await
     }
 
     /// The tables that there are, by logical name.

@@ -51,7 +51,12 @@ struct Definition {
     display_name: Option<attributes::LabelSet>,
     attributes: Option<Vec<attributes::Attribute>>,
     keys: Option<Vec<Key>>,
-    many_to_one_relationships: Option<Vec<ManyToOne>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Relationships {
+    many_to_one_relationships: Vec<ManyToOne>,
 }
 
 #[derive(Deserialize)]
@@ -124,8 +129,7 @@ async fn definition(http: &Http, name: &LogicalName) -> Result<Option<Definition
          ?$select=LogicalName,EntitySetName,PrimaryIdAttribute,PrimaryNameAttribute,DisplayName\
          &$expand=Attributes($select=LogicalName,DisplayName,AttributeType,AttributeTypeName,AttributeOf,\
          IsValidForCreate,IsValidForUpdate,RequiredLevel),\
-         Keys($select=LogicalName,KeyAttributes,EntityKeyIndexStatus),\
-         ManyToOneRelationships($select=ReferencingAttribute,ReferencedEntity,ReferencingEntityNavigationPropertyName)"
+         Keys($select=LogicalName,KeyAttributes,EntityKeyIndexStatus)"
     );
     let answer = http.read(&Request::Get { path, prefer: None }).await?;
     if answer.status == 404 || says_no_table(&answer.said()) {
@@ -328,16 +332,27 @@ fn assemble(
             .flatten()
             .map(|key| alternate_key(key, &about))
             .collect::<Result<_, _>>()?,
-        relationships: definition
-            .many_to_one_relationships
-            .into_iter()
-            .flatten()
-            .filter_map(relationship)
-            .collect(),
+        relationships: Vec::new(),
         name,
         columns,
         collation,
     })
+}
+
+/// Where the lookup columns of a table point, and how they are written.
+pub(super) async fn relationships(
+    http: &Http,
+    table: &LogicalName,
+) -> Result<Vec<Relationship>, DataverseError> {
+    let path = format!(
+        "{BASE}/EntityDefinitions(LogicalName='{table}')?$select=LogicalName\
+         &$expand=ManyToOneRelationships($select=SchemaName,ReferencingAttribute,ReferencedEntity,\
+         ReferencedAttribute,ReferencingEntityNavigationPropertyName)"
+    );
+    let answer = http.read(&Request::Get { path, prefer: None }).await?;
+    let found: Relationships = parse(&answer, table.as_str())?;
+    let found = found.many_to_one_relationships.into_iter();
+    Ok(found.filter_map(relationship).collect())
 }
 
 /// One without a navigation property cannot be written.

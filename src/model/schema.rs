@@ -23,7 +23,7 @@ pub struct Table {
     pub keys: Vec<AlternateKey>,
     /// How the environment compares text.
     pub collation: Collation,
-    /// Where its lookup columns point.
+    /// Where its lookup columns point; only asked for where a mapping has lookups.
     pub relationships: Vec<Relationship>,
 }
 

@@ -41,8 +41,11 @@ async fn reach(mapping: &Mapping, connection: &Connection) -> Result<Opened, Pus
     let extract = extract.map_err(|error| super::ended(&error))??;
     let environment = Dataverse::connect(connection, &WireOptions::default()).await?;
     let who = environment.who().await?;
-    let table = environment.table(&mapping.table.value).await?;
+    let mut table = environment.table(&mapping.table.value).await?;
     let mut referenced = Vec::new();
+    if !mapping.references().is_empty() {
+        table.relationships = environment.relationships(&table).await?;
+    }
     for name in mapping.references() {
         match environment.table(name).await {
             Ok(table) => referenced.push(table),
