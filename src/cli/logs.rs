@@ -19,7 +19,7 @@ pub(super) enum Shape {
 /// Starts to write log lines. `SEGUE_LOG` (`debug`, `segue::dispatch=trace`) wins over the switches.
 pub(super) fn start(loudness: &Loudness) {
     let level = match (loudness.quiet, loudness.verbose) {
-        (true, _) => "off",
+        (true, _) => "error",
         (false, 0) => "error",
         (false, 1) => "info",
         (false, 2) => "debug",

@@ -79,6 +79,9 @@ pub fn run() -> u8 {
         Err(error) => return output::usage(&error).code(),
     };
     logs::start(&arguments.loudness);
+    if arguments.loudness.quiet {
+        output::be_quiet();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();

@@ -1,6 +1,7 @@
 //! What people read: data on stdout, everything else on stderr.
 
 use std::io::{IsTerminal as _, Write as _, stderr, stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::mapping::Paint;
 use crate::report::ExitCode;
@@ -16,6 +17,26 @@ pub(super) fn print_json(object: &impl serde::Serialize) {
     let mut out = stdout().lock();
     if serde_json::to_writer(&mut out, object).is_ok() {
         writeln!(out).ok();
+    }
+}
+
+/// Set once, before anything is printed.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Prints errors only from now on.
+pub(super) fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+/// Whether only errors are printed.
+pub(super) fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
+/// Prints what somebody should look at, unless only errors are wanted.
+pub(super) fn warn(text: &str) {
+    if !is_quiet() {
+        say(&format!("warning: {text}"));
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::output;
 use crate::push::{Progress, Seen, Stage};
 
 /// Whether to show progress.
@@ -23,7 +24,7 @@ const BETWEEN: Duration = Duration::from_millis(250);
 
 /// Shows progress until it is dropped; what each stage came to stays as a line.
 pub(super) async fn show(progress: Arc<Progress>, wanted: Show) {
-    if wanted == Show::Never || !stderr().is_terminal() {
+    if wanted == Show::Never || output::is_quiet() || !stderr().is_terminal() {
         return std::future::pending().await;
     }
     let line = ProgressBar::new_spinner();

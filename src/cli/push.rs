@@ -218,7 +218,7 @@ impl Told {
             preview,
         } = travelled;
         for warning in warnings {
-            output::say(&format!("warning: {warning}"));
+            output::warn(&warning);
         }
         if let Some(stop) = stopped {
             stop.tell();

@@ -117,6 +117,8 @@ async fn a_header_alone_is_no_rows_and_a_guard_may_stop_it() {
     let ran = desk.push(&[]);
     assert_eq!((ran.code, ran.rows("read")), (Some(0), 0), "{ran:?}");
     assert!(ran.err.contains("warning:"), "{}", ran.err);
+    let quiet = desk.push(&["-q"]);
+    assert_eq!((quiet.code, quiet.err.as_str()), (Some(0), ""));
     desk.accounts("{ path: a.csv }", "guard: { min_rows: 1 }\n");
     let ran = desk.push(&[]);
     assert_eq!(ran.code, Some(4), "{ran:?}");
