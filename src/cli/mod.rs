@@ -1,7 +1,5 @@
 //! The command line: arguments, help, printing, exit codes. One file per command; no business rules.
 
-mod check;
-mod describe;
 mod get;
 mod journey;
 mod logs;
@@ -58,10 +56,6 @@ enum Command {
     Push(push::PushArguments),
     /// Check mappings against their tables and extracts. Sends nothing.
     Validate(validate::ValidateArguments),
-    /// Check the way to a destination step by step: settings, connection, sign-in, user, clock, mappings.
-    Check(check::CheckArguments),
-    /// List the tables, or show one table's keys and columns.
-    Describe(describe::DescribeArguments),
     /// Show one record by its GUID or an alternate key.
     Get(get::GetArguments),
     /// Show the history of runs, or one run in full.
@@ -104,8 +98,6 @@ impl Command {
             // A push has its own say about how it failed: --json.
             Self::Push(arguments) => return push::run(arguments).await,
             Self::Validate(arguments) => return validate::run(arguments).await,
-            Self::Check(arguments) => check::run(arguments).await,
-            Self::Describe(arguments) => describe::run(arguments).await,
             Self::Get(arguments) => get::run(arguments).await,
             Self::Runs(arguments) => runs::run(&arguments),
             Self::Rejects(arguments) => rejects::run(&arguments),

@@ -7,7 +7,6 @@ use serde_json::value::RawValue;
 use super::address::Address;
 use super::get::{self, GetKey};
 use super::http::{self, Http, Requests, WireOptions};
-use super::metadata::TableName;
 use super::token::{Application, Tokens};
 use super::who::{self, Who};
 use super::writer::TableWriter;
@@ -88,17 +87,6 @@ impl Dataverse {
     /// Safe: it only reads.
     pub async fn relationships(&self, table: &Table) -> Result<Vec<Relationship>, DataverseError> {
         metadata::relationships(&self.http, &table.name).await
-    }
-
-    /// The tables that there are, by logical name.
-    ///
-    /// # Errors
-    /// If the list cannot be read.
-    ///
-    /// # Cancellation
-    /// Safe: it only reads.
-    pub async fn tables(&self) -> Result<Vec<TableName>, DataverseError> {
-        metadata::tables(&self.http).await
     }
 
     /// Where operations on one table are sent.

@@ -82,19 +82,6 @@ struct Key {
 struct Listed {
     logical_name: String,
     entity_set_name: Option<String>,
-    #[serde(rename = "DisplayName")]
-    label: Option<attributes::LabelSet>,
-}
-
-/// The names of a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TableName {
-    /// `contact`
-    pub name: String,
-    /// `contacts`; a few tables have none.
-    pub entity_set: Option<String>,
-    /// The label that people see, where the service has one.
-    pub display_name: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -149,7 +136,9 @@ fn says_no_table(said: &Said) -> bool {
 
 /// The list of tables is long: it is asked for only when a name is not a logical name.
 async fn by_set_name(http: &Http, name: &str) -> Result<Definition, DataverseError> {
-    let tables = list(http).await?;
+    let path = format!("{BASE}/EntityDefinitions?$select=LogicalName,EntitySetName");
+    let answer = http.read(&Request::Get { path, prefer: None }).await?;
+    let tables: Page<Listed> = parse(&answer, "the list of tables")?;
     let same_set = tables
         .value
         .iter()
@@ -163,25 +152,6 @@ async fn by_set_name(http: &Http, name: &str) -> Result<Definition, DataverseErr
         name: name.to_owned(),
         close: close_names(name, &tables.value),
     })
-}
-
-async fn list(http: &Http) -> Result<Page<Listed>, DataverseError> {
-    let path = format!("{BASE}/EntityDefinitions?$select=LogicalName,EntitySetName,DisplayName");
-    let answer = http.read(&Request::Get { path, prefer: None }).await?;
-    parse(&answer, "the list of tables")
-}
-
-/// The names of all tables, sorted.
-pub(super) async fn tables(http: &Http) -> Result<Vec<TableName>, DataverseError> {
-    let listed = list(http).await?.value.into_iter();
-    let name = |table: Listed| TableName {
-        name: table.logical_name,
-        entity_set: table.entity_set_name.filter(|name| !name.is_empty()),
-        display_name: table.label.as_ref().and_then(attributes::LabelSet::text),
-    };
-    let mut tables: Vec<TableName> = listed.map(name).collect();
-    tables.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(tables)
 }
 
 fn close_names(name: &str, tables: &[Listed]) -> Vec<String> {

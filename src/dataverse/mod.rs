@@ -35,6 +35,5 @@ pub use environment::Dataverse;
 pub use errors::{DataverseError, DataverseErrorKind};
 pub use get::GetKey;
 pub use http::{Requests, WireOptions};
-pub use metadata::TableName;
 pub use who::Who;
 pub use writer::TableWriter;

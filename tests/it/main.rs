@@ -2,7 +2,6 @@
 #![cfg(test)]
 
 mod bad_input;
-mod checks;
 mod desk;
 mod documents;
 mod formats;
