@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use super::address::Address;
 use super::get::{self, GetKey};
 use super::http::{self, Http, Requests, WireOptions};
+use super::tables::{self, TableName};
 use super::token::{Application, Tokens};
 use super::who::{self, Who};
 use super::writer::TableWriter;
@@ -75,6 +76,17 @@ impl Dataverse {
     /// Safe: it only reads.
     pub async fn table(&self, name: &str) -> Result<Table, DataverseError> {
         metadata::table(&self.http, name).await
+    }
+
+    /// All tables by their names, sorted by logical name; one request.
+    ///
+    /// # Errors
+    /// If the list cannot be read.
+    ///
+    /// # Cancellation
+    /// Safe: it only reads.
+    pub async fn tables(&self) -> Result<Vec<TableName>, DataverseError> {
+        tables::tables(&self.http).await
     }
 
     /// Where operations on one table are sent.

@@ -67,6 +67,7 @@ pub(crate) const HOMES: &[(&str, &[&str])] = &[
     ("arrow_schema", &["model", "source", "mapping"]),
     ("bytes", &["dataverse"]),
     ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
     ("csv", &["source", "report"]),
     ("encoding_rs", &["source"]),
     ("fastrand", &["dispatch", "ledger"]),

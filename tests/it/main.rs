@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod bad_input;
+mod describe;
 mod desk;
 mod documents;
 mod formats;
