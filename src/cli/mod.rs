@@ -1,5 +1,6 @@
 //! The command line: arguments, help, printing, exit codes. One file per command; no business rules.
 
+mod check;
 mod completions;
 mod describe;
 mod get;
@@ -59,6 +60,8 @@ enum Command {
     Validate(validate::ValidateArguments),
     /// Show one record by its GUID or an alternate key.
     Get(get::GetArguments),
+    /// Check the way to a destination step by step. Changes nothing.
+    Check(check::CheckArguments),
     /// List the tables, or show the columns and keys of one.
     Describe(describe::DescribeArguments),
     /// Show the history of runs, or one run in full.
@@ -101,6 +104,7 @@ impl Command {
             Self::Push(arguments) => return push::run(arguments).await,
             Self::Validate(arguments) => return validate::run(arguments).await,
             Self::Get(arguments) => get::run(arguments).await,
+            Self::Check(arguments) => check::run(arguments).await,
             Self::Describe(arguments) => describe::run(arguments).await,
             Self::Runs(arguments) => runs::run(&arguments),
             Self::Rejects(arguments) => rejects::run(&arguments),

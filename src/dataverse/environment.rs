@@ -7,12 +7,13 @@ use serde_json::value::RawValue;
 use super::address::Address;
 use super::get::{self, GetKey};
 use super::http::{self, Http, Requests, WireOptions};
+use super::privileges::{self, Privileges};
 use super::tables::{self, TableName};
 use super::token::{Application, Tokens};
 use super::who::{self, Who};
 use super::writer::TableWriter;
 use super::{DataverseError, credentials, metadata};
-use crate::model::{Connection, Table, Target};
+use crate::model::{Connection, LogicalName, RecordId, Table, Target};
 
 /// One environment, reached as one application. Clones share connections and token.
 #[derive(Clone)]
@@ -87,6 +88,22 @@ impl Dataverse {
     /// Safe: it only reads.
     pub async fn tables(&self) -> Result<Vec<TableName>, DataverseError> {
         tables::tables(&self.http).await
+    }
+
+    /// Which of these privileges (`Create`, `Read`, `Write`, …) a user lacks on a table.
+    ///
+    /// # Errors
+    /// If the answer cannot be read; an environment that does not tell is no error.
+    ///
+    /// # Cancellation
+    /// Safe: it only reads.
+    pub async fn privileges(
+        &self,
+        user: RecordId,
+        table: &LogicalName,
+        wanted: &[&str],
+    ) -> Result<Privileges, DataverseError> {
+        privileges::privileges(&self.http, user, table, wanted).await
     }
 
     /// Where operations on one table are sent.

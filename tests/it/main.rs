@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod bad_input;
+mod check;
 mod describe;
 mod desk;
 mod documents;
