@@ -78,7 +78,13 @@ async fn walk(
         Ok(who) => who,
         Err(error) => {
             let failed = step_of(&error, connection);
-            let before = REACHED.iter().take_while(|step| step.name != failed);
+            // Nothing is ticked that this error does not prove.
+            let proven = if NO_STEP_BEFORE.contains(&failed) {
+                &[]
+            } else {
+                &REACHED[..]
+            };
+            let before = proven.iter().take_while(|step| step.name != failed);
             steps.extend(before.map(|step| holds(step.name, step.seen.to_owned())));
             return Err((failed, error));
         }
@@ -119,6 +125,9 @@ const REACHED: [Reached; 3] = [
     },
 ];
 
+/// A login host that is out of order and such an environment look alike.
+const NO_STEP_BEFORE: [&str; 2] = ["settings", "service"];
+
 /// At which step the first request fails. The token is fetched before the environment is called.
 fn step_of(error: &DataverseError, connection: &Connection) -> &'static str {
     let environment = |host: &str| connection.url.contains(host);
@@ -134,8 +143,8 @@ fn step_of(error: &DataverseError, connection: &Connection) -> &'static str {
         }
         DataverseError::Unreachable { why, .. } if does_not_resolve(why) => "name",
         DataverseError::Unreachable { .. } | DataverseError::Unanswered { .. } => "connection",
+        DataverseError::Unavailable { .. } => "service",
         DataverseError::Refused { .. }
-        | DataverseError::Unavailable { .. }
         | DataverseError::NoSuchTable { .. }
         | DataverseError::Key { .. }
         | DataverseError::Unexpected { .. } => "user",

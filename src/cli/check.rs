@@ -6,9 +6,9 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::output;
 use super::settings::{SettingsArguments, reach};
 use super::stop::Stop;
+use super::{journey, output};
 use crate::check::{Finding, Step, check};
 use crate::mapping::Mapping;
 use crate::report::ExitCode;
@@ -38,7 +38,7 @@ pub(super) async fn run(arguments: CheckArguments) -> Result<ExitCode, Stop> {
         None => arguments.settings.choose(&config, mappings.first())?,
     };
     let reached = reach(&destination, config.state(), Duration::ZERO).await?;
-    let steps = check(&reached.connection, &mappings, jiff::Timestamp::now).await;
+    let steps = check(&reached.connection, &mappings, journey::now).await;
     reached.leave().await;
     let told: Vec<Told> = steps.into_iter().map(Told::of).collect();
     let code = ExitCode::worst(told.iter().map(|told| told.code));

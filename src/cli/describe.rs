@@ -11,7 +11,7 @@ use super::stop::Stop;
 use crate::dataverse::{Dataverse, TableName, WireOptions};
 use crate::model::{
     AlternateKey, ChoiceOption, Column, ColumnKind, Connection, DateTimeBehavior, KeyStatus, Label,
-    Required, Table,
+    LogicalName, Required, Table,
 };
 use crate::report::ExitCode;
 
@@ -138,7 +138,7 @@ fn table_json(table: &Table) -> Value {
         "entity_set": table.entity_set.as_str(),
         "display_name": table.display_name,
         "primary_id": table.primary_id.as_str(),
-        "primary_name": table.primary_name.as_ref().map(|name| name.as_str()),
+        "primary_name": table.primary_name.as_ref().map(LogicalName::as_str),
         "columns": table.columns.iter().map(column).collect::<Vec<_>>(),
         "keys": table.keys.iter().map(key).collect::<Vec<_>>(),
     })
@@ -149,7 +149,7 @@ fn head(names: &[&str]) -> Vec<String> {
 }
 
 fn key_columns(key: &AlternateKey) -> Vec<&str> {
-    key.columns.iter().map(|column| column.as_str()).collect()
+    key.columns.iter().map(LogicalName::as_str).collect()
 }
 
 fn type_name(kind: &ColumnKind) -> &str {
@@ -243,7 +243,7 @@ fn limits(kind: &ColumnKind) -> String {
             options.iter().map(option).collect::<Vec<_>>().join(", ")
         }
         ColumnKind::Lookup { targets } => {
-            let targets: Vec<&str> = targets.iter().map(|target| target.as_str()).collect();
+            let targets: Vec<&str> = targets.iter().map(LogicalName::as_str).collect();
             format!("to {}", targets.join(", "))
         }
         ColumnKind::BigInt | ColumnKind::Date | ColumnKind::Guid | ColumnKind::Other(_) => {
@@ -288,7 +288,7 @@ fn limits_json(kind: &ColumnKind) -> Value {
             json!({ "options": options.iter().map(option).collect::<Vec<_>>() })
         }
         ColumnKind::Lookup { targets } => {
-            let targets: Vec<&str> = targets.iter().map(|target| target.as_str()).collect();
+            let targets: Vec<&str> = targets.iter().map(LogicalName::as_str).collect();
             json!({ "targets": targets })
         }
         ColumnKind::BigInt | ColumnKind::Date | ColumnKind::Guid | ColumnKind::Other(_) => {

@@ -201,7 +201,7 @@ fn given_up_stop() -> Stop {
     clippy::disallowed_methods,
     reason = "the one place where the calendar enters"
 )]
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     Timestamp::try_from(std::time::SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 

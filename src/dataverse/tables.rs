@@ -27,7 +27,8 @@ struct Page {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Listed {
-    logical_name: String,
+    #[serde(rename = "LogicalName")]
+    logical: String,
     entity_set_name: Option<String>,
     display_name: Option<attributes::LabelSet>,
 }
@@ -45,7 +46,7 @@ pub(super) async fn tables(http: &Http) -> Result<Vec<TableName>, DataverseError
 impl Listed {
     fn named(self) -> TableName {
         TableName {
-            logical_name: self.logical_name,
+            logical_name: self.logical,
             entity_set: self.entity_set_name,
             display_name: self
                 .display_name
