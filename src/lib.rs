@@ -1,5 +1,6 @@
 //! Carries segments from a warehouse into Microsoft Dataverse and proves what it did.
 
+pub mod check;
 pub mod cli;
 pub mod dataverse;
 pub mod dispatch;

@@ -1,5 +1,8 @@
 //! The command line: arguments, help, printing, exit codes. One file per command; no business rules.
 
+mod check;
+mod completions;
+mod describe;
 mod get;
 mod journey;
 mod logs;
@@ -58,10 +61,16 @@ enum Command {
     Validate(validate::ValidateArguments),
     /// Show one record by its GUID or an alternate key.
     Get(get::GetArguments),
+    /// Check the way to a destination step by step. Changes nothing.
+    Check(check::CheckArguments),
+    /// List the tables, or show the columns and keys of one.
+    Describe(describe::DescribeArguments),
     /// Show the history of runs, or one run in full.
     Runs(runs::RunsArguments),
     /// Show the rejected rows of a run, grouped by reason.
     Rejects(rejects::RejectsArguments),
+    /// Print the completions of a shell.
+    Completions(completions::CompletionsArguments),
     /// Serve the embedded Dataverse on a loopback port until interrupted.
     Sandbox(sandbox::SandboxArguments),
 }
@@ -99,8 +108,11 @@ impl Command {
             Self::Push(arguments) => return push::run(arguments).await,
             Self::Validate(arguments) => return validate::run(arguments).await,
             Self::Get(arguments) => get::run(arguments).await,
+            Self::Check(arguments) => check::run(arguments).await,
+            Self::Describe(arguments) => describe::run(arguments).await,
             Self::Runs(arguments) => runs::run(&arguments),
             Self::Rejects(arguments) => rejects::run(&arguments),
+            Self::Completions(arguments) => return completions::run(&arguments),
             Self::Sandbox(arguments) => sandbox::run(arguments).await,
         };
         done.unwrap_or_else(Stop::tell)

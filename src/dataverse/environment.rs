@@ -7,11 +7,13 @@ use serde_json::value::RawValue;
 use super::address::Address;
 use super::get::{self, GetKey};
 use super::http::{self, Http, Requests, WireOptions};
+use super::privileges::{self, Privileges};
+use super::tables::{self, TableName};
 use super::token::{Application, Tokens};
 use super::who::{self, Who};
 use super::writer::TableWriter;
 use super::{DataverseError, credentials, metadata};
-use crate::model::{Connection, Relationship, Table, Target};
+use crate::model::{Connection, LogicalName, RecordId, Relationship, Table, Target};
 
 /// One environment, reached as one application. Clones share connections and token.
 #[derive(Clone)]
@@ -87,6 +89,33 @@ impl Dataverse {
     /// Safe: it only reads.
     pub async fn relationships(&self, table: &Table) -> Result<Vec<Relationship>, DataverseError> {
         metadata::relationships(&self.http, &table.name).await
+    }
+
+    /// All tables by their names, sorted by logical name; one request.
+    ///
+    /// # Errors
+    /// If the list cannot be read.
+    ///
+    /// # Cancellation
+    /// Safe: it only reads.
+    pub async fn tables(&self) -> Result<Vec<TableName>, DataverseError> {
+        tables::tables(&self.http).await
+    }
+
+    /// Which of these privileges (`Create`, `Read`, `Write`, …) a user lacks on a table.
+    ///
+    /// # Errors
+    /// If the answer cannot be read; an environment that does not tell is no error.
+    ///
+    /// # Cancellation
+    /// Safe: it only reads.
+    pub async fn privileges(
+        &self,
+        user: RecordId,
+        table: &LogicalName,
+        wanted: &[&str],
+    ) -> Result<Privileges, DataverseError> {
+        privileges::privileges(&self.http, user, table, wanted).await
     }
 
     /// Where operations on one table are sent.

@@ -357,7 +357,10 @@ fn parsed(name: &str, table: &str) -> Result<LogicalName, DataverseError> {
     LogicalName::parse(name).map_err(|error| unexpected(table, &error.to_string()))
 }
 
-fn parse<T: for<'a> Deserialize<'a>>(answer: &Answer, about: &str) -> Result<T, DataverseError> {
+pub(super) fn parse<T: for<'a> Deserialize<'a>>(
+    answer: &Answer,
+    about: &str,
+) -> Result<T, DataverseError> {
     if answer.status != 200 {
         return Err(DataverseError::from_said(answer.said()));
     }

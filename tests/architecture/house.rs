@@ -54,9 +54,10 @@ pub(crate) const PLACES: &[Place] = &[
     room("report"),
     room("sandbox"),
     above("push", &[ROOMS, &["sandbox"]]),
-    above("cli", &[ROOMS, &["push", "sandbox"]]),
-    above("lib", &[ROOMS, &["push", "sandbox", "cli"]]),
-    above("main", &[ROOMS, &["push", "sandbox", "cli"]]),
+    above("check", &[ROOMS]),
+    above("cli", &[ROOMS, &["check", "push", "sandbox"]]),
+    above("lib", &[ROOMS, &["check", "push", "sandbox", "cli"]]),
+    above("main", &[ROOMS, &["check", "push", "sandbox", "cli"]]),
 ];
 
 /// A foreign path, and the places that may name it outside of tests.
@@ -67,6 +68,7 @@ pub(crate) const HOMES: &[(&str, &[&str])] = &[
     ("arrow_schema", &["model", "source", "mapping"]),
     ("bytes", &["dataverse"]),
     ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
     ("csv", &["source", "report"]),
     ("encoding_rs", &["source"]),
     ("fastrand", &["dispatch", "ledger"]),

@@ -2,6 +2,8 @@
 #![cfg(test)]
 
 mod bad_input;
+mod check;
+mod describe;
 mod desk;
 mod documents;
 mod formats;

@@ -1,0 +1,216 @@
+//! The way to an environment, step by step: what holds, and the first thing that does not.
+//!
+//! Steps stand in the order in which a run takes them: the settings, the login host, the environment, the user, then
+//! each mapping's table. A step that fails ends the way, since what comes after it cannot be seen. Changes nothing.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::dataverse::{Dataverse, DataverseError, Privileges, Who, WireOptions};
+use crate::mapping::{Mapping, Mode};
+use crate::model::Connection;
+
+/// One step of the way.
+#[derive(Debug)]
+pub struct Step {
+    /// `token`; stable, scripts may read it.
+    pub name: &'static str,
+    /// What became of it.
+    pub finding: Finding,
+}
+
+/// What became of a step.
+#[derive(Debug)]
+pub enum Finding {
+    /// It holds; what was seen.
+    Holds(String),
+    /// It holds, but somebody should look.
+    Doubtful {
+        /// What was seen.
+        what: String,
+        /// What to do.
+        help: String,
+    },
+    /// It cannot be seen from here; why.
+    Skipped(String),
+    /// It does not hold: the environment or the login host refuses, or there is no way to it.
+    Fails(DataverseError),
+    /// The user lacks privileges, by name.
+    Lacks {
+        /// `contact`
+        table: String,
+        /// `prvCreateContact`
+        privileges: Vec<String>,
+    },
+}
+
+/// Beyond this a clock is wrong and not only late.
+const MOST_SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// Walks the way. `now` is this machine's clock at the answer to the first request, near enough.
+///
+/// # Cancellation
+/// Safe: it only reads.
+pub async fn check(
+    connection: &Connection,
+    mappings: &[Mapping],
+    now: impl Fn() -> Timestamp,
+) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if let Err((name, error)) = walk(connection, mappings, now, &mut steps).await {
+        let finding = Finding::Fails(error);
+        steps.push(Step { name, finding });
+    }
+    steps
+}
+
+async fn walk(
+    connection: &Connection,
+    mappings: &[Mapping],
+    now: impl Fn() -> Timestamp,
+    steps: &mut Vec<Step>,
+) -> Result<(), (&'static str, DataverseError)> {
+    let environment = Dataverse::connect(connection, &WireOptions::default())
+        .await
+        .map_err(|error| ("settings", error))?;
+    let url = &connection.url;
+    steps.push(holds("settings", format!("{url}, the secret is there")));
+    let who = match environment.who().await {
+        Ok(who) => who,
+        Err(error) => {
+            let failed = step_of(&error, connection);
+            // Nothing is ticked that this error does not prove.
+            let proven = if NO_STEP_BEFORE.contains(&failed) {
+                &[]
+            } else {
+                &REACHED[..]
+            };
+            let before = proven.iter().take_while(|step| step.name != failed);
+            steps.extend(before.map(|step| holds(step.name, step.seen.to_owned())));
+            return Err((failed, error));
+        }
+    };
+    steps.extend(REACHED.map(|step| holds(step.name, step.seen.to_owned())));
+    let user = format!("{}, organisation {}", who.user.0, who.organization);
+    steps.push(holds("user", user));
+    steps.push(holds("version", "v9.2 is served".to_owned()));
+    let finding = clock(&who, now());
+    steps.push(Step {
+        name: "clock",
+        finding,
+    });
+    for mapping in mappings {
+        look_at_table(&environment, &who, mapping, steps).await?;
+    }
+    Ok(())
+}
+
+/// What lies behind us once the user is asked for.
+struct Reached {
+    name: &'static str,
+    seen: &'static str,
+}
+
+const REACHED: [Reached; 3] = [
+    Reached {
+        name: "token",
+        seen: "the login host gave one",
+    },
+    Reached {
+        name: "name",
+        seen: "the environment's name resolves, or a proxy resolves it",
+    },
+    Reached {
+        name: "connection",
+        seen: "the environment answers",
+    },
+];
+
+/// A login host that is out of order and such an environment look alike.
+const NO_STEP_BEFORE: [&str; 2] = ["settings", "service"];
+
+/// At which step the first request fails. The token is fetched before the environment is called.
+fn step_of(error: &DataverseError, connection: &Connection) -> &'static str {
+    let environment = |host: &str| connection.url.contains(host);
+    match error {
+        DataverseError::SignIn { .. } | DataverseError::LoginHostUnknown { .. } => "token",
+        DataverseError::Setting { .. }
+        | DataverseError::Secret { .. }
+        | DataverseError::Client(_) => "settings",
+        DataverseError::Unreachable { host, .. } | DataverseError::Unanswered { host, .. }
+            if !environment(host) =>
+        {
+            "token"
+        }
+        DataverseError::Unreachable { why, .. } if does_not_resolve(why) => "name",
+        DataverseError::Unreachable { .. } | DataverseError::Unanswered { .. } => "connection",
+        DataverseError::Unavailable { .. } => "service",
+        DataverseError::Refused { .. }
+        | DataverseError::NoSuchTable { .. }
+        | DataverseError::Key { .. }
+        | DataverseError::Unexpected { .. } => "user",
+    }
+}
+
+fn does_not_resolve(why: &str) -> bool {
+    let why = why.to_ascii_lowercase();
+    why.contains("dns") || why.contains("lookup address")
+}
+
+fn clock(who: &Who, now: Timestamp) -> Finding {
+    let Some(service) = who.service_time else {
+        return Finding::Skipped("the service does not tell its time".to_owned());
+    };
+    let skew = now.duration_since(service);
+    let seconds = skew.as_secs();
+    if skew.abs() <= MOST_SKEW {
+        return Finding::Holds(format!("{seconds} s from the service's"));
+    }
+    Finding::Doubtful {
+        what: format!("this machine's clock is {seconds} s from the service's"),
+        help: "Set the clock of this machine, best by NTP.".to_owned(),
+    }
+}
+
+async fn look_at_table(
+    environment: &Dataverse,
+    who: &Who,
+    mapping: &Mapping,
+    steps: &mut Vec<Step>,
+) -> Result<(), (&'static str, DataverseError)> {
+    let table = environment
+        .table(&mapping.table.value)
+        .await
+        .map_err(|error| ("table", error))?;
+    steps.push(holds("table", format!("`{}` is there", table.name)));
+    let privileges = environment
+        .privileges(who.user, &table.name, wanted(mapping.mode))
+        .await
+        .map_err(|error| ("privileges", error))?;
+    let finding = match privileges {
+        Privileges::NotTold { why } => Finding::Skipped(why),
+        Privileges::Told { missing } if missing.is_empty() => {
+            let wanted = wanted(mapping.mode).join(", ");
+            Finding::Holds(format!("{wanted} on `{}`", table.name))
+        }
+        Privileges::Told { missing } => Finding::Lacks {
+            table: table.name.to_string(),
+            privileges: missing,
+        },
+    };
+    let name = "privileges";
+    steps.push(Step { name, finding });
+    Ok(())
+}
+
+fn wanted(mode: Mode) -> &'static [&'static str] {
+    match mode {
+        Mode::Upsert => &["Create", "Read", "Write"],
+        Mode::Create => &["Create", "Read"],
+        Mode::Update | Mode::UpdateOrSkip => &["Read", "Write"],
+    }
+}
+
+fn holds(name: &'static str, what: String) -> Step {
+    let finding = Finding::Holds(what);
+    Step { name, finding }
+}
