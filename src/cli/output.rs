@@ -12,6 +12,11 @@ pub(super) fn print(text: &str) {
     writeln!(stdout().lock(), "{text}").ok();
 }
 
+/// Prints data that need not be text.
+pub(super) fn print_bytes(bytes: &[u8]) {
+    stdout().lock().write_all(bytes).ok();
+}
+
 /// Prints one JSON object on one line.
 pub(super) fn print_json(object: &impl serde::Serialize) {
     let mut out = stdout().lock();

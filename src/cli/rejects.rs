@@ -9,29 +9,18 @@ use super::runs::{unknown, unreadable};
 use super::settings::SettingsArguments;
 use super::stop::Stop;
 use crate::report::{ExitCode, RejectFile, RejectLine, RunHistory, RunResults};
+use crate::source::encode;
 
 /// Arguments of `segue rejects`.
 #[derive(Args)]
 pub(super) struct RejectsArguments {
     /// The run [default: the latest].
     run: Option<String>,
-    /// Print the rows in the extract's own columns, to mend and push with --extract.
+    /// Print the rows as the extract has them, to mend and push with --extract.
     #[arg(long)]
     csv: bool,
-    /// Between the cells of --csv, as the mapping has it.
-    #[arg(long, value_name = "CHARACTER", default_value = ",", value_parser = delimiter)]
-    delimiter: u8,
     #[command(flatten)]
     settings: SettingsArguments,
-}
-
-/// One character, or `\\t`.
-fn delimiter(written: &str) -> Result<u8, String> {
-    match written.as_bytes() {
-        b"\\t" => Ok(b'\t'),
-        [byte] if byte.is_ascii() => Ok(*byte),
-        _ => Err("write one character, or \\t for a tab".to_owned()),
-    }
 }
 
 /// Rows of one reason that are shown; the file has them all.
@@ -61,14 +50,13 @@ pub(super) fn run(arguments: &RejectsArguments) -> Result<ExitCode, Stop> {
         Stop::of(&error, help, ExitCode::Usage)
     };
     let rejects = RejectFile::open(file.as_ref()).map_err(unreadable)?;
-    let text = if arguments.csv {
-        rejects
-            .rows_as_csv(arguments.delimiter)
-            .map_err(unreadable)?
+    if arguments.csv {
+        let rows = rejects.rows(&run.extract).map_err(unreadable)?;
+        output::print_bytes(&encode(&rows, &run.extract.encoding));
     } else {
-        grouped(run, file, rejects).map_err(unreadable)?
-    };
-    output::print(text.trim_end());
+        let text = grouped(run, file, rejects).map_err(unreadable)?;
+        output::print(text.trim_end());
+    }
     Ok(ExitCode::Done)
 }
 

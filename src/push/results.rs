@@ -1,8 +1,8 @@
 //! The end of a run: the conservation law, the reject file, the results.
 
 use super::{PushError, Report, Run, again};
-use crate::model::Source as _;
-use crate::report::{ExitCode, RejectResults, RequestCounts, RunResults};
+use crate::model::{ExtractSpec, Format, Header, Source as _};
+use crate::report::{ExitCode, ExtractShape, RejectResults, RequestCounts, RunResults};
 
 /// Checks the conservation law, closes the reject file and writes the results.
 pub(super) async fn report(mut run: Run, stopped: Option<PushError>) -> Result<Report, PushError> {
@@ -92,6 +92,25 @@ fn results(
             _ => None,
         },
         warnings: run.warnings.clone(),
+        extract: shape(&run.request.mapping.source),
+    }
+}
+
+/// How the extract is written; Parquet's rows are mended as plain CSV.
+fn shape(spec: &ExtractSpec) -> ExtractShape {
+    let named = spec.path.to_ascii_lowercase();
+    let is_named = |extension: &str| named.rsplit('.').take(2).any(|part| part == extension);
+    let is_tsv = spec.format == Some(Format::Tsv) || is_named("tsv");
+    let is_table = spec.format == Some(Format::Parquet) || is_named("parquet");
+    if is_table {
+        return ExtractShape::default();
+    }
+    let usual = if is_tsv { b'\t' } else { b',' };
+    ExtractShape {
+        delimiter: char::from(spec.csv.delimiter.unwrap_or(usual)),
+        encoding: spec.csv.encoding.clone(),
+        header: spec.csv.header == Header::FirstRow,
+        skip_rows: spec.csv.skip_rows,
     }
 }
 

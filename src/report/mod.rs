@@ -17,5 +17,5 @@ pub use folder::RunFolder;
 pub use history::RunHistory;
 pub use reject_file::{RejectFile, RejectLine};
 pub use rejects::RejectWriter;
-pub use results::{PushResults, Reason, RejectResults, RequestCounts, RunResults};
+pub use results::{ExtractShape, PushResults, Reason, RejectResults, RequestCounts, RunResults};
 pub use summary::summary;

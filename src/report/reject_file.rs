@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use super::ExtractShape;
 use super::rejects::OWN;
 
 /// A reject file, line by line.
@@ -41,18 +42,20 @@ impl RejectFile {
         Ok(Self { reader })
     }
 
-    /// The rows alone, in the extract's own columns, each row once.
+    /// The rows alone, in the extract's own columns, each row once, written as the extract is; as text still.
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn rows_as_csv(mut self, delimiter: u8) -> io::Result<String> {
+    pub fn rows(mut self, shape: &ExtractShape) -> io::Result<String> {
         let mut writer = csv::WriterBuilder::new()
             .flexible(true)
-            .delimiter(delimiter)
+            .delimiter(u8::try_from(shape.delimiter).unwrap_or(b','))
             .from_writer(Vec::new());
         let mut before = None;
-        let header = self.reader.headers()?.clone();
-        writer.write_record(header.iter().skip(OWN.len()))?;
+        if shape.header {
+            let header = self.reader.headers()?.clone();
+            writer.write_record(header.iter().skip(OWN.len()))?;
+        }
         for line in self.reader.records() {
             let line = line?;
             let position = line.get(0).map(str::to_owned);
@@ -64,7 +67,9 @@ impl RejectFile {
         let bytes = writer
             .into_inner()
             .map_err(csv::IntoInnerError::into_error)?;
-        String::from_utf8(bytes).map_err(io::Error::other)
+        let rows = String::from_utf8(bytes).map_err(io::Error::other)?;
+        let skipped = "\n".repeat(usize::try_from(shape.skip_rows).unwrap_or_default());
+        Ok(skipped + &rows)
     }
 }
 

@@ -46,6 +46,33 @@ pub struct RunResults {
     /// What somebody should look at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// How the extract was written.
+    #[serde(default)]
+    pub extract: ExtractShape,
+}
+
+/// How an extract was written: what rejected rows must look like to be pushed in its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExtractShape {
+    /// Between cells; an ASCII character.
+    pub delimiter: char,
+    /// A label of the WHATWG Encoding Standard.
+    pub encoding: String,
+    /// Whether the first row names the columns.
+    pub header: bool,
+    /// Lines before that row.
+    pub skip_rows: u64,
+}
+
+impl Default for ExtractShape {
+    fn default() -> Self {
+        Self {
+            delimiter: ',',
+            encoding: "utf-8".to_owned(),
+            header: true,
+            skip_rows: 0,
+        }
+    }
 }
 
 /// What went over the wire.
@@ -139,6 +166,7 @@ mod tests {
             advice: None,
             problems: None,
             warnings: vec!["look".to_owned()],
+            extract: ExtractShape::default(),
         };
         results.write(folder.path()).unwrap();
         let text = std::fs::read_to_string(folder.path().join("run_results.json")).unwrap();

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, BufRead, Read};
 
-use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
+use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 /// Never part of UTF-8: stands for what could not be decoded, so that its cell is found to be undecodable.
 const UNDECODABLE: u8 = 0xFF;
@@ -22,6 +22,21 @@ pub(super) fn cell<'a>(encoding: &'static Encoding, bytes: &'a [u8]) -> Option<C
         return encoding.decode_without_bom_handling_and_without_replacement(bytes);
     }
     std::str::from_utf8(bytes).ok().map(Cow::Borrowed)
+}
+
+/// Text in the encoding of that name, as an extract has it; UTF-8 where there is no such name or no way to write it.
+pub fn encode(text: &str, label: &str) -> Vec<u8> {
+    let encoding = Encoding::for_label_no_replacement(label.as_bytes()).unwrap_or(UTF_8);
+    if encoding == UTF_16LE || encoding == UTF_16BE {
+        // With its mark, which is what tells the two apart.
+        let units = std::iter::once(0xFEFF).chain(text.encode_utf16());
+        return if encoding == UTF_16LE {
+            units.flat_map(u16::to_le_bytes).collect()
+        } else {
+            units.flat_map(u16::to_be_bytes).collect()
+        };
+    }
+    encoding.encode(text).0.into_owned()
 }
 
 /// Gives the UTF-8 of a file in another encoding.

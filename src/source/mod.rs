@@ -14,6 +14,7 @@ mod parquet;
 mod reading;
 mod tape;
 
+pub use decode::encode;
 pub use error::{SourceError, SourceFailure};
 pub use extract::Extract;
 pub use parquet::cell_text;

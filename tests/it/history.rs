@@ -72,3 +72,27 @@ async fn a_record_is_got_by_key_and_by_id() {
     assert_eq!(wrong.code, Some(2), "{wrong:?}");
     assert!(wrong.err.contains("account"), "{wrong:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rejected_rows_come_back_as_the_extract_is_written() {
+    let desk = Desk::new().await;
+    let long = "\u{e9}".repeat(161);
+    let text = format!("exported today\nnumber|name\nB1|{long}\n");
+    let as_latin = |text: &str| {
+        text.chars()
+            .map(|c| u8::try_from(u32::from(c)).unwrap())
+            .collect::<Vec<u8>>()
+    };
+    desk.write("a.csv", as_latin(&text));
+    let csv = "{ path: a.csv, csv: { delimiter: \"|\", encoding: windows-1252, skip_rows: 1 } }";
+    desk.accounts(csv, "");
+    assert_eq!(desk.push(&[]).rows("rejected"), 1);
+    let output = desk.command(&["rejects", "--csv"]).output().unwrap();
+    assert_eq!(
+        output.stdout,
+        as_latin(&format!("\nnumber|name\nB1|{long}\n"))
+    );
+    desk.write("mended.csv", as_latin("\nnumber|name\nB1|Caf\u{e9}\n"));
+    assert_eq!(desk.push(&["--extract", "mended.csv"]).rows("created"), 1);
+    assert_eq!(desk.emulator.rows("account")[0]["name"], "Caf\u{e9}");
+}
