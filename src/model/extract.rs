@@ -38,7 +38,7 @@ pub struct CsvDialect {
     pub delimiter: Option<u8>,
     /// Around cells; `None` switches quoting off.
     pub quote: Option<u8>,
-    /// Before a quote inside a quoted cell; `None` means that quotes are doubled.
+    /// Before a quote inside a quoted cell. Doubled quotes are understood with it and without.
     pub escape: Option<u8>,
     /// Where the names of the columns come from.
     pub header: Header,

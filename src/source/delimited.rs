@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::sync::Arc;
 
 use csv::ByteRecord;
-use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::SourceError;
 use super::compression;
@@ -28,17 +28,14 @@ impl Delimited {
         format: Format,
         dialect: &CsvDialect,
     ) -> Result<Self, SourceError> {
-        let lines = Lines {
+        let mut lines = Lines {
             delimiter: delimiter(dialect, format),
             quote: dialect.quote,
             escape: dialect.escape,
             comment: dialect.comment,
-            line: dialect.skip_rows.saturating_add(1),
+            line: 1,
             after_return: false,
-        };
-        let cannot_open = |source| SourceError::Open {
-            file: Arc::clone(name),
-            source,
+            lone_return: None,
         };
         let (encoding, bytes) = marked_encoding(bytes, name, dialect)?;
         let mut text: Box<dyn BufRead + Send> = if decode::parses_undecoded(encoding) {
@@ -47,18 +44,23 @@ impl Delimited {
             let buffered = BufReader::with_capacity(1 << 16, bytes);
             Box::new(BufReader::new(Decoding::new(buffered, encoding)))
         };
-        if dialect.comment.is_some() || dialect.skip_rows > 0 {
-            let beginning = text.fill_buf().map_err(cannot_open)?;
-            if beginning.contains(&b'\r') && !beginning.contains(&b'\n') {
-                return Err(SourceError::LineEnds {
-                    file: Arc::clone(name),
-                });
-            }
-        }
         for _ in 0..dialect.skip_rows {
-            if text.skip_until(b'\n').map_err(cannot_open)? == 0 {
-                break;
+            let read = |source| SourceError::Read {
+                file: Arc::clone(name),
+                line: lines.line,
+                source,
+            };
+            match skip_line(&mut text).map_err(read)? {
+                Some(LineEnd::Feed) => {}
+                Some(LineEnd::Return) => {
+                    return Err(SourceError::LineEnds {
+                        file: Arc::clone(name),
+                        line: lines.line,
+                    });
+                }
+                None => break,
             }
+            lines.line += 1;
         }
         let rows = csv::ReaderBuilder::new()
             .has_headers(false)
@@ -101,6 +103,12 @@ impl Delimited {
         let ended = tape.ended();
         let bytes = tape.take(usize::try_from(length).unwrap_or(usize::MAX));
         let (line, body) = self.lines.begin(bytes);
+        if let Some(line) = self.lines.lone_return {
+            return Err(SourceError::LineEnds {
+                file: Arc::clone(&self.name),
+                line,
+            });
+        }
         if body.is_empty() {
             // A comment that the end of the file ends looks like a row to the parser.
             return Ok(None);
@@ -113,6 +121,48 @@ impl Delimited {
         }
         self.lines.pass(body);
         Ok(Some(line))
+    }
+}
+
+/// What ends a line.
+#[derive(PartialEq)]
+enum LineEnd {
+    /// A line feed, or the end of the file.
+    Feed,
+    /// A carriage return with more behind it than a line feed.
+    Return,
+}
+
+impl LineEnd {
+    /// What ends the first line of the bytes, which reach to a line feed or to the end of the file.
+    ///
+    /// Some programs write several carriage returns before the line feed; they are one end of a line.
+    fn first_of(bytes: &[u8]) -> Self {
+        let mut behind = bytes.iter().skip_while(|byte| **byte != b'\r');
+        match behind.find(|byte| **byte != b'\r') {
+            None | Some(b'\n') => Self::Feed,
+            Some(_) => Self::Return,
+        }
+    }
+}
+
+/// Passes a line of any length; `None` at the end of the file.
+fn skip_line(text: &mut impl BufRead) -> io::Result<Option<LineEnd>> {
+    if text.fill_buf()?.is_empty() {
+        return Ok(None);
+    }
+    let mut line = Vec::new();
+    loop {
+        let read = text.by_ref().take(1 << 16).read_until(b'\n', &mut line)?;
+        if LineEnd::first_of(&line) == LineEnd::Return {
+            return Ok(Some(LineEnd::Return));
+        }
+        if read == 0 || line.ends_with(b"\n") {
+            return Ok(Some(LineEnd::Feed));
+        }
+        // Of what was read of a long line, a carriage return at its end is all that still matters.
+        line.retain(|byte| *byte == b'\r');
+        line.truncate(1);
     }
 }
 
@@ -179,8 +229,10 @@ fn marked_encoding(
     let (encoding, mark) = match Encoding::for_bom(&first) {
         None => (named, 0),
         Some((marked, mark)) if marked == named => (marked, mark),
-        // Which of the two it is, is what the mark is for.
-        Some((marked, mark)) if is_wide(named) && is_wide(marked) => (marked, mark),
+        // Which of the two it is, is what the mark is for. Its bytes cannot stand in UTF-8, the standard encoding.
+        Some((marked, mark)) if is_wide(marked) && (is_wide(named) || named == UTF_8) => {
+            (marked, mark)
+        }
         Some((marked, _)) => {
             return Err(SourceError::OtherEncoding {
                 file: file(),
@@ -204,6 +256,9 @@ struct Lines {
     comment: Option<u8>,
     line: u64,
     after_return: bool,
+    /// The line of a comment that a carriage return alone should have ended. The parser takes what stands behind it,
+    /// rows and all, for the rest of the comment.
+    lone_return: Option<u64>,
 }
 
 impl Lines {
@@ -222,6 +277,10 @@ impl Lines {
             } else if Some(first) == self.comment {
                 self.after_return = false;
                 let end = rest.iter().position(|&byte| byte == b'\n');
+                let comment = end.and_then(|end| rest.get(..=end)).unwrap_or(rest);
+                if LineEnd::first_of(comment) == LineEnd::Return {
+                    self.lone_return.get_or_insert(self.line);
+                }
                 rest = end.and_then(|end| rest.get(end..)).unwrap_or_default();
             } else {
                 break;

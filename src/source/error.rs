@@ -146,13 +146,15 @@ pub enum SourceError {
         /// What its first bytes say.
         found: &'static str,
     },
-    /// Lines end in carriage returns alone.
+    /// A comment or a line to be left out ends in a carriage return alone.
     #[error(
-        "{file}: lines end in carriage returns alone, which `comment` and `skip_rows` do not know"
+        "{file}:{line}: the line ends in a carriage return alone, which `comment` and `skip_rows` do not know"
     )]
     LineEnds {
         /// The file.
         file: Arc<str>,
+        /// The line.
+        line: u64,
     },
     /// It is a device or a pipe.
     #[error("{file}: not a file")]
@@ -166,6 +168,14 @@ pub enum SourceError {
         /// A file of one format.
         one: Arc<str>,
         /// A file of the other.
+        other: Arc<str>,
+    },
+    /// A file stands beside its compressed self.
+    #[error("{one} and {other} look like the same rows, once plain and once compressed")]
+    Twins {
+        /// One file.
+        one: Arc<str>,
+        /// The other file.
         other: Arc<str>,
     },
     /// Two files have different types for a column.
@@ -257,6 +267,9 @@ impl SourceError {
             Self::LineEnds { .. } => "export the file with line feeds",
             Self::NoFile { .. } => "name a file; `path: \"-\"` reads standard input",
             Self::Formats { .. } => "give every file of the extract the same format",
+            Self::Twins { .. } => {
+                "take one of them away, or name the files to read with a pattern in `source.path`"
+            }
             Self::Types { .. } => "write every file of the extract with the same schema",
             Self::NotParquet { .. } | Self::Table { .. } => {
                 "the file may be cut off or still being written: export it again"

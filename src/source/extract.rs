@@ -376,7 +376,7 @@ mod tests {
         let rows = read(&wide("\u{FEFF}a,b\r\né,\"x\n\"\r\n1,2"), encoded("utf-16")).unwrap();
         assert_eq!(rows, [(2, some(&["é", "x\n"])), (4, some(&["1", "2"]))]);
         assert!(matches!(
-            read(&wide("\u{FEFF}a\n"), encoded("utf-8")),
+            read(&wide("\u{FEFF}a\n"), encoded("windows-1252")),
             Err(SourceError::OtherEncoding {
                 found: "UTF-16LE",
                 ..
@@ -455,13 +455,19 @@ mod tests {
     #[test]
     fn a_header_has_trimmed_names_all_different() {
         assert_eq!(
+            read(b"\nb,a,c,a\n", CsvDialect::default())
+                .unwrap_err()
+                .to_string(),
+            "a.csv:2: the header gives columns 2 and 4 one name, `a`"
+        );
+        assert_eq!(
             read(b" a , a\n", CsvDialect::default())
                 .unwrap_err()
                 .to_string(),
-            "a.csv:1: the header names two columns `a`"
+            "a.csv:1: the header gives columns 1 and 2 one name, `a`"
         );
         assert_eq!(
-            read(b"a, \n", CsvDialect::default())
+            read(b"a,\n", CsvDialect::default())
                 .unwrap_err()
                 .to_string(),
             "a.csv:1: the header has no name for column 2"
@@ -639,6 +645,145 @@ mod tests {
                 matches!(error, SourceError::OtherEncoding { found: "UTF-8", .. }),
                 "{error}"
             );
+        }
+    }
+
+    #[test]
+    fn a_mark_alone_tells_which_wide_encoding_it_is() {
+        let text = "\u{FEFF}a,b\r\né,2\r\n";
+        let little = text.encode_utf16().flat_map(u16::to_le_bytes);
+        let big = text.encode_utf16().flat_map(u16::to_be_bytes);
+        for bytes in [little.collect::<Vec<_>>(), big.collect()] {
+            for label in ["utf-8", "utf-16le", "utf-16be"] {
+                let rows = read(&bytes, encoded(label)).unwrap();
+                assert_eq!(rows, [(2, some(&["é", "2"]))], "{label}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_carriage_return_alone_never_lets_rows_disappear_in_a_comment_or_a_skipped_line() {
+        let commented = CsvDialect {
+            comment: Some(b'#'),
+            ..CsvDialect::default()
+        };
+        let skipping = CsvDialect {
+            skip_rows: 1,
+            ..CsvDialect::default()
+        };
+        for (bytes, dialect) in [
+            (&b"number,name\r1,2\r#c\r3,4\r"[..], &commented),
+            (b"number,name\r1,\"2\n\"\r#c\r3,4\r5,\"6\n\"\r", &commented),
+            (b"exported today\rnumber,name\r1,2\r", &skipping),
+            (b"exported today\rnumber,name\r1,\"2\n\"\r3,4\n", &skipping),
+        ] {
+            let error = read(bytes, dialect.clone()).unwrap_err();
+            assert!(matches!(error, SourceError::LineEnds { .. }), "{error}");
+        }
+        assert_eq!(lines(b"a,b\r1,2\r3,4\r#c", commented.clone()), [2, 3]);
+        assert_eq!(lines(b"#c\r\na,b\r\n#c\r\r\n1,2\r\n", commented), [4]);
+        assert_eq!(lines(b"x\r\na,b\r\n1,2\r\n", skipping), [3]);
+        let long = [&b"x".repeat(1 << 17)[..], b"\r\na,b\n1,2\n"].concat();
+        let all = |skip_rows| CsvDialect {
+            skip_rows,
+            ..CsvDialect::default()
+        };
+        assert_eq!(lines(&long, all(1)), [3]);
+        let error = read(&long, all(u64::MAX)).unwrap_err();
+        assert!(matches!(error, SourceError::NoHeader { .. }), "{error}");
+    }
+
+    #[test]
+    fn doubled_quotes_are_understood_beside_an_escape() {
+        let escaped = CsvDialect {
+            escape: Some(b'\\'),
+            ..CsvDialect::default()
+        };
+        assert_eq!(
+            read(b"a,b\n\"1 \"\"x\"\" \\\"y\\\"\",2\n3,\"4\"\"\"", escaped).unwrap(),
+            [(2, some(&["1 \"x\" \"y\"", "2"])), (3, some(&["3", "4\""]))]
+        );
+    }
+
+    #[test]
+    fn names_that_the_mapping_gives_badly_are_told_of_the_mapping() {
+        for (names, what) in [
+            (["x", "x"], "gives columns 1 and 2 one name, `x`"),
+            (["x", ""], "has no name for column 2"),
+        ] {
+            let dialect = CsvDialect {
+                header: Header::Names(names.map(str::to_owned).to_vec()),
+                ..CsvDialect::default()
+            };
+            let error = read(b"1,2\n", dialect).unwrap_err();
+            assert_eq!(error.to_string(), format!("`source.csv.header` {what}"));
+        }
+    }
+
+    #[test]
+    fn a_file_that_left_a_folder_has_changed_the_extract() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in [".", "*.csv"] {
+            for name in ["a.csv", "b.csv"] {
+                fs::write(folder.path().join(name), "a\n1\n").unwrap();
+            }
+            let extract = Extract::open(&spec(folder.path(), path)).unwrap();
+            fs::remove_file(folder.path().join("b.csv")).unwrap();
+            let error = extract.unchanged().unwrap_err();
+            assert_eq!(error.kind(), SourceFailure::Changed);
+            assert!(error.to_string().starts_with("b.csv"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_glob_leaves_out_hidden_files_and_those_of_the_writer_unless_it_names_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = ["a.csv", ".a.csv", "_SUCCESS.csv", "_temporary/b.csv"];
+        fs::create_dir(folder.path().join("_temporary")).unwrap();
+        for name in names {
+            fs::write(folder.path().join(name), "a\n1\n").unwrap();
+        }
+        let found = |path: &str| {
+            let extract = Extract::open(&spec(folder.path(), path)).unwrap();
+            let files = extract.files().iter().map(ToString::to_string);
+            files.collect::<Vec<_>>()
+        };
+        for path in ["*", "*.csv", "**/*.csv"] {
+            assert_eq!(found(path), ["a.csv"], "{path}");
+        }
+        assert_eq!(found("_temporary/*.csv"), ["_temporary/b.csv"]);
+        assert_eq!(found("_*.csv"), ["_SUCCESS.csv"]);
+        assert_eq!(found(".a*"), [".a.csv"]);
+    }
+
+    #[test]
+    fn a_file_and_its_compressed_self_are_not_one_extract() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a.csv", "a.csv.gz"] {
+            fs::write(folder.path().join(name), "a\n1\n").unwrap();
+        }
+        let error = Extract::open(&spec(folder.path(), ".")).err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "a.csv and a.csv.gz look like the same rows, once plain and once compressed"
+        );
+        assert_eq!(error.kind(), SourceFailure::NotThere);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_refused_without_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = std::process::Command::new("mkfifo")
+            .arg(folder.path().join("pipe.csv"))
+            .status();
+        assert!(made.unwrap().success());
+        for path in ["pipe.csv", "/dev/null"] {
+            let mut spec = spec(folder.path(), path);
+            spec.format = Some(Format::Csv);
+            let error = Extract::open(&spec).err().unwrap();
+            assert!(matches!(error, SourceError::NoFile { .. }), "{error}");
+            assert!(error.help().contains("path: \"-\""));
         }
     }
 

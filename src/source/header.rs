@@ -1,6 +1,6 @@
 //! The names of the columns of delimited text.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use csv::ByteRecord;
@@ -64,11 +64,14 @@ fn first_row(rows: &mut Delimited, located: &Located) -> Result<(u64, Vec<String
 
 /// What is wrong with names, as the end of a sentence.
 pub(super) fn twice_or_empty(names: &[String]) -> Option<String> {
-    let mut seen = HashSet::new();
-    names.iter().enumerate().find_map(|(index, name)| {
+    let mut seen = HashMap::new();
+    names.iter().zip(1..).find_map(|(name, number)| {
         if name.is_empty() {
-            return Some(format!("has no name for column {}", index + 1));
+            return Some(format!("has no name for column {number}"));
         }
-        (!seen.insert(name)).then(|| format!("names two columns `{name}`"))
+        let earlier = seen.insert(name, number)?;
+        Some(format!(
+            "gives columns {earlier} and {number} one name, `{name}`"
+        ))
     })
 }

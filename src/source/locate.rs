@@ -1,8 +1,9 @@
 //! Finds the files of an extract.
 
+use std::collections::HashMap;
 use std::fs::{self, Metadata};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -74,10 +75,26 @@ pub(super) fn locate(spec: &ExtractSpec) -> Result<Files, SourceError> {
             other: Arc::clone(&other.name),
         });
     }
+    no_twins(&located)?;
     Ok(Files {
         located,
         spooled: None,
     })
+}
+
+/// Refuses a file beside its compressed self: every row would be there twice.
+fn no_twins(located: &[Located]) -> Result<(), SourceError> {
+    let mut seen = HashMap::new();
+    for file in located {
+        let (_, plain) = Compression::of(&file.path);
+        if let Some(one) = seen.insert(plain, &file.name) {
+            return Err(SourceError::Twins {
+                one: Arc::clone(one),
+                other: Arc::clone(&file.name),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// An extract is read twice, which a stream does not allow: it goes to a file that its owner alone can read.
@@ -167,12 +184,32 @@ fn pattern(spec: &ExtractSpec) -> Result<Vec<PathBuf>, SourceError> {
     let mut paths = Vec::new();
     for found in matches {
         let found = found.map_err(|error| cannot_open(&spec.path, error.into()))?;
-        if found.is_file() {
+        if found.is_file() && !is_left_out(&found, spec) {
             paths.push(found);
         }
     }
     paths.sort();
     Ok(paths)
+}
+
+/// Whether a pattern finds a file that is hidden, or a writer's own, or in such a folder, and does not name it so.
+fn is_left_out(found: &Path, spec: &ExtractSpec) -> bool {
+    let pattern = Path::new(&spec.path);
+    let above = if pattern.is_absolute() {
+        0
+    } else {
+        parts(&spec.base).count()
+    };
+    HIDDEN.iter().any(|mark| {
+        let begins = |part: Component<'_>| part.as_os_str().to_string_lossy().starts_with(*mark);
+        parts(found).skip(above).any(begins) && !parts(pattern).any(begins)
+    })
+}
+
+/// What a path names, without the steps that lead nowhere or up.
+fn parts(path: &Path) -> impl Iterator<Item = Component<'_>> {
+    path.components()
+        .filter(|part| matches!(part, Component::Normal(_)))
 }
 
 fn located(path: PathBuf, spec: &ExtractSpec) -> Result<Located, SourceError> {
@@ -206,11 +243,14 @@ fn known_format(path: &Path) -> Option<Format> {
     }
 }
 
+/// How the names of files begin that are hidden, or that writers leave beside their parts.
+const HIDDEN: [char; 2] = ['.', '_'];
+
 /// Whether a file of a folder belongs to the extract. Hidden files and those that writers leave beside their parts
 /// (`_SUCCESS`, `_metadata`) do not; data in a format that is not read does, so that it is told and not passed over.
 fn is_part(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
-    let is_hidden = name.is_none_or(|name| name.starts_with(['.', '_']));
+    let is_hidden = name.is_none_or(|name| name.starts_with(HIDDEN));
     let (_, inner) = Compression::of(path);
     !is_hidden && (known_format(inner).is_some() || is_data(inner))
 }
