@@ -12,6 +12,7 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use crate::model::Layout;
+use crate::moment;
 use crate::refusal::Refusal;
 use crate::request::decoded;
 use crate::schema::ColumnKind;
@@ -243,6 +244,12 @@ fn key_value(layout: &Layout, column: Column, literal: &Literal) -> Option<Value
             bare.parse::<Decimal>().ok().map(Value::Decimal)
         }
         (ColumnKind::Date, Literal::Bare(bare)) => bare.parse::<Date>().ok().map(Value::Date),
+        // Only a day: the colons of a time never work in a URL.
+        (ColumnKind::DateTime | ColumnKind::DateTimeIndependent, Literal::Bare(bare)) => {
+            let midnight = || moment::date_time(&format!("{bare}T00:00:00Z"));
+            let seconds = moment::date_time(bare).or_else(midnight)?;
+            Some(Value::DateTime(seconds))
+        }
         (ColumnKind::Lookup { .. }, Literal::Bare(bare)) => {
             let id = guid(bare)?;
             let table = *layout.targets(column).first()?;

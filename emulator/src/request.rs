@@ -124,6 +124,15 @@ impl Response {
                 error.insert(format!("@{full}"), value.clone().into());
             }
         }
+        let help = "Microsoft.PowerApps.CDS.HelpLink";
+        if annotations.includes(help) {
+            let code = refusal.code.trim_start_matches("0x");
+            let link = format!(
+                "http://go.microsoft.com/fwlink/?LinkID=398563&error=\
+                 Microsoft.Crm.CrmException%3a{code}&client=platform"
+            );
+            error.insert(format!("@{help}"), link.into());
+        }
         let trace = "Microsoft.PowerApps.CDS.InnerError.Message";
         if annotations.includes(trace) {
             error.insert(format!("@{trace}"), refusal.message.clone().into());

@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::engine::{Engine, Written};
 use crate::model::Layout;
 use crate::options::ReadOnly;
+use crate::parties;
 use crate::payload::Assignments;
 use crate::refusal::Refusal;
 use crate::request::Condition;
@@ -53,6 +54,9 @@ pub(crate) fn upsert(
     condition: Condition,
     mut assignments: Assignments,
 ) -> Result<Done, Refusal> {
+    if matches!(condition, Condition::NotVersion(_)) {
+        return Err(Refusal::unfit_condition());
+    }
     check_body_id(layout, &key, &assignments)?;
     let found = find(engine, layout, &key);
     let must_exist = matches!(condition, Condition::Exists | Condition::Version(_));
@@ -150,6 +154,7 @@ fn insert(
         .into_iter()
         .filter(|(column, _)| Some(*column) != state)
         .collect();
+    parties::check(engine, layout, id, &written)?;
     let mut draft = Draft(layout.defaults.clone());
     draft.take(&written);
     state::check_create(layout, id, &draft)?;
@@ -196,6 +201,7 @@ fn change(
     let mut draft = Draft(row.cells.unpacked());
     let written = writable(context, layout, written, Verb::Update)?;
     state::check_update(layout, id, &draft, &written)?;
+    parties::check(engine, layout, id, &written)?;
     draft.take(&written);
     state::follow(layout, &mut draft, &written);
     draft.compute(engine, context, layout);
