@@ -71,6 +71,21 @@ pub(crate) enum Place {
 const REFUSED_IN_URL: [char; 10] = ['/', '<', '>', '*', '%', '&', ':', '\\', '?', '+'];
 const REFUSED_IN_BIND: [char; 3] = ['/', '\\', '#'];
 
+impl RowKey {
+    /// The id that a row gets by being created under this key, if the key says it.
+    pub(crate) fn id(&self, layout: &Layout) -> Option<Uuid> {
+        match self {
+            Self::Id(id) => Some(*id),
+            Self::Alternate { values, .. } => {
+                values.iter().find_map(|(column, value)| match value {
+                    Value::Guid(id) if Some(*column) == layout.special.id => Some(*id),
+                    _ => None,
+                })
+            }
+        }
+    }
+}
+
 impl Place {
     fn refuses(self, character: char) -> bool {
         let refused: &[char] = match self {
@@ -250,6 +265,8 @@ fn key_value(layout: &Layout, column: Column, literal: &Literal) -> Option<Value
             let seconds = moment::date_time(bare).or_else(midnight)?;
             Some(Value::DateTime(seconds))
         }
+        // Only the key of elastic tables has one: their id.
+        (ColumnKind::Guid, Literal::Bare(bare)) => guid(bare).map(Value::Guid),
         (ColumnKind::Lookup { .. }, Literal::Bare(bare)) => {
             let id = guid(bare)?;
             let table = *layout.targets(column).first()?;

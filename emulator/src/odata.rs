@@ -175,7 +175,9 @@ impl Operation<'_> {
                 Done::Updated(_) => 200,
             };
             let mut response = self.represented(engine, asked, id, status);
-            response.headers.push(("ETag", render::etag(row)));
+            response
+                .headers
+                .push(("ETag", render::etag(self.layout, row)));
             // The answer of an update was captured without it.
             if status == 201 {
                 let applied = "return=representation".to_owned();
@@ -223,10 +225,10 @@ impl Operation<'_> {
         let row = row.ok_or_else(|| write::absent(self.layout, &key))?;
         let is_same = condition == Condition::NotVersion(row.version);
         if is_same && self.preferences.annotations.is_empty() {
-            return Ok(Response::odata(304).header("ETag", render::etag(row)));
+            return Ok(Response::odata(304).header("ETag", render::etag(self.layout, row)));
         }
         let response = self.represented(engine, &asked, id, 200);
-        Ok(response.header("ETag", render::etag(row)))
+        Ok(response.header("ETag", render::etag(self.layout, row)))
     }
 
     fn property(
