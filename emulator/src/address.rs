@@ -12,6 +12,7 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use crate::model::Layout;
+use crate::moment;
 use crate::refusal::Refusal;
 use crate::request::decoded;
 use crate::schema::ColumnKind;
@@ -69,6 +70,21 @@ pub(crate) enum Place {
 /// Never work in the keys of a URL.
 const REFUSED_IN_URL: [char; 10] = ['/', '<', '>', '*', '%', '&', ':', '\\', '?', '+'];
 const REFUSED_IN_BIND: [char; 3] = ['/', '\\', '#'];
+
+impl RowKey {
+    /// The id that a row gets by being created under this key, if the key says it.
+    pub(crate) fn id(&self, layout: &Layout) -> Option<Uuid> {
+        match self {
+            Self::Id(id) => Some(*id),
+            Self::Alternate { values, .. } => {
+                values.iter().find_map(|(column, value)| match value {
+                    Value::Guid(id) if Some(*column) == layout.special.id => Some(*id),
+                    _ => None,
+                })
+            }
+        }
+    }
+}
 
 impl Place {
     fn refuses(self, character: char) -> bool {
@@ -243,6 +259,14 @@ fn key_value(layout: &Layout, column: Column, literal: &Literal) -> Option<Value
             bare.parse::<Decimal>().ok().map(Value::Decimal)
         }
         (ColumnKind::Date, Literal::Bare(bare)) => bare.parse::<Date>().ok().map(Value::Date),
+        // Only a day: the colons of a time never work in a URL.
+        (ColumnKind::DateTime | ColumnKind::DateTimeIndependent, Literal::Bare(bare)) => {
+            let midnight = || moment::date_time(&format!("{bare}T00:00:00Z"));
+            let seconds = moment::date_time(bare).or_else(midnight)?;
+            Some(Value::DateTime(seconds))
+        }
+        // Only the key of elastic tables has one: their id.
+        (ColumnKind::Guid, Literal::Bare(bare)) => guid(bare).map(Value::Guid),
         (ColumnKind::Lookup { .. }, Literal::Bare(bare)) => {
             let id = guid(bare)?;
             let table = *layout.targets(column).first()?;

@@ -84,7 +84,8 @@ impl Token<'_> {
                 self.choice(options)?
             }
             ColumnKind::Date => self.date()?,
-            ColumnKind::DateTime | ColumnKind::DateTimeIndependent => self.date_time()?,
+            ColumnKind::DateTime => self.date_time()?,
+            ColumnKind::DateTimeIndependent => self.wall_clock()?,
             ColumnKind::Guid => {
                 let text = self.text("Edm.Guid")?;
                 Value::Guid(guid(&text).ok_or_else(|| self.not_a("Edm.Guid"))?)
@@ -276,6 +277,18 @@ impl Token<'_> {
             return Err(outside_calendar());
         }
         Ok(Value::Date(date))
+    }
+
+    /// A time without a zone: an offset other than zero would say a time in one.
+    fn wall_clock(&self) -> Result<Value<'static>, Refusal> {
+        let edm = "Edm.DateTimeOffset";
+        let text = self.text(edm)?;
+        let zone = text.get(10..).and_then(|rest| rest.find(['+', '-']));
+        let zone = zone.and_then(|place| text.get(place + 11..));
+        if zone.is_some_and(|zone| zone != "00:00") {
+            return Err(outside_calendar());
+        }
+        self.date_time()
     }
 
     fn date_time(&self) -> Result<Value<'static>, Refusal> {

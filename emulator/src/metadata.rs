@@ -12,6 +12,8 @@
 //! schema definitions by name or `MetadataId`".
 
 mod attribute;
+pub(crate) mod changes;
+pub(crate) mod csdl;
 mod entity;
 mod filter;
 mod node;

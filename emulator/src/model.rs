@@ -6,8 +6,9 @@
 use std::collections::HashMap;
 
 use crate::schema::{
-    ColumnDef, ColumnKind, KeyIndexStatus, LookupFlavor, OptionDef, RequiredLevel, Schema, TableDef,
+    ColumnDef, ColumnKind, KeyIndexStatus, OnDelete, OptionDef, RequiredLevel, Schema, TableDef,
 };
+use crate::special::Special;
 use crate::value::{Column, TableNumber, Value};
 
 /// The numbers that a data file has given: tables in order, each with its columns in order.
@@ -33,36 +34,41 @@ pub(crate) struct Layout {
     columns: HashMap<String, Column>,
     /// Navigation properties: the lookup column and the table, one entry per table.
     navigations: HashMap<String, Vec<(Column, TableNumber)>>,
+    collections: HashMap<String, Collection>,
+    /// Lookups of other tables to this one, and what a delete does to them.
+    pub(crate) referencing: Vec<(TableNumber, Column, OnDelete)>,
+}
+
+/// Rows of another table that belong to a row, by a navigation property of many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Collection {
+    /// One to many: the rows whose lookup points to the row.
+    Many { table: TableNumber, column: Column },
+    /// Many to many: the rows that are paired with it.
+    Across {
+        table: TableNumber,
+        /// The intersect that holds the pairs.
+        pairs: TableNumber,
+        /// Its column with the id of the row.
+        here: Column,
+        /// Its column with the id of the other row.
+        there: Column,
+    },
+}
+
+impl Collection {
+    /// The table of the rows in it.
+    pub(crate) fn table(self) -> TableNumber {
+        match self {
+            Self::Many { table, .. } | Self::Across { table, .. } => table,
+        }
+    }
 }
 
 /// An alternate key that is active.
 pub(crate) struct Key {
     pub(crate) display_name: String,
     pub(crate) columns: Vec<Column>,
-}
-
-/// Columns that the service fills in or watches.
-#[derive(Default)]
-pub(crate) struct Special {
-    pub(crate) id: Option<Column>,
-    pub(crate) name: Option<Column>,
-    pub(crate) created_on: Option<Column>,
-    pub(crate) overridden_created_on: Option<Column>,
-    pub(crate) created_by: Option<Column>,
-    pub(crate) modified_on: Option<Column>,
-    pub(crate) modified_by: Option<Column>,
-    pub(crate) owner: Option<Column>,
-    pub(crate) owning_business_unit: Option<Column>,
-    pub(crate) version: Option<Column>,
-    pub(crate) state: Option<Column>,
-    pub(crate) status: Option<Column>,
-    pub(crate) currency: Option<Column>,
-    pub(crate) exchange_rate: Option<Column>,
-    /// First, middle and last name, where the primary name is made of them.
-    pub(crate) full_name: Option<[Option<Column>; 3]>,
-    /// Money columns with their amount in the base currency.
-    pub(crate) money: Vec<(Column, Column)>,
-    pub(crate) ticket: Option<Column>,
 }
 
 /// A data file knows a table or column that the schema lacks.
@@ -84,6 +90,7 @@ impl Model {
             let columns = columns.map_or(&[][..], |(_, columns)| columns);
             layouts.push(Layout::new(number, in_order(def, columns)?, &numbers));
         }
+        link(&mut layouts);
         let by = |name: fn(&Layout) -> &String| {
             let pairs = layouts
                 .iter()
@@ -194,6 +201,8 @@ impl Layout {
             needed: needed(&def),
             columns,
             navigations,
+            collections: HashMap::new(),
+            referencing: Vec::new(),
             def,
         }
     }
@@ -218,6 +227,15 @@ impl Layout {
     /// The lookup column and tables of a navigation property; case matters.
     pub(crate) fn navigation(&self, name: &str) -> Option<&[(Column, TableNumber)]> {
         self.navigations.get(name).map(Vec::as_slice)
+    }
+
+    /// The collection of a navigation property; case matters.
+    pub(crate) fn collection(&self, name: &str) -> Option<Collection> {
+        self.collections.get(name).copied()
+    }
+
+    pub(crate) fn collections(&self) -> impl Iterator<Item = Collection> {
+        self.collections.values().copied()
     }
 
     /// The navigation property by which a lookup that holds this table's row is read.
@@ -271,7 +289,61 @@ impl Layout {
     }
 }
 
+/// Tells each table which others point to it.
+fn link(layouts: &mut [Layout]) {
+    let place = |name: &str| layouts.iter().position(|l| l.def.logical_name == name);
+    let mut links = Vec::new();
+    for layout in &*layouts {
+        let table = layout.number;
+        for lookup in &layout.def.relationships {
+            if let (Some(target), Some(column)) =
+                (place(&lookup.target), layout.number_of(&lookup.column))
+            {
+                let collection = Collection::Many { table, column };
+                let on_delete = Some((table, column, lookup.on_delete));
+                links.push((target, lookup.collection.clone(), collection, on_delete));
+            }
+        }
+        let sides = layout.def.intersect().map(|intersect| &intersect.sides);
+        for [here, there] in sides.into_iter().flat_map(|[a, b]| [[a, b], [b, a]]) {
+            let columns = (
+                layout.number_of(&here.column),
+                layout.number_of(&there.column),
+            );
+            if let (Some(from), Some(to)) = (place(&here.table), place(&there.table))
+                && let (Some(here_column), Some(there_column)) = columns
+                && let Some(other) = layouts.get(to)
+            {
+                let collection = Collection::Across {
+                    table: other.number,
+                    pairs: table,
+                    here: here_column,
+                    there: there_column,
+                };
+                let on_delete = None;
+                links.push((from, here.navigation.clone(), collection, on_delete));
+            }
+        }
+    }
+    for (target, name, collection, on_delete) in links {
+        if let Some(layout) = layouts.get_mut(target) {
+            layout.collections.insert(name, collection);
+            layout.referencing.extend(on_delete);
+        }
+    }
+}
+
 fn active_keys(def: &TableDef, columns: &HashMap<String, Column>) -> Vec<Key> {
+    if let Some(intersect) = def.intersect() {
+        // No pair stands twice.
+        let sides = intersect.sides.iter();
+        return vec![Key {
+            display_name: intersect.schema_name.clone(),
+            columns: sides
+                .filter_map(|side| columns.get(&side.column).copied())
+                .collect(),
+        }];
+    }
     def.keys
         .iter()
         .filter(|key| key.status == KeyIndexStatus::Active)
@@ -310,55 +382,4 @@ fn needed(def: &TableDef) -> Vec<Column> {
         column.required == RequiredLevel::System && column.creatable && !is_id
     });
     needed.map(|(number, _)| number).collect()
-}
-
-impl Special {
-    fn of(def: &TableDef, columns: &HashMap<String, Column>) -> Self {
-        let named = |name: &str| columns.get(name).copied();
-        let first = |wanted: fn(&ColumnKind) -> bool| {
-            let place = def.columns.iter().position(|column| wanted(&column.kind));
-            place
-                .and_then(|place| u16::try_from(place).ok())
-                .map(Column)
-        };
-        let parts = ["firstname", "middlename", "lastname"].map(named);
-        Self {
-            id: named(&def.primary_id),
-            name: def.primary_name.as_deref().and_then(named),
-            created_on: named("createdon"),
-            overridden_created_on: named("overriddencreatedon"),
-            created_by: named("createdby"),
-            modified_on: named("modifiedon"),
-            modified_by: named("modifiedby"),
-            owner: first(|kind| {
-                let flavor = LookupFlavor::Owner;
-                matches!(kind, ColumnKind::Lookup { flavor: f } if *f == flavor)
-            }),
-            owning_business_unit: named("owningbusinessunit"),
-            version: named("versionnumber"),
-            state: first(|kind| matches!(kind, ColumnKind::State { .. })),
-            status: first(|kind| matches!(kind, ColumnKind::Status { .. })),
-            currency: named("transactioncurrencyid"),
-            exchange_rate: named("exchangerate"),
-            full_name: match parts {
-                [Some(_), _, Some(_)] if def.primary_name.as_deref() == Some("fullname") => {
-                    Some(parts)
-                }
-                _ => None,
-            },
-            money: money_with_base(def, columns),
-            ticket: named("ticketnumber"),
-        }
-    }
-}
-
-fn money_with_base(def: &TableDef, columns: &HashMap<String, Column>) -> Vec<(Column, Column)> {
-    let mut pairs = Vec::new();
-    for (number, column) in (0..).map(Column).zip(&def.columns) {
-        let base = columns.get(&format!("{}_base", column.logical_name));
-        if let (ColumnKind::Money { .. }, Some(base)) = (&column.kind, base) {
-            pairs.push((number, *base));
-        }
-    }
-    pairs
 }

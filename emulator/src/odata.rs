@@ -4,13 +4,11 @@
 //! table row using the Web API", "Update and delete table rows using the Web API", "Retrieve a
 //! table row using the Web API".
 
-use serde_json::json;
 use uuid::Uuid;
 
 use crate::address::{self, Address, Place, Predicate};
 use crate::context::{Context, Enclosure};
 use crate::engine::Engine;
-use crate::metadata;
 use crate::model::Layout;
 use crate::payload::{self, Purpose};
 use crate::property::Property;
@@ -18,6 +16,7 @@ use crate::query::{self, Asked};
 use crate::refusal::Refusal;
 use crate::render::{self, View};
 use crate::request::{Call, Condition, Preferences, Response};
+use crate::unbound;
 use crate::write::{self, Done};
 
 const LONGEST_URL: usize = 32_768;
@@ -54,7 +53,7 @@ pub(crate) fn execute(
     }
     let target = call.target.split('#').next().unwrap_or_default();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    if let Some(answer) = beside_rows(context, call, path, query)? {
+    if let Some(answer) = unbound::answer(engine, context, call, path, query)? {
         return Ok(answer);
     }
     let address = address::parse(path, Place::Url)?;
@@ -74,76 +73,6 @@ pub(crate) fn execute(
         engine.roll_back_to(mark);
     }
     answer
-}
-
-fn beside_rows(
-    context: &Context<'_>,
-    call: &Call<'_>,
-    path: &str,
-    query: &str,
-) -> Result<Option<Answer>, Refusal> {
-    let is_get = call.method == "GET";
-    let uri = || format!("{}/{path}", context.base());
-    let response = match path {
-        "" if is_get => service_document(context),
-        "" => return Err(Refusal::wrong_method(call.method)),
-        "WhoAmI" | "WhoAmI()" if is_get => who_am_i(context),
-        "WhoAmI" | "WhoAmI()" => return Err(Refusal::no_resource(&uri())),
-        "$metadata" => return Err(Refusal::not_served("$metadata")),
-        "$batch" => {
-            return Err(Refusal::odata_payload(
-                "",
-                "A batch request cannot stand inside a batch request.",
-            ));
-        }
-        _ => match self::metadata(context, path, query) {
-            Some(_) if !is_get => return Err(Refusal::wrong_method(call.method)),
-            Some(response) => response,
-            None => return Ok(None),
-        },
-    };
-    Ok(Some(response.into()))
-}
-
-fn metadata(context: &Context<'_>, path: &str, query: &str) -> Option<Response> {
-    let answer = metadata::answer(context.schema, &context.base(), path, query)?;
-    let body = answer.body.to_string();
-    if answer.status == 200 {
-        return Some(Response::json(200, body));
-    }
-    let mut response = Response::new(answer.status).header(
-        "Content-Type",
-        "application/json; odata.metadata=minimal".to_owned(),
-    );
-    response.headers.push(("OData-Version", "4.0".to_owned()));
-    response.body = body.into();
-    Some(response)
-}
-
-fn service_document(context: &Context<'_>) -> Response {
-    let sets = context.model.layouts().map(|layout| {
-        let set = &layout.def.entity_set;
-        json!({"name": set, "kind": "EntitySet", "url": set})
-    });
-    let sets: Vec<_> = sets.collect();
-    let body = json!({
-        "@odata.context": format!("{}/$metadata", context.base()),
-        "value": sets,
-    });
-    Response::json(200, body.to_string())
-}
-
-fn who_am_i(context: &Context<'_>) -> Response {
-    let identity = context.identity;
-    let body = json!({
-        "@odata.context":
-            format!("{}/$metadata#Microsoft.Dynamics.CRM.WhoAmIResponse", context.base()),
-        "BusinessUnitId": identity.business_unit,
-        "UserId": identity.user,
-        "OrganizationId": identity.organization,
-    });
-    Response::json(200, body.to_string())
-        .header("x-ms-dop-hint", context.parallelism_hint.to_string())
 }
 
 /// An operation on a table.
@@ -246,7 +175,9 @@ impl Operation<'_> {
                 Done::Updated(_) => 200,
             };
             let mut response = self.represented(engine, asked, id, status);
-            response.headers.push(("ETag", render::etag(row)));
+            response
+                .headers
+                .push(("ETag", render::etag(self.layout, row)));
             // The answer of an update was captured without it.
             if status == 201 {
                 let applied = "return=representation".to_owned();
@@ -294,10 +225,10 @@ impl Operation<'_> {
         let row = row.ok_or_else(|| write::absent(self.layout, &key))?;
         let is_same = condition == Condition::NotVersion(row.version);
         if is_same && self.preferences.annotations.is_empty() {
-            return Ok(Response::odata(304).header("ETag", render::etag(row)));
+            return Ok(Response::odata(304).header("ETag", render::etag(self.layout, row)));
         }
         let response = self.represented(engine, &asked, id, 200);
-        Ok(response.header("ETag", render::etag(row)))
+        Ok(response.header("ETag", render::etag(self.layout, row)))
     }
 
     fn property(
@@ -319,6 +250,9 @@ impl Operation<'_> {
 
     fn delete(&self, engine: &mut Engine, key: &Predicate) -> Result<Response, Refusal> {
         let condition = self.call.headers.condition()?;
+        if matches!(condition, Condition::Absent | Condition::NotVersion(_)) {
+            return Err(Refusal::unfit_condition());
+        }
         let key = address::resolve(self.layout, key)?;
         let found = write::find(engine, self.layout, &key);
         let id = found.ok_or_else(|| write::absent(self.layout, &key))?;

@@ -11,13 +11,14 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::address::{self, Place, RowKey};
+use crate::address::{self, Place};
 use crate::check;
 use crate::context::Context;
 use crate::engine::{Engine, Written};
 use crate::model::Layout;
 use crate::refusal::Refusal;
 use crate::value::{Column, TableNumber, Value};
+use crate::write;
 
 /// What a body says about a row.
 pub(crate) struct Assignments {
@@ -247,17 +248,9 @@ impl Reader<'_> {
         let (Some(predicate), None) = (&address.key, &address.rest) else {
             return Err(Refusal::query_syntax());
         };
-        let id = match address::resolve(layout, predicate)? {
-            RowKey::Id(id) if self.engine.row(layout, id).is_some() => id,
-            RowKey::Id(id) => {
-                return Err(Refusal::no_such_row(&layout.def.logical_name, id));
-            }
-            RowKey::Alternate { number, values } => {
-                let values = values.into_iter().map(|(_, value)| value);
-                let id = self.engine.find(layout, number, values);
-                id.ok_or_else(|| Refusal::no_row_with_key(&layout.def.logical_name))?
-            }
-        };
+        let key = address::resolve(layout, predicate)?;
+        let id = write::find(self.engine, layout, &key);
+        let id = id.ok_or_else(|| write::absent(layout, &key))?;
         Ok((layout.number, id))
     }
 }

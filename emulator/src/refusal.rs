@@ -189,6 +189,15 @@ impl Refusal {
         )
     }
 
+    /// `If-None-Match` where it has no meaning: a version on a write, anything on a delete.
+    pub(crate) fn unfit_condition() -> Self {
+        Self::new(
+            400,
+            "0x80060888",
+            "The If-None-Match header with this value is not supported for this request.",
+        )
+    }
+
     pub(crate) fn unavailable(message: &str) -> Self {
         Self::new(503, "0x8004a001", message)
     }

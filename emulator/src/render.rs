@@ -44,7 +44,7 @@ impl View<'_> {
     /// The row's members, without braces and without `@odata.context`.
     pub(crate) fn members(&self, id: Uuid, row: &Row, out: &mut String) {
         out.push_str("\"@odata.etag\":");
-        push_text(out, &etag(row));
+        push_text(out, &etag(self.layout, row));
         match self.shown {
             Shown::All => {
                 for (column, _) in self.layout.numbered_columns() {
@@ -163,8 +163,13 @@ impl View<'_> {
     }
 }
 
-pub(crate) fn etag(row: &Row) -> String {
-    format!("W/\"{}\"", row.version)
+/// The tag of a row's version. Elastic rows have those of another store.
+pub(crate) fn etag(layout: &Layout, row: &Row) -> String {
+    if layout.special.partition.is_none() {
+        return format!("W/\"{}\"", row.version);
+    }
+    let (low, high) = (row.version & 0xffff_ffff, row.version >> 32);
+    format!("W/\"{low:08x}-0000-0200-0000-{high:012x}\"")
 }
 
 /// A column of a row; the id and the version stand beside the cells.

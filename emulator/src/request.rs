@@ -124,6 +124,15 @@ impl Response {
                 error.insert(format!("@{full}"), value.clone().into());
             }
         }
+        let help = "Microsoft.PowerApps.CDS.HelpLink";
+        if annotations.includes(help) {
+            let code = refusal.code.trim_start_matches("0x");
+            let link = format!(
+                "http://go.microsoft.com/fwlink/?LinkID=398563&error=\
+                 Microsoft.Crm.CrmException%3a{code}&client=platform"
+            );
+            error.insert(format!("@{help}"), link.into());
+        }
         let trace = "Microsoft.PowerApps.CDS.InnerError.Message";
         if annotations.includes(trace) {
             error.insert(format!("@{trace}"), refusal.message.clone().into());
@@ -220,7 +229,17 @@ pub(crate) enum Condition {
 fn version_of(tag: &str) -> Result<u64, Refusal> {
     let inner = tag.strip_prefix("W/").unwrap_or(tag);
     let inner = inner.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
-    let version = inner.and_then(|inner| inner.parse().ok());
+    let elastic = |inner: &str| {
+        let (low, rest) = inner.split_once("-0000-0200-0000-")?;
+        let low = u64::from_str_radix(low, 16)
+            .ok()
+            .filter(|_| low.len() == 8)?;
+        let high = u64::from_str_radix(rest, 16)
+            .ok()
+            .filter(|_| rest.len() == 12)?;
+        Some(low | high.checked_shl(32)?)
+    };
+    let version = inner.and_then(|inner| inner.parse().ok().or_else(|| elastic(inner)));
     version.ok_or_else(|| {
         Refusal::new(
             400,

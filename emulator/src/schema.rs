@@ -38,6 +38,10 @@
 //! | `display` | display name | made from the schema name |
 //! | `code` | object type code | the next free one from 10100 |
 //! | `ownership` | `user`, `organization` or `none` | `user` |
+//! | `elastic` | `true` for an elastic table: it gets `partitionid` and `ttlinseconds` | `false` |
+//! | `bulk` | whether it takes `CreateMultiple` and its siblings | `true` for elastic and custom tables |
+//! | `between` | makes it the intersect of a many-to-many relationship: `{"relationship": "", "tables": {"team": "navigation", "systemuser": "navigation"}}` | – |
+//! | `internal` | `true` if only the service writes its rows | `false` |
 //! | `addresses` | how many address blocks (`Address1_…`), 0 to 3 | 0 |
 //! | `states` | `[{"value": 0, "label": "Active", "reasons": {"1": "Active"}}]`; the first state and the first reason of each are the defaults; `[]` for none | Active and Inactive |
 //!
@@ -55,7 +59,7 @@
 //! | `yes/no` | labels `true` and `false`, `default` |
 //! | `date`, `datetime`, `datetime-independent`, `guid` | |
 //! | `choice`, `choices` | `options` by number, `default` (choice only); `global` names a global choice, which later columns may use without `options` |
-//! | `lookup(contact)`, `customer`, `owner` | or `to`: tables, each with the relationship's name or `{"relationship", "navigation", "collection"}` |
+//! | `lookup(contact)`, `customer`, `owner` | or `to`: tables, each with the relationship's name or `{"relationship", "navigation", "collection", "delete"}`; `delete` is `remove-link` or `restrict` |
 //!
 //! Flags: `recommended`, `required`, `system-required`; `read-only`, `create-only`. Any column may
 //! have a `label`. Labels are text, or text by language code (1033 must be there); a column's own
@@ -66,6 +70,7 @@ mod build;
 mod check;
 mod column;
 mod error;
+mod nature;
 mod phrase;
 mod written;
 
@@ -99,12 +104,49 @@ pub struct TableDef {
     pub type_code: i32,
     /// User-owned, organisation-owned or without owner.
     pub ownership: Ownership,
+    /// Standard, elastic, or something that clients cannot write.
+    pub nature: TableNature,
+    /// Whether it takes `CreateMultiple`, `UpdateMultiple` and `UpsertMultiple`.
+    pub bulk: bool,
     /// In declaration order; base columns (`createdon`, `statecode`, …) included.
     pub columns: Vec<ColumnDef>,
     /// Alternate keys.
     pub keys: Vec<KeyDef>,
     /// Lookups as many-to-one relationships: one per target table.
     pub relationships: Vec<RelationshipDef>,
+}
+
+/// What kind of table it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TableNature {
+    /// `TableType` is `Standard`, or `Activity`.
+    Standard,
+    /// `TableType` is `Elastic`: rows live in partitions, bulk messages work row by row.
+    Elastic,
+    /// The pairs of a many-to-many relationship; rows come and go by association.
+    Intersect(Box<IntersectDef>),
+    /// Its rows describe the environment; the service alone writes them.
+    Internal,
+}
+
+/// A many-to-many relationship.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IntersectDef {
+    /// `teammembership_association`
+    pub schema_name: String,
+    /// The two tables, each with the column of the intersect that holds its id.
+    pub sides: [IntersectSide; 2],
+}
+
+/// One of the two tables of a many-to-many relationship.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IntersectSide {
+    /// `team`
+    pub table: String,
+    /// The column of the intersect: `teamid`
+    pub column: String,
+    /// The collection on this table, which holds rows of the other: `teammembership_association`
+    pub navigation: String,
 }
 
 /// `OwnershipType`
@@ -317,6 +359,18 @@ pub struct RelationshipDef {
     pub navigation: String,
     /// The collection on the target table's side: `contact_customer_accounts`
     pub collection: String,
+    /// What a delete of the target does: `CascadeConfiguration.Delete`.
+    pub on_delete: OnDelete,
+}
+
+/// What becomes of lookups when the row that they point to is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnDelete {
+    /// `RemoveLink`: they are cleared.
+    #[default]
+    RemoveLink,
+    /// `Restrict`: the row cannot be deleted.
+    Restrict,
 }
 
 impl Schema {
@@ -350,6 +404,23 @@ impl Schema {
         self.tables.values().find(|table| table.entity_set == set)
     }
 
+    /// A number that changes with the definitions of tables and columns, the same on every start.
+    pub(crate) fn fingerprint(&self) -> u32 {
+        // FNV-1a
+        let mut hash = 0x811c_9dc5_u32;
+        for table in self.tables.values() {
+            let columns = table.columns.iter().map(|column| &column.logical_name);
+            let keys = table.keys.iter().map(|key| &key.logical_name);
+            let names = std::iter::once(&table.logical_name)
+                .chain(columns)
+                .chain(keys);
+            for byte in names.flat_map(|name| name.bytes()) {
+                hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+            }
+        }
+        hash
+    }
+
     /// The option sets of all choices, table by table; a global one once for each of its columns.
     pub fn option_sets(&self) -> impl Iterator<Item = &OptionSet> {
         self.tables.values().flat_map(TableDef::option_sets)
@@ -370,6 +441,19 @@ impl TableDef {
             ColumnKind::Picklist { options } | ColumnKind::MultiSelect { options } => Some(options),
             _ => None,
         })
+    }
+
+    /// The many-to-many relationship whose pairs it holds.
+    pub fn intersect(&self) -> Option<&IntersectDef> {
+        match &self.nature {
+            TableNature::Intersect(intersect) => Some(intersect),
+            TableNature::Standard | TableNature::Elastic | TableNature::Internal => None,
+        }
+    }
+
+    /// Whether its rows live in partitions.
+    pub fn is_elastic(&self) -> bool {
+        self.nature == TableNature::Elastic
     }
 
     /// Whether it is an activity (a task, a phone call): those share the primary id `activityid`.

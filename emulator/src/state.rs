@@ -6,12 +6,12 @@
 
 use uuid::Uuid;
 
+use crate::draft::Draft;
 use crate::engine::Written;
 use crate::model::Layout;
 use crate::refusal::Refusal;
 use crate::schema::OptionDef;
 use crate::value::{Column, Value};
-use crate::write::Draft;
 
 /// A new row is in its first state; its reason must be one of that state.
 pub(crate) fn check_create(layout: &Layout, id: Uuid, draft: &Draft) -> Result<(), Refusal> {

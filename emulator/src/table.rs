@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
 use crate::fold::Collation;
-use crate::model::{Key, Layout};
+use crate::model::Layout;
 use crate::value::{Cells, Column, Value};
 
 /// A row without its id.
@@ -58,11 +58,8 @@ impl Rows {
         cells: &Cells,
     ) -> Option<usize> {
         let taken = |folded: FoldedKey| self.find(&folded).is_some_and(|other| other != id);
-        (0..layout.keys.len()).find(|number| {
-            let key = layout.keys.get(*number);
-            let folded = key.and_then(|key| fold_cells(*number, key, collation, cells));
-            folded.is_some_and(taken)
-        })
+        (0..layout.keys.len())
+            .find(|number| fold_cells(layout, *number, collation, id, cells).is_some_and(taken))
     }
 
     /// Sets or removes a row, indexes included, and returns what stood there.
@@ -74,8 +71,8 @@ impl Rows {
         row: Option<Row>,
     ) -> Option<Row> {
         if let Some(old) = self.by_id.get(&id) {
-            for (number, key) in layout.keys.iter().enumerate() {
-                if let Some(folded) = fold_cells(number, key, collation, &old.cells) {
+            for number in 0..layout.keys.len() {
+                if let Some(folded) = fold_cells(layout, number, collation, id, &old.cells) {
                     self.by_key.remove(&folded);
                 }
             }
@@ -83,8 +80,8 @@ impl Rows {
         let Some(row) = row else {
             return self.by_id.remove(&id);
         };
-        for (number, key) in layout.keys.iter().enumerate() {
-            if let Some(folded) = fold_cells(number, key, collation, &row.cells) {
+        for number in 0..layout.keys.len() {
+            if let Some(folded) = fold_cells(layout, number, collation, id, &row.cells) {
                 self.by_key.insert(folded, id);
             }
         }
@@ -92,8 +89,21 @@ impl Rows {
     }
 }
 
-fn fold_cells(number: usize, key: &Key, collation: Collation, cells: &Cells) -> Option<FoldedKey> {
-    let value = |column: &Column| cells.get(*column);
+fn fold_cells(
+    layout: &Layout,
+    number: usize,
+    collation: Collation,
+    id: Uuid,
+    cells: &Cells,
+) -> Option<FoldedKey> {
+    let key = layout.keys.get(number)?;
+    let value = |column: &Column| {
+        if Some(*column) == layout.special.id {
+            // The id stands beside the cells.
+            return Some(Value::Guid(id));
+        }
+        cells.get(*column)
+    };
     fold_key(number, collation, key.columns.iter().map(value))
 }
 

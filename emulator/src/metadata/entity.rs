@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::parts::{id, label};
 use crate::schema::{
-    KeyDef, KeyIndexStatus, Ownership, RelationshipDef, Schema, TableDef, is_custom,
+    IntersectDef, KeyDef, KeyIndexStatus, OnDelete, Ownership, RelationshipDef, Schema, TableDef,
+    TableNature, is_custom,
 };
 
 pub(super) fn table_path(table: &TableDef) -> String {
@@ -40,6 +41,10 @@ pub(super) fn of_table(table: &TableDef, name: &str) -> Option<Value> {
             Ownership::Organization => "OrganizationOwned",
             Ownership::None => "None",
         }),
+        "TableType" if table.is_elastic() => json!("Elastic"),
+        "IsOptimisticConcurrencyEnabled" => json!(table.intersect().is_none()),
+        "ChangeTrackingEnabled" => json!(table.nature == TableNature::Standard),
+        "IsIntersect" => json!(table.intersect().is_some()),
         "TableType" if table.is_activity() => json!("Activity"),
         "TableType" => json!("Standard"),
         "IsActivity" => json!(table.is_activity()),
@@ -93,15 +98,47 @@ pub(super) fn of_relationship(
         "ReferencedEntityNavigationPropertyName" => json!(relationship.collection),
         "ReferencingEntityNavigationPropertyName" => json!(relationship.navigation),
         "IsCustomRelationship" => json!(is_custom(&relationship.schema_name)),
+        "RelationshipType" => json!("OneToManyRelationship"),
         "CascadeConfiguration" => json!({
             "Assign": "NoCascade",
-            "Delete": "RemoveLink",
+            "Delete": match relationship.on_delete {
+                OnDelete::RemoveLink => "RemoveLink",
+                OnDelete::Restrict => "Restrict",
+            },
             "Merge": "NoCascade",
             "Reparent": "NoCascade",
             "Share": "NoCascade",
             "Unshare": "NoCascade",
             "RollupView": "NoCascade",
         }),
+        _ => return None,
+    })
+}
+
+/// The path of a many-to-many relationship.
+pub(super) fn intersect_path(intersect: &IntersectDef) -> String {
+    format!("relationship/{}", intersect.schema_name)
+}
+
+/// A property of `ManyToManyRelationshipMetadata`; `table` holds the pairs.
+pub(super) fn of_intersect(
+    table: &TableDef,
+    intersect: &IntersectDef,
+    name: &str,
+) -> Option<Value> {
+    let [first, second] = &intersect.sides;
+    Some(match name {
+        "MetadataId" => json!(id(&intersect_path(intersect))),
+        "SchemaName" => json!(intersect.schema_name),
+        "IntersectEntityName" => json!(table.logical_name),
+        "Entity1LogicalName" => json!(first.table),
+        "Entity1IntersectAttribute" => json!(first.column),
+        "Entity1NavigationPropertyName" => json!(first.navigation),
+        "Entity2LogicalName" => json!(second.table),
+        "Entity2IntersectAttribute" => json!(second.column),
+        "Entity2NavigationPropertyName" => json!(second.navigation),
+        "IsCustomRelationship" => json!(is_custom(&intersect.schema_name)),
+        "RelationshipType" => json!("ManyToManyRelationship"),
         _ => return None,
     })
 }

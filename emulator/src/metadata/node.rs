@@ -10,9 +10,9 @@ use super::parts;
 use super::path::Key;
 use super::types::{
     ATTRIBUTE, BOOLEAN, BOOLEAN_OPTION_SET, ENTITY, KEY, Link, MANY_TO_MANY, ONE_TO_MANY,
-    OPTION_SET, OPTION_SET_BASE, Type,
+    OPTION_SET, OPTION_SET_BASE, RELATIONSHIP, Type,
 };
-use crate::schema::{KeyDef, RelationshipDef, Schema, TableDef};
+use crate::schema::{IntersectDef, KeyDef, RelationshipDef, Schema, TableDef};
 
 /// A definition.
 #[derive(Debug, Clone)]
@@ -22,6 +22,8 @@ pub(super) enum Node<'a> {
     Key(&'a TableDef, &'a KeyDef),
     /// A lookup of the table.
     Relationship(&'a TableDef, &'a RelationshipDef),
+    /// The pairs that the table holds.
+    Intersect(&'a TableDef, &'a IntersectDef),
     Choices(Choices<'a>),
 }
 
@@ -40,6 +42,7 @@ impl<'a> Node<'a> {
             Self::Attribute(attribute) => attribute.type_of(),
             Self::Key(..) => &KEY,
             Self::Relationship(..) => &ONE_TO_MANY,
+            Self::Intersect(..) => &MANY_TO_MANY,
             Self::Choices(Choices::YesNo { .. }) => &BOOLEAN_OPTION_SET,
             Self::Choices(_) => &OPTION_SET,
         }
@@ -65,6 +68,7 @@ impl<'a> Node<'a> {
             Self::Relationship(table, relationship) => {
                 entity::of_relationship(schema, table, relationship, name)
             }
+            Self::Intersect(table, intersect) => entity::of_intersect(table, intersect, name),
             Self::Choices(choices) => choices.given(name),
         }
     }
@@ -77,6 +81,7 @@ impl<'a> Node<'a> {
             Self::Relationship(_, relationship) => {
                 parts::id(&entity::relationship_path(relationship))
             }
+            Self::Intersect(_, intersect) => parts::id(&entity::intersect_path(intersect)),
             Self::Choices(choices) => parts::id(&choices.path()),
         }
     }
@@ -96,6 +101,7 @@ impl<'a> Node<'a> {
             Self::Attribute(attribute) => attribute.name(),
             Self::Key(_, key) => &key.logical_name,
             Self::Relationship(_, relationship) => &relationship.schema_name,
+            Self::Intersect(_, intersect) => &intersect.schema_name,
             Self::Choices(choices) => choices.name(),
         }
     }
@@ -127,6 +133,16 @@ impl<'a> Node<'a> {
                 });
                 Linked::Many(lookups.collect())
             }
+            (Self::Entity(table), Link::ManyToMany) => {
+                let is_ours = |node: &Node<'_>| match node {
+                    Node::Intersect(_, intersect) => {
+                        let mut sides = intersect.sides.iter();
+                        sides.any(|side| side.table == table.logical_name)
+                    }
+                    _ => false,
+                };
+                Linked::Many(intersects(schema).filter(is_ours).collect())
+            }
             (Self::Attribute(attribute), Link::OptionSet) => {
                 Linked::One(attribute.choices().map(Node::Choices))
             }
@@ -137,6 +153,20 @@ impl<'a> Node<'a> {
             _ => Linked::Many(Vec::new()),
         }
     }
+}
+
+/// All many-to-many relationships.
+pub(super) fn intersects(schema: &Schema) -> impl Iterator<Item = Node<'_>> {
+    let tables = schema.tables.values();
+    tables.filter_map(|table| Some(Node::Intersect(table, table.intersect()?)))
+}
+
+/// All lookups, as relationships.
+pub(super) fn lookups(schema: &Schema) -> impl Iterator<Item = Node<'_>> {
+    schema.tables.values().flat_map(|table| {
+        let lookups = table.relationships.iter();
+        lookups.map(move |lookup| Node::Relationship(table, lookup))
+    })
 }
 
 /// The type that a link of `from` leads to.
@@ -155,7 +185,7 @@ pub(super) fn type_of_link(from: &Type, link: Link) -> &'static Type {
 
 /// The property by which a definition is named in a path.
 pub(super) fn key_property(declared: &Type) -> &'static str {
-    if declared.is(&ONE_TO_MANY) || declared.is(&MANY_TO_MANY) {
+    if declared.is(&RELATIONSHIP) {
         "SchemaName"
     } else if declared.is(&OPTION_SET_BASE) {
         "Name"

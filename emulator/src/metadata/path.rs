@@ -10,6 +10,7 @@ use super::refusal::Refusal;
 pub(super) enum Root {
     Entities,
     GlobalOptionSets,
+    Relationships,
 }
 
 /// A path, decoded.
@@ -45,6 +46,7 @@ pub(super) fn root(path: &str) -> Option<Root> {
     let first = path.trim_start_matches('/').split(['/', '(']).next()?;
     match first {
         "EntityDefinitions" => Some(Root::Entities),
+        "RelationshipDefinitions" => Some(Root::Relationships),
         "GlobalOptionSetDefinitions" => Some(Root::GlobalOptionSets),
         _ => None,
     }

@@ -61,6 +61,17 @@ impl Refusal {
         ))
     }
 
+    /// A stamp that is not the current one.
+    pub(super) fn expired() -> Self {
+        Self {
+            status: 400,
+            code: "0x80044352",
+            message: "Version stamp associated with the client has expired. Please perform a full \
+                      sync."
+                .to_owned(),
+        }
+    }
+
     /// A path that leads nowhere.
     pub(super) fn segment(segment: &str) -> Self {
         Self {

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::node::{Linked, Node, key_property, type_of_link};
+use super::node::{Linked, Node, intersects, key_property, lookups, type_of_link};
 use super::option_set;
 use super::path::{Key, Path, Root, Segment};
 use super::query::Options;
 use super::refusal::Refusal;
-use super::types::{ATTRIBUTE, ENTITY, OPTION_SET_BASE, Type};
+use super::types::{ATTRIBUTE, ENTITY, OPTION_SET_BASE, RELATIONSHIP, Type};
 use crate::schema::Schema;
 
 /// What a path has led to so far.
@@ -69,6 +69,10 @@ fn walk<'a>(schema: &'a Schema, path: &Path) -> Result<Place<'a>, Refusal> {
                 .collect(),
             &OPTION_SET_BASE,
         ),
+        Root::Relationships => {
+            let all = lookups(schema).chain(intersects(schema));
+            (all.collect(), &RELATIONSHIP)
+        }
     };
     let found = Found::Many(nodes);
     let mut place = Place {

@@ -104,7 +104,7 @@ impl Plain {
 }
 
 /// What a path may be cast to. The common parent of choices is not among them.
-const CASTS: [&Type; 22] = [
+pub(super) const CASTS: [&Type; 24] = [
     &STRING,
     &MEMO,
     &INTEGER,
@@ -127,6 +127,8 @@ const CASTS: [&Type; 22] = [
     &ATTRIBUTE,
     &OPTION_SET,
     &BOOLEAN_OPTION_SET,
+    &ONE_TO_MANY,
+    &MANY_TO_MANY,
 ];
 
 pub(super) static ENTITY: Type = Type {
@@ -155,7 +157,7 @@ pub(super) static ENTITY: Type = Type {
         ("ActivityTypeMask", Zero),
         ("AutoRouteToOwnerQueue", No),
         ("CanTriggerWorkflow", Yes),
-        ("ChangeTrackingEnabled", Yes),
+        ("ChangeTrackingEnabled", Given),
         ("DataProviderId", Null),
         ("DataSourceId", Null),
         ("EnforceStateTransitions", No),
@@ -173,9 +175,9 @@ pub(super) static ENTITY: Type = Type {
         ("IsDocumentManagementEnabled", No),
         ("IsEnabledForCharts", Yes),
         ("IsImportable", Yes),
-        ("IsIntersect", No),
+        ("IsIntersect", Given),
         ("IsLogicalEntity", No),
-        ("IsOptimisticConcurrencyEnabled", Yes),
+        ("IsOptimisticConcurrencyEnabled", Given),
         ("IsPrivate", No),
         ("IsQuickCreateEnabled", No),
         ("IsSLAEnabled", No),
@@ -255,51 +257,52 @@ pub(super) static KEY: Type = Type {
     links: &[],
 };
 
-pub(super) static ONE_TO_MANY: Type = Type {
-    name: "OneToManyRelationshipMetadata",
+/// What the two kinds of relationships share.
+pub(super) static RELATIONSHIP: Type = Type {
+    name: "RelationshipMetadataBase",
     base: None,
     properties: &[
         ("MetadataId", Given),
         ("SchemaName", Given),
+        ("IsCustomRelationship", Given),
+        ("HasChanged", Null),
+        ("IntroducedVersion", Text("5.0.0.0")),
+        ("IsManaged", Yes),
+        ("IsValidForAdvancedFind", Yes),
+        ("RelationshipType", Given),
+        ("SecurityTypes", Text("Append")),
+        ("IsCustomizable", Managed(true, "iscustomizable")),
+    ],
+    links: &[],
+};
+pub(super) static ONE_TO_MANY: Type = Type {
+    name: "OneToManyRelationshipMetadata",
+    base: Some(&RELATIONSHIP),
+    properties: &[
         ("ReferencedAttribute", Given),
         ("ReferencedEntity", Given),
         ("ReferencingAttribute", Given),
         ("ReferencingEntity", Given),
         ("ReferencedEntityNavigationPropertyName", Given),
         ("ReferencingEntityNavigationPropertyName", Given),
-        ("IsCustomRelationship", Given),
         ("CascadeConfiguration", Given),
-        ("HasChanged", Null),
-        ("IntroducedVersion", Text("5.0.0.0")),
         ("IsHierarchical", No),
-        ("IsManaged", Yes),
-        ("IsValidForAdvancedFind", Yes),
         ("RelationshipAttributes", EmptyList),
         ("RelationshipBehavior", Zero),
-        ("RelationshipType", Text("OneToManyRelationship")),
-        ("SecurityTypes", Text("Append")),
-        ("IsCustomizable", Managed(true, "iscustomizable")),
     ],
     links: &[],
 };
-
-/// The built-in tables have none, but requests for them are checked.
 pub(super) static MANY_TO_MANY: Type = Type {
     name: "ManyToManyRelationshipMetadata",
-    base: None,
+    base: Some(&RELATIONSHIP),
     properties: &[
-        ("MetadataId", Null),
-        ("SchemaName", Null),
-        ("Entity1LogicalName", Null),
-        ("Entity1IntersectAttribute", Null),
-        ("Entity1NavigationPropertyName", Null),
-        ("Entity2LogicalName", Null),
-        ("Entity2IntersectAttribute", Null),
-        ("Entity2NavigationPropertyName", Null),
-        ("IntersectEntityName", Null),
-        ("IsCustomRelationship", Null),
-        ("IsManaged", Null),
-        ("RelationshipType", Null),
+        ("Entity1LogicalName", Given),
+        ("Entity1IntersectAttribute", Given),
+        ("Entity1NavigationPropertyName", Given),
+        ("Entity2LogicalName", Given),
+        ("Entity2IntersectAttribute", Given),
+        ("Entity2NavigationPropertyName", Given),
+        ("IntersectEntityName", Given),
     ],
     links: &[],
 };

@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 
 use super::column::{self, NewColumn};
+use super::nature;
 use super::written::{
     Labels, Pairs, WrittenColumn, WrittenFullKey, WrittenKey, WrittenKeyStatus, WrittenOwnership,
     WrittenState, WrittenTable,
 };
 use super::{
     ColumnDef, ColumnKind, KeyDef, KeyIndexStatus, OptionDef, Ownership, RequiredLevel, Schema,
-    SchemaError, TableDef,
+    SchemaError, TableDef, TableNature,
 };
 
 /// The tables as files; a global choice stands in the first table that has it.
-pub(super) const BUILT_IN: [&str; 14] = [
+pub(super) const BUILT_IN: [&str; 15] = [
     include_str!("../../schema/account.json"),
     include_str!("../../schema/contact.json"),
     include_str!("../../schema/lead.json"),
@@ -28,6 +29,7 @@ pub(super) const BUILT_IN: [&str; 14] = [
     include_str!("../../schema/organization.json"),
     include_str!("../../schema/related.json"),
     include_str!("../../schema/new_subscription.json"),
+    include_str!("../../schema/service.json"),
 ];
 
 const BASE: &str = include_str!("../../schema/block_base.json");
@@ -66,6 +68,10 @@ fn extended(
         || written.name.is_some()
         || written.code.is_some()
         || written.ownership.is_some()
+        || written.elastic.is_some()
+        || written.bulk.is_some()
+        || written.internal.is_some()
+        || written.between.is_some()
         || written.addresses.is_some()
         || written.states.is_some();
     if is_redefined {
@@ -98,6 +104,8 @@ fn new_table(schema: &Schema, mut written: WrittenTable) -> Result<TableDef, Sch
         &id,
         typed("guid create-only system-required"),
     )?;
+    let own = nature::columns(&table.nature);
+    add_written_columns(schema, &mut table, own)?;
     add_written_columns(schema, &mut table, columns)?;
     if let Some(name) = name
         && table.column(&name.to_lowercase()).is_none()
@@ -113,9 +121,20 @@ fn new_table(schema: &Schema, mut written: WrittenTable) -> Result<TableDef, Sch
     }
     add_money_columns(schema, &mut table)?;
     add_states(&mut table, states)?;
-    add_block(schema, &mut table, BASE)?;
+    let base = match table.nature {
+        TableNature::Intersect(_) => r#"{"VersionNumber": "bigint read-only"}"#,
+        _ => BASE,
+    };
+    add_block(schema, &mut table, base)?;
     if table.ownership == Ownership::User {
         add_block(schema, &mut table, OWNED)?;
+    }
+    table.keys = nature::keys(&table);
+    if table.is_elastic() && !keys.0.is_empty() {
+        return Err(SchemaError::Table {
+            table: table.logical_name,
+            problem: "an elastic table has one key, and no other can be added".into(),
+        });
     }
     add_keys(&mut table, keys)?;
     Ok(table)
@@ -141,7 +160,10 @@ fn bare_table(
     if written.addresses > Some(3) {
         return refuse("there are at most 3 address blocks");
     }
+    let (nature, bulk) = nature::of(schema, &written)?;
     Ok(TableDef {
+        nature,
+        bulk,
         entity_set: written.set.unwrap_or_else(|| format!("{logical_name}s")),
         display_name: written
             .display

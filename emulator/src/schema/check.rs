@@ -99,6 +99,7 @@ fn check_key(table: &TableDef, key: &KeyDef) -> Result<(), String> {
             ColumnKind::Date | ColumnKind::DateTime | ColumnKind::DateTimeIndependent => 8,
             ColumnKind::Decimal { .. } => 13,
             ColumnKind::Lookup { .. } => 16,
+            ColumnKind::Guid if table.is_elastic() => 16,
             _ => {
                 return Err(format!(
                     "`{column}` has a type that the key `{name}` cannot hold"

@@ -4,11 +4,11 @@ use rust_decimal::Decimal;
 
 use super::phrase::{Phrase, Writes};
 use super::written::{
-    Labels, Pairs, WrittenColumn, WrittenDefault, WrittenFullTarget, WrittenTarget,
+    Labels, Pairs, WrittenColumn, WrittenDefault, WrittenDelete, WrittenFullTarget, WrittenTarget,
 };
 use super::{
-    ColumnDef, ColumnKind, LookupFlavor, OptionDef, OptionSet, RelationshipDef, Schema, TableDef,
-    is_custom,
+    ColumnDef, ColumnKind, LookupFlavor, OnDelete, OptionDef, OptionSet, RelationshipDef, Schema,
+    TableDef, is_custom,
 };
 
 /// The widest range of money: what 64 bits hold with four decimals.
@@ -329,6 +329,10 @@ fn relationships(
             }
         });
         RelationshipDef {
+            on_delete: match written.delete {
+                WrittenDelete::RemoveLink => OnDelete::RemoveLink,
+                WrittenDelete::Restrict => OnDelete::Restrict,
+            },
             collection: written.collection.unwrap_or_else(|| schema_name.clone()),
             schema_name,
             column: column.clone(),

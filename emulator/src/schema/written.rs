@@ -19,12 +19,24 @@ pub(super) struct WrittenTable {
     pub(super) name: Option<String>,
     pub(super) code: Option<i32>,
     pub(super) ownership: Option<WrittenOwnership>,
+    pub(super) elastic: Option<bool>,
+    pub(super) bulk: Option<bool>,
+    pub(super) internal: Option<bool>,
+    pub(super) between: Option<WrittenBetween>,
     pub(super) addresses: Option<u8>,
     pub(super) states: Option<Vec<WrittenState>>,
     #[serde(default)]
     pub(super) columns: Pairs<WrittenColumn>,
     #[serde(default)]
     pub(super) keys: Pairs<WrittenKey>,
+}
+
+/// A many-to-many relationship: its name, and for each of two tables the collection on it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenBetween {
+    pub(super) relationship: String,
+    pub(super) tables: Pairs<String>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -77,6 +89,16 @@ pub(super) struct WrittenFullTarget {
     pub(super) relationship: Option<String>,
     pub(super) navigation: Option<String>,
     pub(super) collection: Option<String>,
+    #[serde(default)]
+    pub(super) delete: WrittenDelete,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum WrittenDelete {
+    #[default]
+    RemoveLink,
+    Restrict,
 }
 
 /// An alternate key; the short form has only the columns.

@@ -1,0 +1,214 @@
+//! `$metadata`: the tables as an OData model in XML.
+//!
+//! Only what the emulator serves is in it: types and sets of tables, their properties and
+//! navigation properties. Source: Microsoft Learn, "Web API types and operations", "CSDL $metadata
+//! document".
+
+use std::fmt::Write as _;
+
+use crate::schema::{ColumnDef, ColumnKind, Ownership, Schema, TableDef};
+
+const HEAD: &str = concat!(
+    "<?xml version=\"1.0\" encoding=\"utf-8\"?>",
+    "<edmx:Edmx Version=\"4.0\" xmlns:edmx=\"http://docs.oasis-open.org/odata/ns/edmx\">",
+    "<edmx:DataServices>",
+    "<Schema Namespace=\"Microsoft.Dynamics.CRM\" Alias=\"mscrm\" ",
+    "xmlns=\"http://docs.oasis-open.org/odata/ns/edm\">",
+    "<EntityType Name=\"crmbaseentity\" Abstract=\"true\" />",
+    "<EntityType Name=\"principal\" BaseType=\"mscrm.crmbaseentity\">",
+    "<Key><PropertyRef Name=\"ownerid\" /></Key>",
+    "<Property Name=\"ownerid\" Type=\"Edm.Guid\" /></EntityType>",
+);
+const TAIL: &str = "</Schema></edmx:DataServices></edmx:Edmx>";
+
+/// The whole document.
+pub(crate) fn document(schema: &Schema) -> String {
+    let mut document = Document {
+        schema,
+        xml: String::from(HEAD),
+    };
+    for table in schema.tables.values() {
+        document.entity_type(table);
+    }
+    document.element(format_args!("<EntityContainer Name=\"System\">"));
+    for table in schema.tables.values() {
+        document.entity_set(table);
+    }
+    document.element(format_args!("</EntityContainer>"));
+    document.xml.push_str(TAIL);
+    document.xml
+}
+
+/// Users and teams are told apart from other tables by the id that they inherit.
+fn is_principal(table: &TableDef) -> bool {
+    matches!(table.logical_name.as_str(), "systemuser" | "team")
+}
+
+struct Document<'a> {
+    schema: &'a Schema,
+    xml: String,
+}
+
+impl Document<'_> {
+    fn element(&mut self, text: std::fmt::Arguments<'_>) {
+        let written = self.xml.write_fmt(text);
+        debug_assert!(written.is_ok(), "a string takes everything");
+    }
+
+    fn entity_type(&mut self, table: &TableDef) {
+        let name = &table.logical_name;
+        if is_principal(table) {
+            self.element(format_args!(
+                "<EntityType Name=\"{name}\" BaseType=\"mscrm.principal\">"
+            ));
+        } else {
+            let id = &table.primary_id;
+            self.element(format_args!(
+                "<EntityType Name=\"{name}\" BaseType=\"mscrm.crmbaseentity\">\
+                 <Key><PropertyRef Name=\"{id}\" /></Key>"
+            ));
+        }
+        for column in &table.columns {
+            self.property(column);
+        }
+        self.to_one(table);
+        self.to_many(table);
+        self.element(format_args!("</EntityType>"));
+    }
+
+    fn property(&mut self, column: &ColumnDef) {
+        let name = &column.logical_name;
+        match &column.kind {
+            ColumnKind::Lookup { .. } => self.element(format_args!(
+                "<Property Name=\"_{name}_value\" Type=\"Edm.Guid\" />"
+            )),
+            ColumnKind::Decimal { .. } | ColumnKind::Money { .. } => self.element(format_args!(
+                "<Property Name=\"{name}\" Type=\"Edm.Decimal\" Scale=\"Variable\" />"
+            )),
+            kind => self.element(format_args!(
+                "<Property Name=\"{name}\" Type=\"{}\" />",
+                edm(kind)
+            )),
+        }
+    }
+
+    /// The lookups, by navigation property; the owner's has one for all of its tables.
+    fn to_one(&mut self, table: &TableDef) {
+        let mut seen: Vec<&str> = Vec::new();
+        for lookup in &table.relationships {
+            if seen.contains(&lookup.navigation.as_str()) {
+                continue;
+            }
+            seen.push(&lookup.navigation);
+            let shared = table.relationships.iter();
+            let shared = shared.filter(|other| other.navigation == lookup.navigation);
+            let is_owner = table.ownership == Ownership::User && shared.count() > 1;
+            let target = if is_owner {
+                "principal"
+            } else {
+                &lookup.target
+            };
+            let id = self.schema.tables.get(&lookup.target);
+            let id = match id {
+                Some(table) if !is_owner && !is_principal(table) => table.primary_id.as_str(),
+                _ => "ownerid",
+            };
+            self.element(format_args!(
+                "<NavigationProperty Name=\"{}\" Type=\"mscrm.{target}\" Nullable=\"false\">\
+                 <ReferentialConstraint Property=\"_{}_value\" ReferencedProperty=\"{id}\" />\
+                 </NavigationProperty>",
+                lookup.navigation, lookup.column
+            ));
+        }
+    }
+
+    fn to_many(&mut self, table: &TableDef) {
+        for referencing in self.schema.tables.values() {
+            for lookup in &referencing.relationships {
+                if lookup.target == table.logical_name {
+                    self.element(format_args!(
+                        "<NavigationProperty Name=\"{}\" Type=\"Collection(mscrm.{})\" \
+                         Partner=\"{}\" />",
+                        lookup.collection, referencing.logical_name, lookup.navigation
+                    ));
+                }
+            }
+        }
+        for intersect in self.schema.tables.values().filter_map(TableDef::intersect) {
+            let [first, second] = &intersect.sides;
+            for (here, there) in [(first, second), (second, first)] {
+                if here.table == table.logical_name {
+                    self.element(format_args!(
+                        "<NavigationProperty Name=\"{}\" Type=\"Collection(mscrm.{})\" \
+                         Partner=\"{}\" />",
+                        here.navigation, there.table, there.navigation
+                    ));
+                }
+            }
+        }
+    }
+
+    fn entity_set(&mut self, table: &TableDef) {
+        let (set, name) = (&table.entity_set, &table.logical_name);
+        self.element(format_args!(
+            "<EntitySet Name=\"{set}\" EntityType=\"Microsoft.Dynamics.CRM.{name}\">"
+        ));
+        let mut seen: Vec<&str> = Vec::new();
+        for lookup in &table.relationships {
+            let target = self.schema.tables.get(&lookup.target);
+            if let Some(target) = target.filter(|_| !seen.contains(&lookup.navigation.as_str())) {
+                seen.push(&lookup.navigation);
+                self.element(format_args!(
+                    "<NavigationPropertyBinding Path=\"{}\" Target=\"{}\" />",
+                    lookup.navigation, target.entity_set
+                ));
+            }
+        }
+        self.element(format_args!("</EntitySet>"));
+    }
+}
+
+fn edm(kind: &ColumnKind) -> &'static str {
+    match kind {
+        ColumnKind::Text { .. } | ColumnKind::Memo { .. } | ColumnKind::MultiSelect { .. } => {
+            "Edm.String"
+        }
+        ColumnKind::Integer { .. }
+        | ColumnKind::Picklist { .. }
+        | ColumnKind::State { .. }
+        | ColumnKind::Status { .. } => "Edm.Int32",
+        ColumnKind::BigInt => "Edm.Int64",
+        ColumnKind::Decimal { .. } | ColumnKind::Money { .. } => "Edm.Decimal",
+        ColumnKind::Double { .. } => "Edm.Double",
+        ColumnKind::Boolean { .. } => "Edm.Boolean",
+        ColumnKind::Date => "Edm.Date",
+        ColumnKind::DateTime | ColumnKind::DateTimeIndependent => "Edm.DateTimeOffset",
+        ColumnKind::Guid | ColumnKind::Lookup { .. } => "Edm.Guid",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_is_a_type_and_a_set() {
+        let schema = Schema::built_in().unwrap();
+        let xml = document(&schema);
+        for table in schema.tables.values() {
+            let name = &table.logical_name;
+            assert!(
+                xml.contains(&format!("<EntityType Name=\"{name}\"")),
+                "{name}"
+            );
+            assert!(xml.contains(&format!("<EntitySet Name=\"{}\"", table.entity_set)));
+        }
+        assert!(xml.contains(
+            "<NavigationProperty Name=\"parentcustomerid_account\" Type=\"mscrm.account\" \
+             Nullable=\"false\"><ReferentialConstraint Property=\"_parentcustomerid_value\" \
+             ReferencedProperty=\"accountid\" /></NavigationProperty>"
+        ));
+        assert!(xml.contains("<NavigationProperty Name=\"ownerid\" Type=\"mscrm.principal\""));
+        assert!(xml.contains("<Property Name=\"birthdate\" Type=\"Edm.Date\" />"));
+    }
+}
