@@ -503,7 +503,10 @@ mod tests {
             found("IsActivity eq true and CanCreateAttributes/Value eq true"),
             ["task"]
         );
-        assert_eq!(found("not (IsCustomEntity eq false)"), ["new_subscription"]);
+        assert_eq!(
+            found("not (IsCustomEntity eq false)"),
+            ["contoso_sensordata", "new_subscription"]
+        );
         let owned = "OwnershipType eq Microsoft.Dynamics.CRM.OwnershipTypes'OrganizationOwned'";
         assert!(found(owned).contains(&"product".to_owned()));
     }

@@ -56,15 +56,6 @@ pub(crate) enum Collection {
     },
 }
 
-impl Collection {
-    /// The table of the rows in it.
-    pub(crate) fn table(self) -> TableNumber {
-        match self {
-            Self::Many { table, .. } | Self::Across { table, .. } => table,
-        }
-    }
-}
-
 /// An alternate key that is active.
 pub(crate) struct Key {
     pub(crate) display_name: String,
@@ -227,15 +218,6 @@ impl Layout {
     /// The lookup column and tables of a navigation property; case matters.
     pub(crate) fn navigation(&self, name: &str) -> Option<&[(Column, TableNumber)]> {
         self.navigations.get(name).map(Vec::as_slice)
-    }
-
-    /// The collection of a navigation property; case matters.
-    pub(crate) fn collection(&self, name: &str) -> Option<Collection> {
-        self.collections.get(name).copied()
-    }
-
-    pub(crate) fn collections(&self) -> impl Iterator<Item = Collection> {
-        self.collections.values().copied()
     }
 
     /// The navigation property by which a lookup that holds this table's row is read.

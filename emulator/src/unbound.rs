@@ -157,10 +157,13 @@ fn service_document(context: &Context<'_>) -> Response {
 
 /// The answer of a function: an object of its own type.
 fn told(context: &Context<'_>, function: &str, mut body: Json) -> Response {
-    body["@odata.context"] = json!(format!(
+    let shape = format!(
         "{}/$metadata#Microsoft.Dynamics.CRM.{function}Response",
         context.base()
-    ));
+    );
+    if let Some(body) = body.as_object_mut() {
+        body.insert("@odata.context".to_owned(), json!(shape));
+    }
     Response::json(200, body.to_string())
 }
 

@@ -21,10 +21,14 @@ use crate::schema::Schema;
 struct Query {
     criteria: Option<Criteria>,
     properties: Option<Properties>,
-    attribute_query: Option<Box<Query>>,
-    relationship_query: Option<Box<Query>>,
-    key_query: Option<Box<Query>>,
-    label_query: Option<LabelQuery>,
+    #[serde(rename = "AttributeQuery")]
+    attributes: Option<Box<Query>>,
+    #[serde(rename = "RelationshipQuery")]
+    relationships: Option<Box<Query>>,
+    #[serde(rename = "KeyQuery")]
+    keys: Option<Box<Query>>,
+    #[serde(rename = "LabelQuery")]
+    labels: Option<LabelQuery>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -45,7 +49,8 @@ enum Joined {
 #[serde(rename_all = "PascalCase")]
 struct Condition {
     property_name: String,
-    condition_operator: Operator,
+    #[serde(rename = "ConditionOperator")]
+    operator: Operator,
     value: Option<Value>,
 }
 
@@ -142,7 +147,7 @@ fn tables(schema: &Schema, query: &Query) -> Result<Vec<Value>, Refusal> {
             }
         }
         let mut value = Value::Object(object);
-        if let Some(labels) = &query.label_query {
+        if let Some(labels) = &query.labels {
             labels.cut(&mut value);
         }
         found.push(value);
@@ -190,11 +195,9 @@ fn linked(
 impl Query {
     fn inner(&self, link: Link) -> Option<&Query> {
         match link {
-            Link::Attributes => self.attribute_query.as_deref(),
-            Link::Keys => self.key_query.as_deref(),
-            Link::ManyToOne | Link::OneToMany | Link::ManyToMany => {
-                self.relationship_query.as_deref()
-            }
+            Link::Attributes => self.attributes.as_deref(),
+            Link::Keys => self.keys.as_deref(),
+            Link::ManyToOne | Link::OneToMany | Link::ManyToMany => self.relationships.as_deref(),
             Link::OptionSet | Link::GlobalOptionSet => None,
         }
     }
@@ -268,13 +271,13 @@ impl Condition {
         }
         let actual = plain(&node.property(schema, &self.property_name));
         let wanted = self.wanted();
-        let is_among = || wanted.iter().any(|wanted| *wanted == actual);
+        let is_among = || wanted.contains(&actual);
         let number = |value: Option<&String>| value.and_then(|value| value.parse::<f64>().ok());
         let pair = (
             number(actual.as_ref()),
             number(wanted.first().and_then(Option::as_ref)),
         );
-        Ok(match self.condition_operator {
+        Ok(match self.operator {
             Operator::Equals | Operator::In => is_among(),
             Operator::NotEquals | Operator::NotIn => !is_among(),
             Operator::GreaterThan => matches!(pair, (Some(left), Some(right)) if left > right),

@@ -71,8 +71,8 @@ impl Document<'_> {
         for column in &table.columns {
             self.property(column);
         }
-        self.to_one(table);
-        self.to_many(table);
+        self.lookups(table);
+        self.collections(table);
         self.element(format_args!("</EntityType>"));
     }
 
@@ -93,7 +93,7 @@ impl Document<'_> {
     }
 
     /// The lookups, by navigation property; the owner's has one for all of its tables.
-    fn to_one(&mut self, table: &TableDef) {
+    fn lookups(&mut self, table: &TableDef) {
         let mut seen: Vec<&str> = Vec::new();
         for lookup in &table.relationships {
             if seen.contains(&lookup.navigation.as_str()) {
@@ -122,7 +122,7 @@ impl Document<'_> {
         }
     }
 
-    fn to_many(&mut self, table: &TableDef) {
+    fn collections(&mut self, table: &TableDef) {
         for referencing in self.schema.tables.values() {
             for lookup in &referencing.relationships {
                 if lookup.target == table.logical_name {

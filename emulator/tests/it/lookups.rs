@@ -220,8 +220,8 @@ fn the_owner_is_a_user_or_a_team_and_never_null() {
     refused(
         &client.patch(&path, r#"{"ownerid@odata.bind":null}"#),
         400,
-        "0x80040203",
-        "ownerid",
+        "0x80040229",
+        "The owner ID is invalid or missing.",
     );
     let answer = client.patch(&path, r#"{"ownerid@odata.bind":"teams(name='SEGUE')"}"#);
     assert_eq!(answer.status, 204, "{}", text(&answer));
