@@ -3,11 +3,13 @@
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
+use crate::clients::Registry;
 use crate::engine::Engine;
 use crate::model::Model;
 use crate::options::{EmptyText, ReadOnly};
 use crate::payload::References;
 use crate::refusal::Refusal;
+use crate::roles::Caller;
 use crate::schema::Schema;
 use crate::value::Value;
 
@@ -20,7 +22,7 @@ pub(crate) struct Identity {
     pub(crate) organization: Uuid,
     pub(crate) business_unit: Uuid,
     pub(crate) currency: Uuid,
-    /// The application user that every caller is.
+    /// The caller; of the environment itself, the application user that it began with.
     pub(crate) user: Uuid,
 }
 
@@ -43,6 +45,8 @@ pub(crate) struct Context<'a> {
     pub(crate) model: &'a Model,
     pub(crate) schema: &'a Schema,
     pub(crate) identity: &'a Identity,
+    pub(crate) caller: &'a Caller,
+    pub(crate) registry: &'a Registry,
     /// `http://127.0.0.1:5000`
     pub(crate) origin: &'a str,
     /// `v9.2`

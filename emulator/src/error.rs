@@ -57,6 +57,12 @@ pub enum EmulatorError {
     /// A schema file does not fit.
     #[error("the schema cannot be used")]
     Schema(#[from] crate::schema::SchemaError),
+    /// A privilege that no table of the schema has.
+    #[error("the environment has no privilege `{name}`")]
+    NoPrivilege {
+        /// As it was written.
+        name: String,
+    },
     /// A table is missing without which there is no environment.
     #[error("the schema has no table `{table}`")]
     NoTable {
@@ -79,6 +85,9 @@ impl EmulatorError {
             }
             Self::DataFile { .. } => "Look at the folder's permissions and free space.",
             Self::Schema(_) => "Correct the schema file.",
+            Self::NoPrivilege { .. } => {
+                "Write `prv`, the operation and the table's schema name: `prvCreateContact`."
+            }
             Self::NoTable { .. } => "Start from the built-in schema and add to it.",
         }
     }

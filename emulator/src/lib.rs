@@ -5,10 +5,13 @@
 //! `GET /journal?after=N` (committed effects as [`JournalEntry`], in a list named `value`) and
 //! `GET /counts` ([`Counts`]); they need no token.
 
+mod access;
 mod address;
+mod api;
 mod batch;
 mod chaos;
 mod check;
+mod clients;
 mod clock;
 mod context;
 mod counts;
@@ -29,12 +32,14 @@ mod options;
 mod parties;
 mod pattern;
 mod payload;
+mod privileges;
 mod property;
 mod query;
 mod refusal;
 mod render;
 mod request;
 mod restore;
+mod roles;
 mod scan;
 pub mod schema;
 mod seed;
@@ -45,6 +50,7 @@ mod state;
 mod table;
 mod token;
 mod unbound;
+mod users;
 mod value;
 mod words;
 mod write;
@@ -52,6 +58,7 @@ mod write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use chaos::{Fault, OperationFault};
+pub use clients::{Client, ClientOptions, Privileges, SecretState, UserState};
 pub use counts::Counts;
 pub use emulator::Emulator;
 pub use error::EmulatorError;

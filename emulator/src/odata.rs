@@ -11,6 +11,7 @@ use crate::context::{Context, Enclosure};
 use crate::engine::Engine;
 use crate::model::Layout;
 use crate::payload::{self, Purpose};
+use crate::privileges;
 use crate::property::Property;
 use crate::query::{self, Asked};
 use crate::refusal::Refusal;
@@ -56,9 +57,13 @@ pub(crate) fn execute(
     if let Some(answer) = unbound::answer(engine, context, call, path, query)? {
         return Ok(answer);
     }
+    if let Some(answer) = privileges::answer(engine, context, call, path, query)? {
+        return Ok(answer.into());
+    }
     let address = address::parse(path, Place::Url)?;
     let layout = context.model.of_set(&address.segment);
     let layout = layout.ok_or_else(|| Refusal::no_segment(&address.segment))?;
+    context.admit_request(layout, call, address.rest.as_deref())?;
     let operation = Operation {
         context,
         call,

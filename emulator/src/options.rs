@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::clients::ClientOptions;
 use crate::schema::Schema;
 
 /// The tenant of every emulator. Not a secret.
 pub const TENANT_ID: &str = "5e60e000-0000-4000-8000-000000000001";
-/// The one application that every emulator knows. Not a secret.
+/// The application that every emulator knows. Not a secret.
 pub const CLIENT_ID: &str = "5e60e000-0000-4000-8000-0000000000c1";
 /// Its client secret: fixed and documented, worth nothing elsewhere.
 pub const CLIENT_SECRET: &str = "segue-emulator-secret";
@@ -21,6 +22,9 @@ pub struct Options {
     pub port: u16,
     /// The tables; without it [`Schema::built_in`].
     pub schema: Option<Schema>,
+    /// Applications beside the one of [`CLIENT_ID`], or that one set up otherwise. Their users and
+    /// roles are brought to this state at each start. Default none.
+    pub clients: Vec<ClientOptions>,
     /// How long a token is good for. Default 3599 s, as the login service says of its own.
     pub token_lifetime: Duration,
     /// The base language of a fresh environment; it fixes how text is compared and is never
@@ -48,6 +52,7 @@ impl Default for Options {
             data: None,
             port: 0,
             schema: None,
+            clients: Vec::new(),
             token_lifetime: Duration::from_secs(3599),
             language_code: 1033,
             journal_entries: 100_000,

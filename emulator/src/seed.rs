@@ -1,7 +1,8 @@
 //! The rows that an environment begins with, and how they are found again.
 //!
 //! An organization, its root business unit and default team, its base currency, and the
-//! application user as which every caller acts. Ids are random: two environments are never one.
+//! application user of the client that every emulator knows. Ids are random: two environments are
+//! never one.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::error::EmulatorError;
 use crate::model::{Layout, Model};
 use crate::options::CLIENT_ID;
 use crate::table::Row;
+use crate::users;
 use crate::value::{Cells, Column, Value};
 
 /// The base language that the organization's row tells.
@@ -31,27 +33,29 @@ pub(crate) fn language(organizations: &Layout, row: &Row) -> Option<i32> {
 pub(crate) fn identity(engine: &Engine) -> Result<Option<Identity>, EmulatorError> {
     let model = &engine.model;
     let organizations = table(model, "organization")?;
-    let users = table(model, "systemuser")?;
-    table(model, "businessunit")?;
+    table(model, "systemuser")?;
+    let units = table(model, "businessunit")?;
     let find = || {
         let rows = engine.rows(organizations)?;
         let (organization, row) = rows.after(None).next()?;
         let currency = reference(organizations, row, "basecurrencyid").unwrap_or_default();
-        let application = users.number_of("applicationid")?;
-        let is_ours = |row: &Row| row.cells.get(application) == guid(CLIENT_ID).map(Value::Guid);
-        let mut users_rows = engine.rows(users)?.after(None);
-        let (user, row) = users_rows.find(|(_, row)| is_ours(row))?;
+        // The root is the one unit that has no parent.
+        let is_root = |row: &Row| reference(units, row, "parentbusinessunitid").is_none();
+        let mut units = engine.rows(units)?.after(None);
+        let (business_unit, _) = units.find(|(_, row)| is_root(row))?;
+        let user = guid(CLIENT_ID).and_then(|client| users::of_client(engine, client, None));
         Some(Identity {
             organization,
             currency,
-            user,
-            business_unit: reference(users, row, "businessunitid")?,
+            business_unit,
+            user: user.map_or_else(Uuid::nil, |user| user.id),
         })
     };
     Ok(find())
 }
 
-fn reference(layout: &Layout, row: &Row, column: &str) -> Option<Uuid> {
+/// The row that a lookup holds.
+pub(crate) fn reference(layout: &Layout, row: &Row, column: &str) -> Option<Uuid> {
     match row.cells.get(layout.number_of(column)?) {
         Some(Value::Reference { id, .. }) => Some(id),
         _ => None,
@@ -93,7 +97,11 @@ pub(crate) fn plant(engine: &mut Engine, language: i32, milliseconds: u64) {
             identity.currency,
             Planter::currency(),
         ),
-        ("systemuser", identity.user, planter.user()),
+        (
+            "systemuser",
+            identity.user,
+            planter.user(guid(CLIENT_ID).unwrap_or_default()),
+        ),
         ("team", Uuid::new_v4(), planter.team()),
     ] {
         if let Some(layout) = model.of_name(table) {
@@ -102,6 +110,28 @@ pub(crate) fn plant(engine: &mut Engine, language: i32, milliseconds: u64) {
             drop(engine.create(layout, id, cells, Written::new()));
         }
     }
+}
+
+/// Puts the user of another application there.
+pub(crate) fn plant_user(
+    engine: &mut Engine,
+    identity: Identity,
+    client: Uuid,
+    milliseconds: u64,
+) -> Uuid {
+    let model = Arc::clone(&engine.model);
+    let user = Uuid::new_v4();
+    let planter = Planter {
+        model: &model,
+        now: Value::DateTime(i64::try_from(milliseconds / 1000).unwrap_or_default()),
+        language: 0,
+        identity: Identity { user, ..identity },
+    };
+    if let Some(users) = model.of_name("systemuser") {
+        let cells = planter.cells(users, planter.user(client));
+        drop(engine.create(users, user, cells, Written::new()));
+    }
+    user
 }
 
 type Named = Vec<(&'static str, Option<Value<'static>>)>;
@@ -143,14 +173,21 @@ impl Planter<'_> {
         ]
     }
 
-    fn user(&self) -> Named {
+    fn user(&self, client: Uuid) -> Named {
+        // The application that every emulator knows goes by the name of the emulator itself.
+        let name = match guid(CLIENT_ID) {
+            Some(known) if known == client => "segue".to_owned(),
+            _ => client.to_string(),
+        };
+        let owned = |text: String| Some(Value::Text(Cow::Owned(text)));
+        let address = format!("{name}@emulator.example");
         vec![
             ("firstname", Some(text("#"))),
-            ("lastname", Some(text("segue"))),
-            ("fullname", Some(text("# segue"))),
-            ("domainname", Some(text("segue@emulator.example"))),
-            ("internalemailaddress", Some(text("segue@emulator.example"))),
-            ("applicationid", guid(CLIENT_ID).map(Value::Guid)),
+            ("fullname", owned(format!("# {name}"))),
+            ("lastname", owned(name)),
+            ("domainname", owned(address.clone())),
+            ("internalemailaddress", owned(address)),
+            ("applicationid", Some(Value::Guid(client))),
             ("businessunitid", self.root_unit()),
             ("accessmode", Some(Value::Integer(4))),
             ("islicensed", Some(Value::Boolean(false))),

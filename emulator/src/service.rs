@@ -1,17 +1,17 @@
 //! The environment as one value: everything but sockets.
 //!
-//! Requests go in, responses come out; who may ask, what goes wrong on demand, and that effects
-//! stand in the data file before the answer. What an operation does is left to `odata`.
+//! Requests go in, responses come out: here they are told apart, and here stands what programs and
+//! tests ask of an environment. A request of the Web API is left to `api`.
 
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use crate::batch;
-use crate::chaos::{self, Chaos, Fault};
+use crate::chaos::{Chaos, Fault};
+use crate::clients::Registry;
 use crate::clock::Clock;
-use crate::context::{self, Context, Enclosure, Identity};
+use crate::context::Identity;
 use crate::counts::{Counters, Counts};
 use crate::datafile::DataFile;
 use crate::engine::Engine;
@@ -19,28 +19,29 @@ use crate::error::EmulatorError;
 use crate::journal::JournalEntry;
 use crate::lock;
 use crate::model::Model;
-use crate::multipart::{self, Part};
-use crate::odata;
-use crate::options::{Options, TENANT_ID};
-use crate::payload::References;
+use crate::options::Options;
 use crate::refusal::Refusal;
 use crate::render::{Shown, View};
-use crate::request::{Annotations, Call, Delivery, Request, Response};
+use crate::request::{Annotations, Request, Response};
 use crate::restore;
 use crate::schema::Schema;
-use crate::token::{self, Issuer, Tokens};
+use crate::token::{self, Endpoint, Issuer, Tokens};
+
+/// Behind a tenant: where clients look first.
+const DISCOVERY: &str = "/v2.0/.well-known/openid-configuration";
 
 /// A Dataverse environment without a socket.
 pub struct Service {
-    options: Options,
-    schema: Schema,
-    model: Arc<Model>,
-    identity: Identity,
-    engine: Mutex<Engine>,
-    tokens: Tokens,
-    chaos: Chaos,
-    clock: Clock,
-    counters: Counters,
+    pub(crate) options: Options,
+    pub(crate) schema: Schema,
+    pub(crate) model: Arc<Model>,
+    pub(crate) identity: Identity,
+    pub(crate) engine: Mutex<Engine>,
+    pub(crate) registry: Registry,
+    pub(crate) tokens: Tokens,
+    pub(crate) chaos: Chaos,
+    pub(crate) clock: Clock,
+    pub(crate) counters: Counters,
     origin: OnceLock<String>,
 }
 
@@ -60,7 +61,8 @@ impl Service {
         };
         let clock = Clock::default();
         let (engine, identity) = restore::restore(&options, &schema, file, clock.now())?;
-        Ok(Self {
+        let service = Self {
+            registry: Registry::new(&options.clients, &schema)?,
             options,
             model: Arc::clone(&engine.model),
             schema,
@@ -71,7 +73,11 @@ impl Service {
             clock,
             counters: Counters::default(),
             origin: OnceLock::new(),
-        })
+        };
+        for client in &service.options.clients {
+            service.set_user(client.client_id, client.user)?;
+        }
+        Ok(service)
     }
 
     /// `http://127.0.0.1:5000`; without a socket it has no port.
@@ -100,11 +106,10 @@ impl Service {
         match (request.method.as_str(), path) {
             ("GET", "/journal") => own(&self.journal_after(request)),
             ("GET", "/counts") => own(&serde_json::json!(self.counts())),
-            ("POST", _) if path.ends_with("/oauth2/v2.0/token") => self.token(request, path),
-            _ => {
+            _ => self.login(request, path).unwrap_or_else(|| {
                 let refusal = Refusal::no_resource(&format!("{}{path}", self.origin()));
                 Response::refused(&refusal, &Annotations::default())
-            }
+            }),
         }
     }
 
@@ -120,22 +125,32 @@ impl Service {
         serde_json::json!({ "value": lock(&self.engine).journal.after(after) })
     }
 
-    fn token(&self, request: &Request, path: &str) -> Response {
+    fn login(&self, request: &Request, path: &str) -> Option<Response> {
+        let path = path.strip_prefix('/').unwrap_or(path);
+        let origin = self.origin_for(request);
+        let method = request.method.as_str();
+        if let ("GET", Some(tenant)) = (method, path.strip_suffix(DISCOVERY)) {
+            return Some(own(&token::discovery(&origin, tenant)));
+        }
+        let second = path.strip_suffix("/oauth2/v2.0/token");
+        let (endpoint, tenant) = match (method, second, path.strip_suffix("/oauth2/token")) {
+            ("POST", Some(tenant), _) => (Endpoint::Second, tenant),
+            ("POST", None, Some(tenant)) => (Endpoint::First, tenant),
+            _ => return None,
+        };
         self.counters.token();
-        let tenant = path.strip_suffix("/oauth2/v2.0/token").unwrap_or(path);
-        let tenant = tenant.trim_start_matches('/');
-        let origins = [self.origin().to_owned(), self.origin_for(request)];
         let issuer = Issuer {
             tokens: &self.tokens,
+            registry: &self.registry,
             now: self.clock.now(),
             lifetime: self.options.token_lifetime,
-            origins: &origins,
+            origins: &[self.origin().to_owned(), origin],
         };
-        token::answer(&issuer, tenant, request)
+        Some(token::answer(&issuer, endpoint, tenant, request))
     }
 
     /// The origin by which this client knows the environment.
-    fn origin_for(&self, request: &Request) -> String {
+    pub(crate) fn origin_for(&self, request: &Request) -> String {
         let call = request.call();
         let host = call.headers.get("Host").unwrap_or_default();
         let is_plain = |c: char| c.is_ascii_alphanumeric() || ".:-[]".contains(c);
@@ -143,138 +158,6 @@ impl Service {
             return self.origin().to_owned();
         }
         format!("http://{host}")
-    }
-
-    fn api(&self, request: &Request, number: u64) -> Response {
-        let origin = self.origin_for(request);
-        let call = request.call();
-        if !self.is_known(&call) {
-            return challenge(&origin);
-        }
-        let preferences = call.headers.preferences();
-        let served = self.authorised(&origin, &call, number);
-        let mut response =
-            served.unwrap_or_else(|refusal| Response::refused(&refusal, &preferences.annotations));
-        let id = uuid::Uuid::new_v4().to_string();
-        if response.get("REQ_ID").is_none() {
-            response.headers.push(("REQ_ID", id.clone()));
-        }
-        response.headers.push(("x-ms-service-request-id", id));
-        response
-    }
-
-    fn is_known(&self, call: &Call<'_>) -> bool {
-        let header = call.headers.get("Authorization").unwrap_or_default();
-        let (scheme, token) = header.split_once(' ').unwrap_or_default();
-        let is_good = self.tokens.is_good(token.trim(), self.clock.now());
-        scheme.eq_ignore_ascii_case("Bearer") && is_good
-    }
-
-    fn authorised(&self, origin: &str, call: &Call<'_>, number: u64) -> Result<Response, Refusal> {
-        let uri = || format!("{origin}{}", call.target);
-        let (version, target) =
-            context::versioned(call.target).ok_or_else(|| Refusal::no_resource(&uri()))?;
-        let is_batch = target == "$batch";
-        if is_batch && call.method != "POST" {
-            return Err(Refusal::no_resource(&uri()));
-        }
-        match call.method {
-            _ if is_batch => self.counters.batch(),
-            "GET" => self.counters.read_request(),
-            _ => self.counters.write_request(),
-        }
-        let parts = if is_batch {
-            let kind = call.headers.get("Content-Type").unwrap_or_default();
-            let most = self.options.batch_operations;
-            Some(multipart::read(kind, call.body, most)?)
-        } else {
-            None
-        };
-        let fault = if self.is_writing(call, parts.as_deref()) {
-            self.chaos.next()
-        } else {
-            Fault::Pass
-        };
-        if let Some(answer) = chaos::answer(&fault) {
-            return Ok(answer);
-        }
-        if fault == Fault::CloseBeforeCommit {
-            let mut nothing = Response::new(503);
-            nothing.delivery = Delivery::Nothing;
-            return Ok(nothing);
-        }
-        let references = References::new();
-        let context = Context {
-            model: &self.model,
-            schema: &self.schema,
-            identity: &self.identity,
-            origin,
-            version,
-            references: &references,
-            empty_text: self.options.empty_text,
-            read_only: self.options.read_only,
-            parallelism_hint: self.options.parallelism_hint,
-            milliseconds: self.clock.now(),
-            place: if is_batch {
-                Enclosure::Batch
-            } else {
-                Enclosure::Request
-            },
-        };
-        let call = Call {
-            target,
-            ..call.clone()
-        };
-        self.serve(&context, &call, parts.as_deref(), &fault, number)
-    }
-
-    /// Runs the request and commits it, whatever part of it succeeded.
-    fn serve(
-        &self,
-        context: &Context<'_>,
-        call: &Call<'_>,
-        parts: Option<&[Part<'_>]>,
-        fault: &Fault,
-        number: u64,
-    ) -> Result<Response, Refusal> {
-        let mut engine = lock(&self.engine);
-        let response = match (parts, fault) {
-            (Some(parts), _) => {
-                let run = batch::Run {
-                    context,
-                    continues: call.headers.preferences().continue_on_error,
-                    failed_change_set: self.options.failed_change_set,
-                    fault,
-                };
-                Ok(batch::run(&mut engine, &run, parts))
-            }
-            (None, Fault::Operation { index: 0, fault }) => Err(fault.refusal()),
-            (None, _) => odata::execute(&mut engine, context, call).map(|answer| answer.response),
-        };
-        engine.commit(number, self.identity.user)?;
-        drop(engine);
-        let mut response = response?;
-        response.delivery = match fault {
-            Fault::CloseAfterCommit => Delivery::Nothing,
-            Fault::TruncateBody => Delivery::HalfTheBody,
-            _ => Delivery::Whole,
-        };
-        Ok(response)
-    }
-
-    fn is_writing(&self, call: &Call<'_>, parts: Option<&[Part<'_>]>) -> bool {
-        let Some(parts) = parts else {
-            return call.method != "GET";
-        };
-        let (mut reads, mut writes) = (0, 0);
-        for inner in parts.iter().flat_map(Part::inners) {
-            match inner.call.method {
-                "GET" => reads += 1,
-                _ => writes += 1,
-            }
-        }
-        self.counters.batched(reads, writes);
-        writes > 0
     }
 
     /// The effects that were committed, oldest first, as far as the journal still holds them.
@@ -341,14 +224,4 @@ fn own(body: &Json) -> Response {
     let mut response = Response::new(200).header("Content-Type", "application/json".to_owned());
     response.body = body.to_string().into();
     response
-}
-
-/// Without a good token a client learns where to get one.
-fn challenge(origin: &str) -> Response {
-    let challenge = format!(
-        "Bearer authorization_uri={origin}/{TENANT_ID}/oauth2/authorize, resource_id={origin}/"
-    );
-    Response::new(401)
-        .header("WWW-Authenticate", challenge)
-        .header("REQ_ID", uuid::Uuid::new_v4().to_string())
 }

@@ -1,6 +1,7 @@
 //! The token endpoint: client credentials for tokens, and which tokens are good.
 //!
-//! Tokens are opaque and random. Source: Microsoft Learn, "OAuth 2.0 client credentials flow on the
+//! Tokens are opaque and random. No certificate is registered for any application, so that a client
+//! assertion is always refused. Source: Microsoft Learn, "OAuth 2.0 client credentials flow on the
 //! Microsoft identity platform" and "Microsoft Entra authentication and authorization error codes".
 
 use std::collections::{HashMap, VecDeque};
@@ -8,11 +9,13 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
+use crate::address::guid;
+use crate::clients::{Registration, Registry, SecretState};
 use crate::lock;
-use crate::options::{CLIENT_ID, CLIENT_SECRET, TENANT_ID};
+use crate::options::TENANT_ID;
 use crate::request::{Request, Response, decoded};
 
 /// Tokens kept at a time; older ones are forgotten, which a client sees as their end.
@@ -26,38 +29,52 @@ pub(crate) struct Tokens {
 
 #[derive(Debug, Default)]
 struct Given {
-    /// Milliseconds since 1970.
-    ends: HashMap<String, u64>,
+    tokens: HashMap<String, Token>,
     oldest_first: VecDeque<String>,
 }
 
+#[derive(Debug)]
+struct Token {
+    client: Uuid,
+    /// Milliseconds since 1970.
+    end: u64,
+}
+
 impl Tokens {
-    pub(crate) fn is_good(&self, token: &str, now: u64) -> bool {
-        lock(&self.given)
-            .ends
-            .get(token)
-            .is_some_and(|end| now < *end)
+    /// The application that a good token was given to.
+    pub(crate) fn client_of(&self, token: &str, now: u64) -> Option<Uuid> {
+        let given = lock(&self.given);
+        let token = given.tokens.get(token)?;
+        (now < token.end).then_some(token.client)
     }
 
     pub(crate) fn revoke_all(&self) {
         *lock(&self.given) = Given::default();
     }
 
-    fn give(&self, now: u64, lifetime: Duration) -> String {
+    pub(crate) fn revoke_of(&self, client: Uuid) {
+        lock(&self.given)
+            .tokens
+            .retain(|_, token| token.client != client);
+    }
+
+    fn give(&self, client: Uuid, now: u64, lifetime: Duration) -> String {
         let token = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
         let lifetime = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
         let mut given = lock(&self.given);
         while let Some(oldest) = given.oldest_first.front().cloned() {
-            let is_over = given.ends.get(&oldest).is_none_or(|end| *end <= now);
+            let is_over = given
+                .tokens
+                .get(&oldest)
+                .is_none_or(|token| token.end <= now);
             if !is_over && given.oldest_first.len() < TOKENS {
                 break;
             }
             given.oldest_first.pop_front();
-            given.ends.remove(&oldest);
+            given.tokens.remove(&oldest);
         }
-        given
-            .ends
-            .insert(token.clone(), now.saturating_add(lifetime));
+        let end = now.saturating_add(lifetime);
+        given.tokens.insert(token.clone(), Token { client, end });
         given.oldest_first.push_back(token.clone());
         token
     }
@@ -66,6 +83,7 @@ impl Tokens {
 /// What a token request needs to know of the environment.
 pub(crate) struct Issuer<'a> {
     pub(crate) tokens: &'a Tokens,
+    pub(crate) registry: &'a Registry,
     pub(crate) now: u64,
     pub(crate) lifetime: Duration,
     /// The origins that name this environment.
@@ -90,19 +108,26 @@ impl Denial {
     }
 }
 
+/// The two token endpoints of a tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    /// `/oauth2/token`, which takes a `resource`.
+    First,
+    /// `/oauth2/v2.0/token`, which takes a `scope`.
+    Second,
+}
+
 /// Answers a request to a tenant's token endpoint.
-pub(crate) fn answer(issuer: &Issuer<'_>, tenant: &str, request: &Request) -> Response {
-    let response = match grant(issuer, tenant, request) {
-        Ok(token) => {
-            let seconds = issuer.lifetime.as_secs();
-            let body = json!({
-                "token_type": "Bearer", "expires_in": seconds, "ext_expires_in": seconds,
-                "access_token": token,
-            });
-            let mut response = Response::new(200);
-            response.body = body.to_string().into();
-            response
-        }
+pub(crate) fn answer(
+    issuer: &Issuer<'_>,
+    endpoint: Endpoint,
+    tenant: &str,
+    request: &Request,
+) -> Response {
+    let body = std::str::from_utf8(&request.body).unwrap_or_default();
+    let form = Form(body.split('&').filter_map(field).collect());
+    let response = match grant(issuer, endpoint, tenant, &form) {
+        Ok(token) => granted(issuer, endpoint, &form, &token),
         Err(denial) => denied(&denial, issuer.now),
     };
     response
@@ -111,29 +136,91 @@ pub(crate) fn answer(issuer: &Issuer<'_>, tenant: &str, request: &Request) -> Re
         .header("Pragma", "no-cache".to_owned())
 }
 
-fn grant(issuer: &Issuer<'_>, tenant: &str, request: &Request) -> Result<String, Denial> {
-    check_tenant(tenant)?;
-    let body = std::str::from_utf8(&request.body).unwrap_or_default();
-    let form: HashMap<String, String> = body.split('&').filter_map(field).collect();
-    let field = |name: &str| {
-        let value = form.get(name).filter(|value| !value.is_empty());
-        value.ok_or_else(|| {
+/// Where clients that look first find the endpoints of a tenant.
+pub(crate) fn discovery(origin: &str, tenant: &str) -> Json {
+    json!({
+        "token_endpoint": format!("{origin}/{tenant}/oauth2/v2.0/token"),
+        "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt"],
+        "authorization_endpoint": format!("{origin}/{tenant}/oauth2/v2.0/authorize"),
+        "issuer": format!("{origin}/{tenant}/v2.0"),
+        "response_types_supported": ["code"],
+        "scopes_supported": ["openid"],
+        "subject_types_supported": ["pairwise"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+        "jwks_uri": format!("{origin}/{tenant}/discovery/v2.0/keys"),
+    })
+}
+
+/// The fields of a token request; one that stands twice counts as written last.
+struct Form(HashMap<String, String>);
+
+impl Form {
+    fn get(&self, name: &str) -> Option<&str> {
+        let value = self.0.get(name).filter(|value| !value.is_empty());
+        value.map(String::as_str)
+    }
+
+    fn needed(&self, name: &str) -> Result<&str, Denial> {
+        self.get(name).ok_or_else(|| {
             let message =
                 format!("The request body must contain the following parameter: '{name}'.");
             Denial::new(400, "invalid_request", 900_144, message)
         })
+    }
+}
+
+fn granted(issuer: &Issuer<'_>, endpoint: Endpoint, form: &Form, token: &str) -> Response {
+    let seconds = issuer.lifetime.as_secs();
+    let body = match endpoint {
+        Endpoint::Second => json!({
+            "token_type": "Bearer", "expires_in": seconds, "ext_expires_in": seconds,
+            "access_token": token,
+        }),
+        // Its numbers are text.
+        Endpoint::First => json!({
+            "token_type": "Bearer",
+            "expires_in": seconds.to_string(),
+            "ext_expires_in": seconds.to_string(),
+            "expires_on": (issuer.now / 1000 + seconds).to_string(),
+            "not_before": (issuer.now / 1000).to_string(),
+            "resource": form.get("resource"),
+            "access_token": token,
+        }),
     };
-    let grant_type = field("grant_type")?;
+    let mut response = Response::new(200);
+    response.body = body.to_string().into();
+    response
+}
+
+fn grant(
+    issuer: &Issuer<'_>,
+    endpoint: Endpoint,
+    tenant: &str,
+    form: &Form,
+) -> Result<String, Denial> {
+    check_tenant(tenant)?;
+    let grant_type = form.needed("grant_type")?;
     if grant_type != "client_credentials" {
         let message = format!("The app requested an unsupported grant type '{grant_type}'.");
         return Err(Denial::new(400, "unsupported_grant_type", 70003, message));
     }
-    let client = field("client_id")?;
-    let scope = field("scope")?;
-    check_client(client, tenant)?;
-    check_secret(form.get("client_secret"))?;
-    check_scope(scope, issuer.origins, tenant)?;
-    Ok(issuer.tokens.give(issuer.now, issuer.lifetime))
+    let named = form.needed("client_id")?;
+    let resource = match endpoint {
+        Endpoint::First => form.needed("resource")?,
+        Endpoint::Second => form.needed("scope")?,
+    };
+    let client = guid(named).and_then(|id| Some((id, issuer.registry.get(id)?)));
+    let (client, known) = client.ok_or_else(|| unknown_client(named, tenant))?;
+    if known.is_disabled {
+        let message = format!("Application '{named}' is disabled.");
+        return Err(Denial::new(400, "unauthorized_client", 7_000_112, message));
+    }
+    check_secret(&known, named, form)?;
+    match endpoint {
+        Endpoint::First => check_resource(resource, issuer.origins, tenant)?,
+        Endpoint::Second => check_scope(resource, issuer.origins, tenant)?,
+    }
+    Ok(issuer.tokens.give(client, issuer.now, issuer.lifetime))
 }
 
 fn check_tenant(tenant: &str) -> Result<(), Denial> {
@@ -155,40 +242,46 @@ fn check_tenant(tenant: &str) -> Result<(), Denial> {
     Err(Denial::new(400, "invalid_request", 900_023, message))
 }
 
-fn check_client(client: &str, tenant: &str) -> Result<(), Denial> {
-    if client.eq_ignore_ascii_case(CLIENT_ID) {
-        return Ok(());
-    }
+fn unknown_client(client: &str, tenant: &str) -> Denial {
     let message = format!(
         "Application with identifier '{client}' was not found in the directory '{tenant}'. This \
          can happen if the application has not been installed by the administrator of the tenant \
          or consented to by any user in the tenant. You may have sent your authentication request \
          to the wrong tenant."
     );
-    Err(Denial::new(400, "unauthorized_client", 700_016, message))
+    Denial::new(400, "unauthorized_client", 700_016, message)
 }
 
-fn check_secret(secret: Option<&String>) -> Result<(), Denial> {
-    match secret.map(String::as_str) {
-        Some(CLIENT_SECRET) => Ok(()),
-        None | Some("") => Err(Denial::new(
-            401,
-            "invalid_client",
-            7_000_216,
-            "'client_assertion', 'client_secret' or 'request' is required for the \
-             'client_credentials' grant type.",
-        )),
-        Some(_) => Err(Denial::new(
-            401,
-            "invalid_client",
-            7_000_215,
-            format!(
-                "Invalid client secret provided. Ensure the secret being sent in the request is \
-                 the client secret value, not the client secret ID, for a secret added to app \
-                 '{CLIENT_ID}'."
-            ),
-        )),
+fn check_secret(known: &Registration, client: &str, form: &Form) -> Result<(), Denial> {
+    let invalid = |number, message: String| {
+        let error = "invalid_client";
+        Err(Denial::new(401, error, number, message))
+    };
+    let Some(secret) = form.get("client_secret") else {
+        if form.get("client_assertion").is_none() {
+            let message = "'client_assertion', 'client_secret' or 'request' is required for the \
+                           'client_credentials' grant type.";
+            return invalid(7_000_216, message.to_owned());
+        }
+        let message = "Client assertion failed signature validation. The certificate with which \
+                       it was signed is not registered on the application.";
+        return invalid(700_027, message.to_owned());
+    };
+    if secret != known.secret {
+        let message = format!(
+            "Invalid client secret provided. Ensure the secret being sent in the request is the \
+             client secret value, not the client secret ID, for a secret added to app '{client}'."
+        );
+        return invalid(7_000_215, message);
     }
+    if known.secret_state == SecretState::Lapsed {
+        let message = format!(
+            "The provided client secret keys for app '{client}' are expired. Create new keys for \
+             your app, or consider using certificate credentials for added security."
+        );
+        return invalid(7_000_222, message);
+    }
+    Ok(())
 }
 
 fn check_scope(scope: &str, origins: &[String], tenant: &str) -> Result<(), Denial> {
@@ -207,6 +300,10 @@ fn check_scope(scope: &str, origins: &[String], tenant: &str) -> Result<(), Deni
         );
         return Err(Denial::new(400, "invalid_scope", 1_002_012, message));
     };
+    check_resource(resource, origins, tenant)
+}
+
+fn check_resource(resource: &str, origins: &[String], tenant: &str) -> Result<(), Denial> {
     let audience = resource.strip_suffix('/').unwrap_or(resource);
     if origins
         .iter()

@@ -207,6 +207,7 @@ fn fresh(
     // The row begins in its first state, whatever the body says.
     let state = layout.special.state;
     let written = writable(context, layout, written, Verb::Create)?;
+    context.admit_create(layout, &written)?;
     let written: Written = written
         .into_iter()
         .filter(|(column, _)| Some(*column) != state)
@@ -233,6 +234,7 @@ fn change(
     };
     let mut draft = Draft(row.cells.unpacked());
     let written = writable(context, layout, written, Verb::Update)?;
+    context.admit_update(layout, &written, |column| draft.get(column))?;
     state::check_update(layout, id, &draft, &written)?;
     parties::check(engine, layout, id, &written)?;
     draft.take(&written);

@@ -50,6 +50,7 @@ pub(super) fn of_table(table: &TableDef, name: &str) -> Option<Value> {
         "IsActivity" => json!(table.is_activity()),
         "IsCustomEntity" => json!(is_custom(&table.schema_name)),
         "IsManaged" => json!(!is_custom(&table.schema_name)),
+        "Privileges" => crate::roles::definitions(table),
         "IsStateModelAware" => json!(table.column("statecode").is_some()),
         _ => return None,
     })

@@ -184,7 +184,7 @@ pub(super) static ENTITY: Type = Type {
         ("IsSolutionAware", No),
         ("IsValidForAdvancedFind", Yes),
         ("PrimaryImageAttribute", Null),
-        ("Privileges", EmptyList),
+        ("Privileges", Given),
         ("RecurrenceBaseEntityLogicalName", Null),
         ("Settings", EmptyList),
         ("CanBeInManyToMany", Managed(true, "canbeinmanytomany")),

@@ -2,6 +2,7 @@
 
 use segue_emulator::{CLIENT_ID, CLIENT_SECRET, Options, Request, Response, Service, TENANT_ID};
 use serde_json::Value;
+use uuid::Uuid;
 
 pub(crate) const BASE: &str = "http://127.0.0.1/api/data/v9.2";
 
@@ -46,6 +47,20 @@ impl Client {
         };
         client.sign_in();
         client
+    }
+
+    /// Goes on with the token of another application.
+    pub(crate) fn sign_in_as(&mut self, client_id: Uuid, secret: &str) {
+        let form = good_form(self.service.origin());
+        let form = form.replace(CLIENT_ID, &client_id.to_string());
+        let answer = self
+            .service
+            .handle(&token_request(&form.replace(CLIENT_SECRET, secret)));
+        assert_eq!(answer.status, 200, "{}", text(&answer));
+        json(&answer)["access_token"]
+            .as_str()
+            .unwrap()
+            .clone_into(&mut self.token);
     }
 
     pub(crate) fn sign_in(&mut self) {

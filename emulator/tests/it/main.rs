@@ -8,6 +8,7 @@ mod journal;
 mod keys;
 mod lookups;
 mod query;
+mod roles;
 mod rows;
 mod socket;
 mod states;

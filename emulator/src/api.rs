@@ -1,0 +1,210 @@
+//! One request of the Web API: who makes it, what goes wrong on demand, and its commit.
+//!
+//! What an operation does is left to `odata`, what a batch does to `batch`.
+
+use uuid::Uuid;
+
+use crate::batch;
+use crate::chaos::{self, Fault};
+use crate::context::{self, Context, Enclosure, Identity};
+use crate::engine::Engine;
+use crate::lock;
+use crate::multipart::{self, Part};
+use crate::odata;
+use crate::options::TENANT_ID;
+use crate::payload::References;
+use crate::refusal::Refusal;
+use crate::request::{Call, Delivery, Headers, Request, Response};
+use crate::service::Service;
+use crate::users;
+
+/// A request with what was read from its head.
+struct Asked<'a> {
+    /// Its target stands below the API's root.
+    call: Call<'a>,
+    origin: &'a str,
+    version: &'a str,
+    number: u64,
+    /// The application whose token it bears.
+    client: Uuid,
+    /// Those of a batch.
+    parts: Option<Vec<Part<'a>>>,
+}
+
+impl Service {
+    /// Answers a request of the Web API.
+    pub(crate) fn api(&self, request: &Request, number: u64) -> Response {
+        let origin = self.origin_for(request);
+        let call = request.call();
+        let Some(client) = self.client_asking(&call.headers) else {
+            return challenge(&origin);
+        };
+        let preferences = call.headers.preferences();
+        let served = self.authorised(&origin, &call, number, client);
+        let mut response =
+            served.unwrap_or_else(|refusal| Response::refused(&refusal, &preferences.annotations));
+        let id = Uuid::new_v4().to_string();
+        if response.get("REQ_ID").is_none() {
+            response.headers.push(("REQ_ID", id.clone()));
+        }
+        response.headers.push(("x-ms-service-request-id", id));
+        response
+    }
+
+    /// The application whose good token the request bears.
+    fn client_asking(&self, headers: &Headers<'_>) -> Option<Uuid> {
+        let header = headers.get("Authorization").unwrap_or_default();
+        let (scheme, token) = header.split_once(' ').unwrap_or_default();
+        let client = self.tokens.client_of(token.trim(), self.clock.now());
+        client.filter(|_| scheme.eq_ignore_ascii_case("Bearer"))
+    }
+
+    fn authorised(
+        &self,
+        origin: &str,
+        call: &Call<'_>,
+        number: u64,
+        client: Uuid,
+    ) -> Result<Response, Refusal> {
+        let uri = || format!("{origin}{}", call.target);
+        let (version, target) =
+            context::versioned(call.target).ok_or_else(|| Refusal::no_resource(&uri()))?;
+        let is_batch = target == "$batch";
+        if is_batch && call.method != "POST" {
+            return Err(Refusal::no_resource(&uri()));
+        }
+        match call.method {
+            _ if is_batch => self.counters.batch(),
+            "GET" => self.counters.read_request(),
+            _ => self.counters.write_request(),
+        }
+        let parts = if is_batch {
+            let kind = call.headers.get("Content-Type").unwrap_or_default();
+            let most = self.options.batch_operations;
+            Some(multipart::read(kind, call.body, most)?)
+        } else {
+            None
+        };
+        let asked = Asked {
+            call: Call {
+                target,
+                ..call.clone()
+            },
+            origin,
+            version,
+            number,
+            client,
+            parts,
+        };
+        self.troubled(&asked)
+    }
+
+    /// Serves the request as far as the fault that strikes it lets it be served.
+    fn troubled(&self, asked: &Asked<'_>) -> Result<Response, Refusal> {
+        let fault = if self.is_writing(asked) {
+            self.chaos.next()
+        } else {
+            Fault::Pass
+        };
+        if let Some(answer) = chaos::answer(&fault) {
+            return Ok(answer);
+        }
+        if fault == Fault::CloseBeforeCommit {
+            let mut nothing = Response::new(503);
+            nothing.delivery = Delivery::Nothing;
+            return Ok(nothing);
+        }
+        let mut response = self.committed(asked, &fault)?;
+        response.delivery = match fault {
+            Fault::CloseAfterCommit => Delivery::Nothing,
+            Fault::TruncateBody => Delivery::HalfTheBody,
+            _ => Delivery::Whole,
+        };
+        Ok(response)
+    }
+
+    /// Runs the request and commits it, whatever part of it succeeded.
+    fn committed(&self, asked: &Asked<'_>, fault: &Fault) -> Result<Response, Refusal> {
+        let mut engine = lock(&self.engine);
+        let headers = &asked.call.headers;
+        let caller = users::caller(
+            &engine,
+            &self.registry,
+            asked.client,
+            headers,
+            &self.identity,
+        )?;
+        let context = Context {
+            model: &self.model,
+            schema: &self.schema,
+            identity: &Identity {
+                user: caller.user,
+                business_unit: caller.business_unit,
+                ..self.identity
+            },
+            caller: &caller,
+            registry: &self.registry,
+            origin: asked.origin,
+            version: asked.version,
+            references: &References::new(),
+            empty_text: self.options.empty_text,
+            read_only: self.options.read_only,
+            parallelism_hint: self.options.parallelism_hint,
+            milliseconds: self.clock.now(),
+            place: match asked.parts {
+                Some(_) => Enclosure::Batch,
+                None => Enclosure::Request,
+            },
+        };
+        let response = self.run(&mut engine, &context, asked, fault);
+        engine.commit(asked.number, caller.user)?;
+        response
+    }
+
+    fn run(
+        &self,
+        engine: &mut Engine,
+        context: &Context<'_>,
+        asked: &Asked<'_>,
+        fault: &Fault,
+    ) -> Result<Response, Refusal> {
+        match (&asked.parts, fault) {
+            (Some(parts), _) => {
+                let run = batch::Run {
+                    context,
+                    continues: asked.call.headers.preferences().continue_on_error,
+                    failed_change_set: self.options.failed_change_set,
+                    fault,
+                };
+                Ok(batch::run(engine, &run, parts))
+            }
+            (None, Fault::Operation { index: 0, fault }) => Err(fault.refusal()),
+            (None, _) => Ok(odata::execute(engine, context, &asked.call)?.response),
+        }
+    }
+
+    fn is_writing(&self, asked: &Asked<'_>) -> bool {
+        let Some(parts) = &asked.parts else {
+            return asked.call.method != "GET";
+        };
+        let (mut reads, mut writes) = (0, 0);
+        for inner in parts.iter().flat_map(Part::inners) {
+            match inner.call.method {
+                "GET" => reads += 1,
+                _ => writes += 1,
+            }
+        }
+        self.counters.batched(reads, writes);
+        writes > 0
+    }
+}
+
+/// Without a good token a client learns where to get one.
+fn challenge(origin: &str) -> Response {
+    let challenge = format!(
+        "Bearer authorization_uri={origin}/{TENANT_ID}/oauth2/authorize, resource_id={origin}/"
+    );
+    Response::new(401)
+        .header("WWW-Authenticate", challenge)
+        .header("REQ_ID", Uuid::new_v4().to_string())
+}
