@@ -12,7 +12,7 @@ use super::address::BASE;
 use super::body::write_object;
 use super::http::{Intent, Request};
 use super::literal;
-use crate::model::{Action, Operation, RecordId, Target, Value};
+use crate::model::{Action, ColumnKind, Operation, RecordId, Target, TargetColumn, Value};
 
 /// Errors should name the columns that collide; of all annotations only these are needed.
 const PREFER_DETAILS: &str =
@@ -132,9 +132,15 @@ impl BatchBody {
         let key = target.key.iter().copied().filter_map(|index| {
             member(operation, target, index).filter(|_| !target.key_is_primary_id)
         });
+        // A new record is in its first state, whatever a create says.
+        let is_state = |name: &str| {
+            let is_it = |column: &TargetColumn| matches!(column.kind, ColumnKind::State { .. });
+            let mut states = target.columns.iter().filter(|column| is_it(column));
+            states.any(|column| column.name.as_str() == name)
+        };
         let members = std::iter::once((target.primary_id.as_str(), &id))
             .chain(key)
-            .chain(columns_to_send(operation, target));
+            .chain(columns_to_send(operation, target).filter(|(name, _)| !is_state(name)));
         self.members(members)
     }
 
@@ -212,7 +218,6 @@ mod tests {
 
     use super::super::loopback::{TEXT, contacts, id, operation, text};
     use super::*;
-    use crate::model::ColumnKind;
 
     /// One request of a batch, read by the rules of MIME and HTTP and by nothing of the writer's.
     #[derive(Debug, PartialEq)]

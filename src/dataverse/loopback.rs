@@ -245,10 +245,12 @@ pub(super) fn batch(parts: &[(&str, &str, &str)]) -> Vec<u8> {
 
 /// `contact`, keyed by those columns; `lastname` and `new_amount` beside them.
 pub(super) fn contacts(key: &[(&str, ColumnKind)]) -> Target {
-    let column = |name: &str, kind: &ColumnKind| TargetColumn {
-        name: LogicalName::parse(name).unwrap(),
-        kind: kind.clone(),
-        nulls: Nulls::Owned,
+    let column = |name: &str, kind: &ColumnKind| {
+        TargetColumn::new(
+            LogicalName::parse(name).unwrap(),
+            kind.clone(),
+            Nulls::Owned,
+        )
     };
     let text = ColumnKind::Text { max_length: 100 };
     let mut columns: Vec<TargetColumn> =

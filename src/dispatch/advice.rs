@@ -91,6 +91,17 @@ pub(super) fn ambiguous(row: RowTag, target: &Target, key: &[Value], matches: us
     )
 }
 
+/// The record was created, and its second write was refused.
+pub(super) fn partial(reject: Reject) -> Reject {
+    Reject {
+        reason: format!(
+            "the record was created, but not its state: {}",
+            reject.reason
+        ),
+        ..reject
+    }
+}
+
 /// A reference to a record that there is not, or of which there are several.
 pub(super) fn unreferable(row: RowTag, reference: &Reference, matches: usize) -> Reject {
     let Lookup { column, target, .. } = &*reference.to;

@@ -6,8 +6,8 @@
 use super::advice::{self, Violated};
 use super::rules::{Absent, Mode, Rules};
 use crate::model::{
-    Accepted, Action, Effect, Found, Operation, RecordId, Reject, RowFailure, ServiceError,
-    SkipReason, Value, Verdict,
+    Accepted, Action, ColumnSet, Effect, Found, Operation, RecordId, Reject, RowFailure,
+    ServiceError, SkipReason, Value, Verdict,
 };
 
 /// So many turns of a chain are enough for every honest cause; more means that others undo each of them.
@@ -31,7 +31,21 @@ pub(super) struct History {
     step: Step,
     /// What the service last said of this row.
     said: ServiceError,
+    /// The state of a record that is to be created: a second write sets it, once the record is there.
+    owed: ColumnSet,
+    /// The first of two writes.
+    first: Option<First>,
 }
+
+/// What the first of two writes did, and the columns that it carried.
+#[derive(Debug)]
+struct First {
+    done: Accepted,
+    columns: ColumnSet,
+}
+
+/// What the wire calls a state or reason that the record cannot take.
+const INVALID_STATE: &str = "invalid_state";
 
 /// Where in its chain a key is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -54,6 +68,8 @@ enum Step {
 pub(super) enum Follow {
     /// The operation, changed, is sent.
     Send,
+    /// The second of two writes is sent; the first one was done.
+    SendNext,
     /// The record with the operation's key is looked for.
     Find,
     /// The chain has come to its end.
@@ -61,11 +77,80 @@ pub(super) enum Follow {
 }
 
 impl Work {
-    pub(super) fn new(operation: Operation) -> Self {
-        Self {
+    pub(super) fn new(operation: Operation, rules: &Rules) -> Self {
+        let mut work = Self {
             operation,
             history: History::default(),
+        };
+        if work.operation.action == Action::Create && !rules.is_born_so(&work.operation) {
+            work.put_off_state(rules);
         }
+        work
+    }
+
+    /// Leaves the record's state to a second write: what a create says of it is not heard, or refused.
+    ///
+    /// Observed of the service, and pinned by `a_new_row_is_in_its_first_state_whatever_it_says` of the emulator.
+    fn put_off_state(&mut self, rules: &Rules) {
+        let states = rules.states(&self.operation);
+        let columns = self.operation.columns.iter();
+        self.operation.columns = columns.filter(|it| !states.contains(*it)).collect();
+        self.history.owed = states;
+    }
+
+    /// The action is another one, with all that is still to be written.
+    fn act(&mut self, rules: &Rules, action: Action) {
+        let owed = std::mem::take(&mut self.history.owed);
+        owed.iter()
+            .for_each(|index| self.operation.columns.insert(index));
+        self.operation.action = action;
+        self.operation.columns = rules.carried(&self.operation.columns, action);
+        if action == Action::Create && !rules.is_born_so(&self.operation) {
+            self.put_off_state(rules);
+        }
+    }
+
+    /// It was done; what follows.
+    pub(super) fn done(&mut self, rules: &Rules, accepted: &Accepted) -> Follow {
+        let accepted = self.accepted(rules, accepted);
+        let owed = std::mem::take(&mut self.history.owed);
+        let Some(id) = accepted.id.filter(|_| !owed.is_empty()) else {
+            return Follow::End(Verdict::Accepted(accepted));
+        };
+        self.history.first = Some(First {
+            done: accepted,
+            columns: std::mem::replace(&mut self.operation.columns, owed),
+        });
+        self.operation.action = Action::Update(id);
+        self.turn(Step::Ordered, Follow::SendNext)
+    }
+
+    /// The operation and its verdict when nothing more is asked: of two writes both count, or the first alone.
+    pub(super) fn ended(self, verdict: Verdict) -> (Operation, Verdict) {
+        let mut operation = self.operation;
+        let Some(First { done, columns }) = self.history.first else {
+            return (operation, verdict);
+        };
+        let rest = match verdict {
+            Verdict::Accepted(last) => {
+                columns
+                    .iter()
+                    .for_each(|index| operation.columns.insert(index));
+                let both = Accepted {
+                    id: last.id,
+                    ..done
+                };
+                return (operation, Verdict::Accepted(both));
+            }
+            Verdict::Rejected(reject) => Verdict::Rejected(advice::partial(reject)),
+            Verdict::Unchanged
+            | Verdict::Skipped(_)
+            | Verdict::NotAttempted(_)
+            | Verdict::Partly { .. } => verdict,
+        };
+        operation.columns = columns;
+        let rest = Box::new(rest);
+        (operation, Verdict::Partly { done, rest })
     }
 
     /// The values of the record's key.
@@ -123,6 +208,10 @@ impl Work {
                 let columns = columns.clone();
                 self.collided(rules, Violated { columns })
             }
+            RowFailure::Other { word, .. } if self.may_be_born_otherwise(rules, word) => {
+                self.put_off_state(rules);
+                self.turn(Step::Ordered, Follow::Send)
+            }
             RowFailure::Other { word, advice } => reject(advice::refused(
                 self.operation.row,
                 word,
@@ -130,6 +219,13 @@ impl Work {
                 self.said(),
             )),
         }
+    }
+
+    /// A create that was refused for the record's state: perhaps new records of this table begin in another one.
+    fn may_be_born_otherwise(&self, rules: &Rules, word: &str) -> bool {
+        self.operation.action == Action::Create
+            && word == INVALID_STATE
+            && !rules.states(&self.operation).is_empty()
     }
 
     fn not_found(&mut self, rules: &Rules) -> Follow {
@@ -176,7 +272,13 @@ impl Work {
         if rules.mode == Mode::Create && !self.history.may_have_created {
             return self.contested(rules, violated);
         }
-        self.operation.action = Action::Update(self.operation.record.derived_id);
+        let ours = Action::Update(self.operation.record.derived_id);
+        if self.history.may_have_created {
+            // Then it was made by this very operation, and may have all that it carries.
+            self.operation.action = ours;
+        } else {
+            self.act(rules, ours);
+        }
         self.turn(Step::Claiming(violated), Follow::Send)
     }
 
@@ -192,9 +294,9 @@ impl Work {
     /// The record that the ledger knows is gone: writes it whole by its key, as the mode allows.
     fn rewrite(&mut self, rules: &Rules) -> Follow {
         self.operation.columns = rules.whole(&self.operation);
-        match rules.by_key(&self.operation.record) {
+        match rules.by_key(&self.operation.record, &self.operation.columns) {
             Some(action) => {
-                self.operation.action = action;
+                self.act(rules, action);
                 self.turn(Step::Rewriting, Follow::Send)
             }
             None => self.turn(Step::Rewriting, Follow::Find),
@@ -230,7 +332,7 @@ impl Work {
     fn present(&mut self, rules: &Rules, id: RecordId) -> Follow {
         match rules.where_present(id) {
             Ok(action) => {
-                self.operation.action = action;
+                self.act(rules, action);
                 self.turn(Step::Rewriting, Follow::Send)
             }
             Err(reason) => skip(reason),
@@ -241,8 +343,8 @@ impl Work {
     fn absent(&mut self, rules: &Rules) -> Follow {
         match rules.where_absent() {
             Ok(action) => {
-                self.operation.action = action;
                 self.operation.columns = rules.whole(&self.operation);
+                self.act(rules, action);
                 self.turn(Step::Rewriting, Follow::Send)
             }
             Err(Absent::Skip(reason)) => skip(reason),
@@ -301,8 +403,8 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        ColumnKind, ColumnSet, EntitySetName, KeyDigest, LogicalName, Made, Nulls, Position,
-        Record, RejectCode, RowTag, SourceDigest, Target, TargetColumn,
+        ChoiceOption, ColumnKind, ColumnSet, EntitySetName, KeyDigest, LogicalName, Made, Nulls,
+        Position, Record, RejectCode, RowTag, SourceDigest, Target, TargetColumn,
     };
 
     const US: RecordId = RecordId(Uuid::from_u128(1));
@@ -310,11 +412,11 @@ mod tests {
     const OTHER: RecordId = RecordId(Uuid::from_u128(3));
 
     fn column(name: &str, nulls: Nulls) -> TargetColumn {
-        TargetColumn {
-            name: LogicalName::parse(name).unwrap(),
-            kind: ColumnKind::Text { max_length: 100 },
+        TargetColumn::new(
+            LogicalName::parse(name).unwrap(),
+            ColumnKind::Text { max_length: 100 },
             nulls,
-        }
+        )
     }
 
     fn rules(mode: Mode) -> Rules {
@@ -352,7 +454,7 @@ mod tests {
             ],
             derived_id: DERIVED,
         };
-        Work::new(Operation {
+        let operation = Operation {
             row: RowTag {
                 position: Position::new(0, 17),
                 key: KeyDigest([0; 16]),
@@ -362,7 +464,11 @@ mod tests {
             columns: ColumnSet::new(),
             action,
             standing: None,
-        })
+        };
+        Work {
+            operation,
+            history: History::default(),
+        }
     }
 
     fn refuse(work: &mut Work, rules: &Rules, failure: &RowFailure) -> Follow {
@@ -548,5 +654,131 @@ mod tests {
         assert_eq!(id(Action::Create), Some(DERIVED));
         assert_eq!(id(Action::Update(OTHER)), Some(OTHER));
         assert_eq!(id(Action::Upsert), None);
+    }
+
+    /// A create of a record in that state, for that reason, by rules whose last two columns they are.
+    fn born(state: i32, reason: Option<i32>) -> (Rules, Work) {
+        let mut rules = rules(Mode::Upsert);
+        let option = |value, state| ChoiceOption {
+            value,
+            labels: Vec::new(),
+            state,
+        };
+        let kinds = [
+            ColumnKind::State {
+                options: vec![option(0, None), option(1, None)],
+            },
+            ColumnKind::Status {
+                options: vec![option(1, Some(0)), option(2, Some(1))],
+            },
+        ];
+        let mut target = (*rules.target).clone();
+        for kind in kinds {
+            let name = LogicalName::parse(&format!("state{}", target.columns.len())).unwrap();
+            target
+                .columns
+                .push(TargetColumn::new(name, kind, Nulls::Skip));
+        }
+        rules.target = Arc::new(target);
+        let mut operation = work("a@b.nl", Action::Create).operation;
+        let mut record = (*operation.record).clone();
+        record.values.push(Value::Choice(state));
+        record
+            .values
+            .push(reason.map_or(Value::Null, Value::Choice));
+        operation.record = Arc::new(record);
+        operation.columns = [1, 5, 6].into_iter().collect();
+        let work = Work::new(operation, &rules);
+        (rules, work)
+    }
+
+    fn carries(work: &Work) -> Vec<usize> {
+        work.operation.columns.iter().collect()
+    }
+
+    fn created() -> Accepted {
+        Accepted {
+            effect: Effect::Created,
+            id: Some(DERIVED),
+            made: None,
+        }
+    }
+
+    #[test]
+    fn a_new_record_is_created_first_and_gets_its_state_then() {
+        let (rules, mut work) = born(1, Some(2));
+        assert_eq!(carries(&work), [1]);
+        assert_eq!(work.done(&rules, &created()), Follow::SendNext);
+        assert_eq!(work.operation.action, Action::Update(DERIVED));
+        assert_eq!(carries(&work), [5, 6]);
+        let Follow::End(verdict) = work.done(&rules, &updated(None)) else {
+            panic!("a third write");
+        };
+        let (operation, verdict) = work.ended(verdict);
+        let Verdict::Accepted(accepted) = verdict else {
+            panic!("{verdict:?}");
+        };
+        assert_eq!(accepted.effect, Effect::Created);
+        assert_eq!(operation.columns.iter().collect::<Vec<_>>(), [1, 5, 6]);
+    }
+
+    #[test]
+    fn the_first_state_needs_no_second_write_where_the_reason_is_known() {
+        let (rules, mut work) = born(0, Some(1));
+        assert_eq!(carries(&work), [1, 5, 6]);
+        let follow = work.done(&rules, &created());
+        assert_eq!(follow, Follow::End(Verdict::Accepted(created())));
+        let (_, work) = born(0, None);
+        assert_eq!(carries(&work), [1, 6], "a null changes no state");
+    }
+
+    #[test]
+    fn a_table_whose_records_begin_in_another_state_takes_two_writes() {
+        let (rules, mut work) = born(0, Some(1));
+        let failure = RowFailure::Other {
+            word: INVALID_STATE,
+            advice: "",
+        };
+        assert_eq!(refuse(&mut work, &rules, &failure), Follow::Send);
+        assert_eq!(carries(&work), [1]);
+        assert_eq!(work.done(&rules, &created()), Follow::SendNext);
+        assert_eq!(carries(&work), [5, 6]);
+    }
+
+    #[test]
+    fn a_record_without_its_state_is_partly_done_whatever_ends_it() {
+        let rejected = |work: &mut Work, rules: &Rules| {
+            let failure = RowFailure::Other {
+                word: INVALID_STATE,
+                advice: "",
+            };
+            match refuse(work, rules, &failure) {
+                Follow::End(verdict) => verdict,
+                other @ (Follow::Send | Follow::SendNext | Follow::Find) => panic!("{other:?}"),
+            }
+        };
+        for ending in [
+            |_: &mut Work, _: &Rules| Verdict::NotAttempted(ServiceError::default()),
+            rejected,
+        ] {
+            let (rules, mut work) = born(1, Some(2));
+            work.done(&rules, &created());
+            let verdict = ending(&mut work, &rules);
+            let (operation, verdict) = work.ended(verdict);
+            let Verdict::Partly { done, .. } = verdict else {
+                panic!("{verdict:?}");
+            };
+            assert_eq!(done, created());
+            assert_eq!(operation.columns.iter().collect::<Vec<_>>(), [1]);
+        }
+    }
+
+    #[test]
+    fn a_record_that_was_there_all_along_gets_its_state_at_once() {
+        let (rules, mut work) = born(1, Some(2));
+        refuse(&mut work, &rules, &taken("emailaddress1"));
+        assert_eq!(work.operation.action, Action::Update(DERIVED));
+        assert_eq!(carries(&work), [1, 5, 6]);
+        assert!(work.history.owed.is_empty());
     }
 }

@@ -6,8 +6,8 @@ use tokio::sync::mpsc;
 
 use super::account::unsaid;
 use crate::model::{
-    Action, ColumnSet, Operation, Outcome, Record, Reject, RowTag, ServiceError, SkipReason,
-    Standing, Verdict,
+    Action, ColumnSet, Operation, Outcome, Record, RecordId, Reject, RowTag, ServiceError,
+    SkipReason, Standing, Verdict,
 };
 
 /// A record that is to be written, before it is known how.
@@ -28,6 +28,8 @@ pub struct Draft {
 pub enum Resolved {
     /// It is written so.
     Do(Action),
+    /// Of what was to be sent, an update carries nothing to this record.
+    Unchanged(RecordId),
     /// It is left alone.
     Skip(SkipReason),
     /// The operator must mend it.
@@ -92,25 +94,30 @@ impl Exit {
                 outcomes,
             } => (operations, outcomes),
         };
+        // It was not written, so no action is true of it; this one writes least.
+        let mut unsent = Action::UpdateByKey;
         let verdict = match resolved {
             Resolved::Do(action) => {
-                let Err(unsent) = operations.send(draft.into_operation(action)).await else {
+                let Err(refused) = operations.send(draft.into_operation(action)).await else {
                     return (0, Gone::No);
                 };
                 let verdict = Verdict::NotAttempted(ended());
                 let outcome = Outcome {
-                    operation: unsent.0,
+                    operation: refused.0,
                     verdict,
                 };
                 let lost = outcomes.send(outcome).await.is_err();
                 return (u64::from(lost), Gone::Yes);
             }
+            Resolved::Unchanged(id) => {
+                unsent = Action::Update(id);
+                Verdict::Unchanged
+            }
             Resolved::Skip(reason) => Verdict::Skipped(reason),
             Resolved::Reject(reject) => Verdict::Rejected(reject),
             Resolved::NotAttempted(error) => Verdict::NotAttempted(error),
         };
-        // It was not written, so no action is true of it; this one writes least.
-        let operation = draft.into_operation(Action::UpdateByKey);
+        let operation = draft.into_operation(unsent);
         let sent = outcomes.send(Outcome { operation, verdict }).await;
         if sent.is_ok() {
             (0, Gone::No)

@@ -193,7 +193,7 @@ impl<D: Destination> Gate<D> {
 
     fn take(&mut self, operation: Operation) {
         self.taken += 1;
-        self.queue.push(Work::new(operation));
+        self.queue.push(Work::new(operation, &self.rules));
     }
 
     /// Sends as long as there is a slot and something to send.
@@ -300,7 +300,8 @@ impl<D: Destination> Gate<D> {
     }
 
     /// Gives the one outcome of an operation.
-    pub(super) async fn settle(&mut self, operation: Operation, verdict: Verdict) {
+    pub(super) async fn settle(&mut self, work: Work, verdict: Verdict) {
+        let (operation, verdict) = work.ended(verdict);
         let outcome = Outcome { operation, verdict };
         if self.outcomes.send(outcome).await.is_err() {
             self.undelivered += 1;
@@ -338,7 +339,7 @@ impl<D: Destination> Gate<D> {
         }
         self.input_open = false;
         for work in self.queue.drain() {
-            self.settle(work.operation, Verdict::NotAttempted(error.clone()))
+            self.settle(work, Verdict::NotAttempted(error.clone()))
                 .await;
         }
     }
@@ -352,7 +353,7 @@ impl<D: Destination> Gate<D> {
         let error = unsaid("the run ended before the answer came");
         for flight in std::mem::take(&mut self.in_flight).into_values() {
             for work in flight.into_works() {
-                self.settle(work.operation, Verdict::NotAttempted(error.clone()))
+                self.settle(work, Verdict::NotAttempted(error.clone()))
                     .await;
             }
         }

@@ -18,6 +18,8 @@ use crate::model::{Cause, Destination, Failure, Fate, Reply, ServiceError, Verdi
 struct Again {
     /// Once the gate lets it through.
     ready: Vec<(Work, ServiceError)>,
+    /// Once the gate lets it through, and for the first time.
+    next: Vec<(Work, ServiceError)>,
     /// After backing off.
     later: Vec<(Work, ServiceError)>,
     /// In halves.
@@ -41,13 +43,12 @@ impl<D: Destination> Gate<D> {
         let nothing_fits = self.nothing_fits(&sent.replies);
         let mut again = Again::default();
         let mut replies = sent.replies.into_iter();
-        for work in works {
+        for mut work in works {
             match replies.next().unwrap_or_else(lost) {
                 Reply::Accepted(accepted) => {
                     self.lane.progressed();
-                    let accepted = work.accepted(&self.rules, &accepted);
-                    self.settle(work.operation, Verdict::Accepted(accepted))
-                        .await;
+                    let follow = work.done(&self.rules, &accepted);
+                    self.follows(work, follow, unsent(), &mut again).await;
                 }
                 Reply::Failed(failure) => {
                     let next = match triage(&failure, company) {
@@ -107,15 +108,14 @@ impl<D: Destination> Gate<D> {
                     | Cause::Row(_)
                     | Cause::Credential => advice::unfit(work.operation.row, error),
                 };
-                self.settle(work.operation, Verdict::Rejected(reject)).await;
+                self.settle(work, Verdict::Rejected(reject)).await;
             }
             Next::Stop(halt) => {
                 again.stop.get_or_insert(match halt {
                     Halt::Credential => StopCause::Credential(error.clone()),
                     Halt::Contract => StopCause::Contract(error.clone()),
                 });
-                self.settle(work.operation, Verdict::NotAttempted(error))
-                    .await;
+                self.settle(work, Verdict::NotAttempted(error)).await;
             }
         }
     }
@@ -146,7 +146,7 @@ impl<D: Destination> Gate<D> {
                 Verdict::NotAttempted(failure.error)
             }
         };
-        self.settle(work.operation, verdict).await;
+        self.settle(work, verdict).await;
     }
 
     async fn follow(&mut self, mut work: Work, failure: Failure, again: &mut Again) {
@@ -174,8 +174,9 @@ impl<D: Destination> Gate<D> {
     ) {
         match follow {
             Follow::Send => again.ready.push((work, error)),
+            Follow::SendNext => again.next.push((work, error)),
             Follow::Find => again.finds.push((work, error)),
-            Follow::End(verdict) => self.settle(work.operation, verdict).await,
+            Follow::End(verdict) => self.settle(work, verdict).await,
         }
     }
 
@@ -197,7 +198,7 @@ impl<D: Destination> Gate<D> {
             }
             Err(cause) => {
                 let verdict = Verdict::NotAttempted(cause.error());
-                self.settle(work.operation, verdict).await;
+                self.settle(work, verdict).await;
                 again.stop = Some(cause);
             }
         }
@@ -209,10 +210,15 @@ impl<D: Destination> Gate<D> {
             self.end(cause).await;
         }
         if self.is_ending() {
-            let left = [again.ready, again.later, again.halves, again.finds];
+            let left = [
+                again.ready,
+                again.next,
+                again.later,
+                again.halves,
+                again.finds,
+            ];
             for (work, error) in left.into_iter().flatten() {
-                self.settle(work.operation, Verdict::NotAttempted(error))
-                    .await;
+                self.settle(work, Verdict::NotAttempted(error)).await;
             }
             return;
         }
@@ -228,6 +234,8 @@ impl<D: Destination> Gate<D> {
             self.queue.halves(halves);
         }
         self.queue.ready(Parcel::Batch(ready, packing));
+        self.queue
+            .ready(Parcel::Batch(works(again.next), Packing::Loose));
         let most = later.iter().map(|work| work.history.failures).max();
         if let Some(failures) = most {
             let at = Instant::now() + self.lane.backoff(failures);

@@ -17,7 +17,7 @@ use super::lane::Lane;
 use super::lookup::{Looked, look_up};
 use super::rules::{Absent, Rules};
 use crate::model::{
-    Destination, Failure, KeyDigest, Operation, Outcome, RecordId, ServiceError, Value,
+    Action, Destination, Failure, KeyDigest, Operation, Outcome, RecordId, ServiceError, Value,
 };
 
 /// What resolving gives back besides operations.
@@ -178,7 +178,10 @@ impl<D: Destination> Stage<D> {
         match known {
             Some(id) => Some(present(&self.rules, id)),
             None => match self.exit {
-                Exit::Send { .. } => self.rules.by_key(&draft.record).map(Resolved::Do),
+                Exit::Send { .. } => self
+                    .rules
+                    .by_key(&draft.record, &draft.columns)
+                    .map(Resolved::Do),
                 Exit::Foresee { .. } => None,
             },
         }
@@ -272,7 +275,17 @@ impl<D: Destination> Stage<D> {
         }
     }
 
-    async fn pass(&mut self, draft: Draft, resolved: Resolved) -> Gone {
+    async fn pass(&mut self, mut draft: Draft, mut resolved: Resolved) -> Gone {
+        if let Resolved::Do(action) = resolved {
+            let carried = self.rules.carried(&draft.columns, action);
+            if let Action::Update(id) = action
+                && carried.is_empty()
+                && !draft.columns.is_empty()
+            {
+                resolved = Resolved::Unchanged(id);
+            }
+            draft.columns = carried;
+        }
         let (undelivered, gone) = self.exit.pass(draft, resolved).await;
         self.report.undelivered += undelivered;
         gone

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::model::{
-    Action, ColumnSet, KeyDigest, LogicalName, Made, Nulls, Operation, Record, RecordId,
-    SkipReason, Target, Value,
+    Action, ChoiceOption, ColumnKind, ColumnSet, KeyDigest, LogicalName, Made, Nulls, Operation,
+    Record, RecordId, SkipReason, Target, TargetColumn, Value, When,
 };
 
 /// Which records a mapping may write.
@@ -41,14 +41,76 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// How a record whose GUID is unknown is written by its key; `None` if it must be looked up first.
-    pub(super) fn by_key(&self, record: &Record) -> Option<Action> {
+    /// How those columns of a record whose GUID is unknown are written by its key; `None` if it must be looked up first.
+    pub(super) fn by_key(&self, record: &Record, columns: &ColumnSet) -> Option<Action> {
         let stands = record.key_stands_in_url(&self.target);
         match self.mode {
+            Mode::Upsert if stands && self.depends(record, columns) => None,
             Mode::Upsert if stands => Some(Action::Upsert),
             Mode::Update | Mode::UpdateOrSkip if stands => Some(Action::UpdateByKey),
             Mode::Upsert | Mode::Create | Mode::Update | Mode::UpdateOrSkip => None,
         }
+    }
+
+    /// Whether it depends on the record's existence which of the columns are written, or how.
+    fn depends(&self, record: &Record, columns: &ColumnSet) -> bool {
+        let mut indexes = columns.iter();
+        indexes.any(|index| match self.target.columns.get(index) {
+            Some(column) if column.is_state() => !is_null(record, index),
+            Some(column) => column.when != When::Always,
+            None => false,
+        })
+    }
+
+    /// Those of the columns that the action carries. Stamps are among them only if anything else is.
+    pub(super) fn carried(&self, columns: &ColumnSet, action: Action) -> ColumnSet {
+        let left_out = match action {
+            Action::Create => When::Update,
+            Action::Update(_) | Action::UpdateByKey => When::Create,
+            Action::Upsert | Action::Delete(_) => return columns.clone(),
+        };
+        let of_target = &self.target.columns;
+        let column = |index: &usize| of_target.get(*index);
+        let carried: ColumnSet = columns
+            .iter()
+            .filter(|index| column(index).is_some_and(|column| column.when != left_out))
+            .collect();
+        let is_stamp = |index: usize| column(&index).is_some_and(|column| column.is_stamp);
+        if action != Action::Create && carried.iter().all(is_stamp) {
+            return ColumnSet::new();
+        }
+        carried
+    }
+
+    /// The columns that set the record's state.
+    pub(super) fn states(&self, operation: &Operation) -> ColumnSet {
+        let columns = operation.columns.iter();
+        let is_state = |index: &usize| {
+            let column = self.target.columns.get(*index);
+            column.is_some_and(TargetColumn::is_state) && !is_null(&operation.record, *index)
+        };
+        columns.filter(is_state).collect()
+    }
+
+    /// Whether a create can bring the record into its state: the state is the one in which a new record is by all
+    /// likelihood, and the reason says so too. The service refuses a reason of another state.
+    pub(super) fn is_born_so(&self, operation: &Operation) -> bool {
+        let states = self.states(operation);
+        let number = |index: usize| match operation.record.values.get(index) {
+            Some(Value::Choice(number)) => Some(*number),
+            _ => None,
+        };
+        let reason = |index: usize| match &self.target.columns.get(index)?.kind {
+            ColumnKind::Status { options } => {
+                let is_it = |option: &&ChoiceOption| Some(option.value) == number(index);
+                options.iter().find(is_it)?.state
+            }
+            _ => None,
+        };
+        states
+            .iter()
+            .filter_map(reason)
+            .any(|state| state == FIRST_STATE)
     }
 
     /// What becomes of a record that was looked up and does not exist; `Err` if it is not to be made.
@@ -73,12 +135,7 @@ impl Rules {
     pub(super) fn whole(&self, operation: &Operation) -> ColumnSet {
         let target = &self.target;
         let travels = |index: usize, clears: bool| {
-            let null = operation
-                .record
-                .values
-                .get(index)
-                .is_none_or(Value::is_null);
-            operation.columns.contains(index) || !null || clears
+            operation.columns.contains(index) || !is_null(&operation.record, index) || clears
         };
         target
             .columns
@@ -102,6 +159,13 @@ impl Rules {
         target.key.len() == columns.len()
             && own.all(|column| columns.iter().any(|(name, _)| *name == column.name))
     }
+}
+
+/// The state of new records, of nearly every table.
+const FIRST_STATE: i32 = 0;
+
+fn is_null(record: &Record, index: usize) -> bool {
+    record.values.get(index).is_none_or(Value::is_null)
 }
 
 /// What becomes of a row without a record where none is to be made.

@@ -1,6 +1,8 @@
 //! What of a record differs from what the ledger holds, and what the ledger holds after the record was accepted.
 
-use crate::model::{ColumnDigest, ColumnSet, ColumnState, Nulls, Record, Standing, Target, Value};
+use crate::model::{
+    ColumnDigest, ColumnSet, ColumnState, Nulls, Record, Standing, Target, Value, When,
+};
 
 /// How much of what has not changed is sent all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +17,8 @@ pub enum Scope {
 ///
 /// `digests` has one digest per column of the target, of the record's values. Without a standing nothing was ever
 /// sent. A value is sent if it differs. A null is sent if the mapping filled the column before ([`Nulls::Owned`]),
-/// or unless the ledger knows it to be null ([`Nulls::Clear`]).
+/// or unless the ledger knows it to be null ([`Nulls::Clear`]). A column that only a create carries is not sent to a record that
+/// is there. A stamp is sent if anything else is, or if nothing ever was.
 pub fn diff(
     standing: Option<&Standing>,
     record: &Record,
@@ -36,17 +39,28 @@ pub fn diff(
             Nulls::Clear => again,
         }
     };
+    let is_there = standing.is_some_and(|standing| standing.id.is_some());
     let columns = target
         .columns
         .iter()
         .zip(&record.values)
         .zip(digests)
         .enumerate();
-    columns
+    let mut sent: ColumnSet = columns
         .filter(|(index, _)| !target.key.contains(index))
+        .filter(|(_, ((column, _), _))| !column.is_stamp)
+        .filter(|(_, ((column, _), _))| !(is_there && column.when == When::Create))
         .filter(|(index, ((column, value), digest))| differs(*index, value, **digest, column.nulls))
         .map(|(index, _)| index)
-        .collect()
+        .collect();
+    if !sent.is_empty() || standing.is_none() {
+        let stamps = target.columns.iter().enumerate();
+        stamps
+            .filter(|(_, column)| column.is_stamp)
+            .filter(|(_, column)| !(is_there && column.when == When::Create))
+            .for_each(|(index, _)| sent.insert(index));
+    }
+    sent
 }
 
 /// The states of the columns once the columns `sent` were accepted: one per digest.
@@ -85,10 +99,8 @@ mod tests {
 
     fn target(nulls: &[Nulls]) -> Target {
         let name = |text: &str| LogicalName::parse(text).unwrap();
-        let column = |(index, nulls): (usize, &Nulls)| TargetColumn {
-            name: name(&format!("c{index}")),
-            kind: ColumnKind::BigInt,
-            nulls: *nulls,
+        let column = |(index, nulls): (usize, &Nulls)| {
+            TargetColumn::new(name(&format!("c{index}")), ColumnKind::BigInt, *nulls)
         };
         Target {
             table: name("contact"),
@@ -196,6 +208,25 @@ mod tests {
             sent(Some(&held), &cells, &[Clear; 4], Scope::Changed),
             [1, 2, 3]
         );
+    }
+
+    #[test]
+    fn a_stamp_travels_with_others_and_a_first_value_only_to_a_new_record() {
+        let mut target = target(&[Nulls::Owned; 4]);
+        target.columns[2].is_stamp = true;
+        target.columns[3].when = When::Create;
+        let (record, digests) = record(&[Some(0), Some(1), Some(2), Some(3)]);
+        let sent = |standing: Option<&Standing>| -> Vec<usize> {
+            diff(standing, &record, &digests, &target, Scope::Changed)
+                .iter()
+                .collect()
+        };
+        assert_eq!(sent(None), [1, 2, 3]);
+        let mut known = standing(vec![ColumnState::NEVER_SENT; 4]);
+        known.id = Some(RecordId(Uuid::from_u128(1)));
+        assert_eq!(sent(Some(&known)), [1, 2]);
+        known.columns[1] = ColumnState::value_sent(digests[1]);
+        assert_eq!(sent(Some(&known)), [] as [usize; 0]);
     }
 
     #[test]

@@ -4,19 +4,22 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::digest::Parts;
 use super::plan::{Plan, PlannedColumn, type_tag};
 use super::{Mapping, Mode, Origin, Problem, ProblemCode, Problems};
-use crate::model::{LogicalName, Nulls, SourceColumn, Table, Target, TargetColumn, Value};
+use crate::model::{LogicalName, Nulls, SourceColumn, Table, Target, TargetColumn, Value, When};
 
 /// What compiling needs to know besides the table and the extract.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CompileContext<'a> {
     /// The organisation that the records go to: part of the ids that creates carry.
     pub organisation: Uuid,
+    /// When the run began: what stamps say.
+    pub started: Timestamp,
     /// The tables of [`Mapping::references`].
     pub referenced: &'a [Table],
 }
@@ -29,7 +32,7 @@ impl Mapping {
             .iter()
             .filter_map(|column| match &column.origin {
                 Origin::Lookup(lookup) => Some(lookup.table.value.as_str()),
-                Origin::From(_) | Origin::Value(_) => None,
+                Origin::From(_) | Origin::Value(_) | Origin::Stamp(_) => None,
             });
         let mut names: Vec<&str> = lookups.collect();
         names.sort_unstable();
@@ -52,10 +55,12 @@ impl Mapping {
             table,
             referenced: context.referenced,
             source,
+            started: context.started,
             sources: Vec::new(),
             problems: self.problems.clone(),
         };
-        let columns = compiler.columns();
+        let mut columns = compiler.columns();
+        compiler.complete_state(&mut columns);
         let key = compiler.key();
         let sources = compiler.sources;
         let (Some(key), true) = (key, compiler.problems.is_empty()) else {
@@ -130,6 +135,7 @@ pub(super) struct Compiler<'a> {
     pub(super) table: &'a Table,
     pub(super) referenced: &'a [Table],
     pub(super) source: &'a [SourceColumn],
+    pub(super) started: Timestamp,
     /// The source columns in use, by index, in the order in which they were met.
     pub(super) sources: Vec<usize>,
     pub(super) problems: Vec<Problem>,
@@ -185,7 +191,14 @@ fn program(mode: Mode, columns: &[(TargetColumn, PlannedColumn)]) -> [u8; 16] {
                 Nulls::Skip => b"skip",
             },
         );
+        match target.when {
+            When::Always => {}
+            When::Create => parts.push(b'w', b"create"),
+            When::Update => parts.push(b'w', b"update"),
+        }
         match planned {
+            // Each run has its own.
+            PlannedColumn::Constant(_) if target.is_stamp => parts.push(b'r', b"run"),
             PlannedColumn::Constant(value) => parts.push_value(&value.into()),
             PlannedColumn::Lookup(lookup) => {
                 let mut steps = String::new();

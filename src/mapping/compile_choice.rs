@@ -13,7 +13,10 @@ use crate::model::{ChoiceOption, Column, ColumnKind};
 impl Compiler<'_> {
     /// How cells become options; `None` where `choice` is not written, or wrong.
     pub(super) fn choice(&mut self, steps: &Steps, column: &Column) -> Option<ChoiceSteps> {
-        let (ColumnKind::Choice { options } | ColumnKind::Choices { options }) = &column.kind
+        let (ColumnKind::Choice { options }
+        | ColumnKind::Choices { options }
+        | ColumnKind::State { options }
+        | ColumnKind::Status { options }) = &column.kind
         else {
             return None;
         };

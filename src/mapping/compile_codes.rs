@@ -37,6 +37,8 @@ codes! {
     NOT_A_LOOKUP = 123, "only a lookup column refers to records";
     NO_SUCH_TARGET = 124, "the lookup does not point to that table";
     NOT_BY_ITSELF = 125, "a lookup column needs a lookup";
+    WHEN_NEVER = 126, "no write of the mapping may carry the column then";
+    STAMP_TYPE = 127, "a stamp is a date or a time";
 }
 
 #[cfg(test)]

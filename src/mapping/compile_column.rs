@@ -42,7 +42,7 @@ impl Compiler<'_> {
         }
         let slot = match &written.origin {
             Origin::From(source) => self.slot(source),
-            Origin::Value(_) | Origin::Lookup(_) => None,
+            Origin::Value(_) | Origin::Lookup(_) | Origin::Stamp(_) => None,
         };
         let column = column.filter(|column| self.can_be_written(column, &written.target))?;
         let planned = match &written.origin {
@@ -52,11 +52,14 @@ impl Compiler<'_> {
             }
             Origin::From(_) => self.cell(written, column, slot),
             Origin::Value(literal) => self.constant(written, column, literal),
+            Origin::Stamp(stamp) => self.stamp(written, column, stamp),
         };
         let target = TargetColumn {
             name: column.name.clone(),
             kind: column.kind.clone(),
             nulls: self.nulls(written, column),
+            when: self.when(written, column)?,
+            is_stamp: matches!(written.origin, Origin::Stamp(_)),
         };
         planned.map(|planned| (target, planned))
     }
@@ -85,20 +88,25 @@ impl Compiler<'_> {
         column: &Column,
         literal: &Written<Literal>,
     ) -> Option<PlannedColumn> {
-        for (step, at) in steps_written(written) {
-            self.tell(
-                codes::STEP_MISFIT,
-                &at,
-                format!("`{step}` has nothing to work on beside `value`"),
-                "a fixed value is taken as it is written",
-                format!("Leave `{step}` out, or take the value from a source column with `from`."),
-            );
-        }
+        self.steps_without_cells(written, "value", "a fixed value is taken as it is written");
         let value = self.literal(literal, column, None)?;
         if value.is_null() && column.required == Required::System {
             self.cleared_though_required(&literal.at, column);
         }
         Some(PlannedColumn::Constant(value))
+    }
+
+    /// Tells of steps beside an origin that has no cells.
+    pub(super) fn steps_without_cells(&mut self, written: &ColumnMapping, origin: &str, why: &str) {
+        for (step, at) in steps_written(written) {
+            self.tell(
+                codes::STEP_MISFIT,
+                &at,
+                format!("`{step}` has nothing to work on beside `{origin}`"),
+                why,
+                format!("Leave `{step}` out, or take the value from a source column with `from`."),
+            );
+        }
     }
 
     /// Where the batches will have the source column.
@@ -199,6 +207,8 @@ impl Compiler<'_> {
         let mode = self.mapping.mode;
         let writable = match mode {
             Mode::Upsert => column.creatable || column.updatable,
+            // A new record gets its state by a second write.
+            Mode::Create if is_state(column) => column.updatable,
             Mode::Create => column.creatable,
             Mode::Update | Mode::UpdateOrSkip => column.updatable,
         };
@@ -263,11 +273,13 @@ impl Compiler<'_> {
         let own = written.steps.nulls.as_ref();
         let nulls = own.map_or(self.mapping.nulls, |nulls| nulls.value);
         let is_key = self.is_key(column.name.as_str());
-        if nulls == Nulls::Clear && column.required == Required::System && !is_key {
+        let required = column.required == Required::System || is_state(column);
+        if nulls == Nulls::Clear && required && !is_key && (own.is_some() || !is_state(column)) {
             let at = own.map_or(&written.target.at, |nulls| &nulls.at);
             self.cleared_though_required(at, column);
         }
-        nulls
+        // A record is always in some state.
+        if is_state(column) { Nulls::Skip } else { nulls }
     }
 
     fn cleared_though_required(&mut self, at: &Range<usize>, column: &Column) {
@@ -299,7 +311,10 @@ impl Compiler<'_> {
         if let Some(Ok(value)) = steps.map(as_cell) {
             return Some(value);
         }
-        if let ColumnKind::Choice { options } = &column.kind {
+        if let ColumnKind::Choice { options }
+        | ColumnKind::State { options }
+        | ColumnKind::Status { options } = &column.kind
+        {
             let at = Written {
                 value: text.clone(),
                 at: literal.at.clone(),
@@ -325,6 +340,14 @@ impl Compiler<'_> {
             }
         }
     }
+}
+
+/// Whether the column is the state of a record or the reason of it.
+pub(super) fn is_state(column: &Column) -> bool {
+    matches!(
+        column.kind,
+        ColumnKind::State { .. } | ColumnKind::Status { .. }
+    )
 }
 
 /// The steps of a line that only work on cells, by name and place.

@@ -4,7 +4,7 @@ use super::compile::{Compiler, TargetKey};
 use super::compile_codes as codes;
 use super::compile_words::{kind_in_words, listed};
 use super::{ColumnMapping, Origin, TooLong, Written};
-use crate::model::{AlternateKey, ColumnKind, KeyStatus, LogicalName};
+use crate::model::{AlternateKey, ColumnKind, KeyStatus, LogicalName, When};
 
 impl Compiler<'_> {
     /// The key that the mapping names; `None` if the table has none like it, which has been told.
@@ -138,6 +138,7 @@ impl Compiler<'_> {
         let loose = [
             match &line.origin {
                 Origin::Value(value) => Some((&value.at, "every row would have the same key")),
+                Origin::Stamp(stamp) => Some((&stamp.at, "every row would have the same key")),
                 Origin::Lookup(lookup) => Some((&lookup.table.at, "a reference is no key")),
                 Origin::From(_) => None,
             },
@@ -150,6 +151,11 @@ impl Compiler<'_> {
                 .as_ref()
                 .map(|it| (&it.at, "a row without a key is always rejected")),
             truncate.map(|it| (&it.at, "different keys could become the same")),
+            steps
+                .when
+                .as_ref()
+                .filter(|when| when.value != When::Always)
+                .map(|it| (&it.at, "every write needs the key")),
         ];
         for (at, label) in loose.into_iter().flatten() {
             self.tell(
@@ -182,13 +188,11 @@ impl Compiler<'_> {
             ColumnKind::Memo { .. }
             | ColumnKind::Float { .. }
             | ColumnKind::Money { .. }
-            | ColumnKind::Boolean { .. } => false,
-            // Told already where the column is mapped: not supported by this version.
-            ColumnKind::Choices { .. }
+            | ColumnKind::Boolean { .. }
             | ColumnKind::State { .. }
-            | ColumnKind::Status { .. }
-            | ColumnKind::Lookup { .. }
-            | ColumnKind::Other(_) => true,
+            | ColumnKind::Status { .. } => false,
+            // Told already where the column is mapped: not supported by this version.
+            ColumnKind::Choices { .. } | ColumnKind::Lookup { .. } | ColumnKind::Other(_) => true,
         };
         if !fits {
             self.tell(

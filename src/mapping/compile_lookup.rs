@@ -132,11 +132,8 @@ impl Compiler<'_> {
             };
             if let Some(slot) = slot {
                 parts.push((slot, conversion));
-                columns.push(TargetColumn {
-                    name: column.name.clone(),
-                    kind: column.kind.clone(),
-                    nulls: Nulls::Owned,
-                });
+                let (name, kind) = (column.name.clone(), column.kind.clone());
+                columns.push(TargetColumn::new(name, kind, Nulls::Owned));
             }
         }
         (parts.len() == origin.by.len()).then_some((columns, parts))

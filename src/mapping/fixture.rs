@@ -21,6 +21,7 @@ use crate::model::{
 pub(super) const CONTEXT: CompileContext<'_> = CompileContext {
     referenced: &[],
     organisation: Uuid::from_u128(0x0f8f_ad5b_d9cb_469f_a165_7086_7728_950e),
+    started: jiff::Timestamp::UNIX_EPOCH,
 };
 
 pub(super) fn name(name: &str) -> LogicalName {

@@ -7,6 +7,7 @@ mod compile_column;
 mod compile_key;
 mod compile_lookup;
 mod compile_steps;
+mod compile_when;
 mod compile_words;
 mod config;
 mod convert;
@@ -35,5 +36,5 @@ pub use read::MappingError;
 pub use render::Paint;
 pub use written::{
     Case, ChoiceMap, ColumnMapping, Duplicates, Guard, Literal, LookupOrigin, Mapping, Missing,
-    Mode, Origin, Parse, Steps, Threshold, TooLong, Written,
+    Mode, Origin, Parse, Stamp, Steps, Threshold, TooLong, Written,
 };

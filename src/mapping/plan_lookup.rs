@@ -63,11 +63,8 @@ impl PlannedLookup {
                 Ok(value) => key.push(value),
                 Err(refusal) => {
                     // The words are about what is looked for, the column is the one that was to be written.
-                    let sought = TargetColumn {
-                        name: column.name.clone(),
-                        kind: by.kind.clone(),
-                        nulls: column.nulls,
-                    };
+                    let sought =
+                        TargetColumn::new(column.name.clone(), by.kind.clone(), column.nulls);
                     let cell = cell.unwrap_or(Cell::Null);
                     let position = position_of(rows, index);
                     return Err(refused(position, refusal, cell, &sought, conversion));

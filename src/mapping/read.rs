@@ -345,8 +345,6 @@ mod tests {
             "guard: { max_deletes: 2% }\n",
             "  x: { template: \"{{ a }}\" }\n",
             "  x: { lookup: account, by: { a: b }, absent: create }\n",
-            "  x: { stamp: run }\n",
-            "  x: { from: a, when: create }\n",
         ] {
             let told = one(more);
             assert!(told.starts_with("SG0009 6:"), "{told}");

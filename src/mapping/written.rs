@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use super::Problem;
-use crate::model::{Absent, ExtractSpec, Nulls};
+use crate::model::{Absent, ExtractSpec, Nulls, When};
 
 /// A setting and the bytes of the mapping file where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,8 +128,17 @@ pub enum Origin {
     From(Written<String>),
     /// `value:` the same for every row; plain YAML scalars keep their text (`true`, `012`).
     Value(Written<Literal>),
+    /// `stamp:` something of the run, the same for every row.
+    Stamp(Written<Stamp>),
     /// `lookup:` a record of another table.
     Lookup(LookupOrigin),
+}
+
+/// What of a run stamps its records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stamp {
+    /// `run`: when it began.
+    Run,
 }
 
 /// How a lookup column's record is found.
@@ -181,6 +190,8 @@ pub struct Steps {
     pub nulls: Option<Written<Nulls>>,
     /// `max:` for text that is too long.
     pub max: Option<Written<TooLong>>,
+    /// `when:` which writes carry the column.
+    pub when: Option<Written<When>>,
 }
 
 /// Letter case.

@@ -24,7 +24,7 @@ pub use extract::{CsvDialect, ExtractSpec, Format, Header, Ragged, Reading, Sour
 pub use names::{EntitySetName, InvalidName, LogicalName, RecordId, RunId};
 pub use operation::{Action, Batch, Operation, RowTag};
 pub use outcome::{Outcome, Reject, RejectCode, SkipReason, Verdict};
-pub use record::{ColumnSet, Nulls, Record, Standing, StandingFlags, Target, TargetColumn};
+pub use record::{ColumnSet, Nulls, Record, Standing, StandingFlags, Target, TargetColumn, When};
 pub use reference::{Absent, Lookup, Points, Reference};
 pub use reply::{
     Accepted, Cause, Destination, Effect, Failure, Fate, Find, Found, Made, Reply, RowFailure,

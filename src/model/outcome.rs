@@ -27,6 +27,13 @@ pub enum Verdict {
     Rejected(Reject),
     /// The run ended before it could be done, or its answer never came: due again on the next run.
     NotAttempted(ServiceError),
+    /// The first of two writes was done; the operation's columns are those that it carried.
+    Partly {
+        /// What the first write did.
+        done: Accepted,
+        /// What became of the second one.
+        rest: Box<Self>,
+    },
 }
 
 /// Why a row was left alone.

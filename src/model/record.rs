@@ -28,6 +28,43 @@ pub struct TargetColumn {
     pub kind: ColumnKind,
     /// What a null does.
     pub nulls: Nulls,
+    /// Which writes carry it.
+    pub when: When,
+    /// Whether it travels only with other columns and never by itself.
+    pub is_stamp: bool,
+}
+
+impl TargetColumn {
+    /// A column that every write carries whose value differs.
+    pub fn new(name: LogicalName, kind: ColumnKind, nulls: Nulls) -> Self {
+        Self {
+            name,
+            kind,
+            nulls,
+            when: When::Always,
+            is_stamp: false,
+        }
+    }
+
+    /// Whether it is the record's state or the reason of it.
+    pub fn is_state(&self) -> bool {
+        matches!(
+            self.kind,
+            ColumnKind::State { .. } | ColumnKind::Status { .. }
+        )
+    }
+}
+
+/// Which writes carry a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum When {
+    /// All.
+    #[default]
+    Always,
+    /// Those that create the record.
+    Create,
+    /// Those that find the record there.
+    Update,
 }
 
 /// What a null of the extract does to the column.

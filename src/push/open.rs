@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::{PushError, Request};
 use crate::dataverse::{Dataverse, DataverseErrorKind, Who, WireOptions};
 use crate::mapping::{CompileContext, Mapping, Plan};
@@ -19,12 +21,16 @@ pub(super) struct Opened {
 }
 
 pub(super) async fn open(request: &Request) -> Result<Opened, PushError> {
-    compile(&request.mapping, &request.connection).await
+    compile(&request.mapping, &request.connection, request.started).await
 }
 
 /// What reading the mapping found wrong goes before an extract or environment that cannot be reached.
-async fn compile(mapping: &Mapping, connection: &Connection) -> Result<Opened, PushError> {
-    match reach(mapping, connection).await {
+async fn compile(
+    mapping: &Mapping,
+    connection: &Connection,
+    started: Timestamp,
+) -> Result<Opened, PushError> {
+    match reach(mapping, connection, started).await {
         Err(PushError::Problems(problems)) => Err(problems.into()),
         Err(error) => Err(mapping
             .clone()
@@ -34,7 +40,11 @@ async fn compile(mapping: &Mapping, connection: &Connection) -> Result<Opened, P
     }
 }
 
-async fn reach(mapping: &Mapping, connection: &Connection) -> Result<Opened, PushError> {
+async fn reach(
+    mapping: &Mapping,
+    connection: &Connection,
+    started: Timestamp,
+) -> Result<Opened, PushError> {
     let source = mapping.source.clone();
     // Standard input may keep us waiting.
     let extract = tokio::task::spawn_blocking(move || Extract::open(&source)).await;
@@ -56,6 +66,7 @@ async fn reach(mapping: &Mapping, connection: &Connection) -> Result<Opened, Pus
     }
     let context = CompileContext {
         organisation: who.organization,
+        started,
         referenced: &referenced,
     };
     let plan = Arc::new(mapping.compile(&table, extract.columns(), &context)?);
@@ -91,7 +102,8 @@ pub struct Validated {
 /// # Cancellation
 /// Safe: it only reads.
 pub async fn validate(mapping: &Mapping, connection: &Connection) -> Result<Validated, PushError> {
-    let opened = compile(mapping, connection).await?;
+    // No row is read, so no stamp is seen.
+    let opened = compile(mapping, connection, Timestamp::UNIX_EPOCH).await?;
     let target = opened.plan.target();
     let key = target.key.iter();
     let key = key.filter_map(|index| target.columns.get(*index));

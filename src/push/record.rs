@@ -10,8 +10,8 @@ use crate::dispatch::{Foreseen, Resolved, Stopping};
 use crate::ledger::{Entry, Ledger, LedgerError, Recorded, RunNumber, after};
 use crate::mapping::{Plan, Threshold};
 use crate::model::{
-    Accepted, Action, Effect, Operation, Outcome, Points, Reject, RowTag, Standing, StandingFlags,
-    Value, Verdict,
+    Accepted, Action, ColumnSet, Effect, Operation, Outcome, Points, Reject, RowTag, Standing,
+    StandingFlags, Value, Verdict,
 };
 use crate::report::{RejectWriter, RowCounts};
 
@@ -115,30 +115,19 @@ impl Recorder {
             Note::Outcome(Outcome {
                 operation,
                 verdict: Verdict::Accepted(accepted),
-            }) => {
-                let standing = operation.standing.as_deref();
-                let digests = self.plan.column_digests(&operation.record, &self.secret);
-                let columns = after(standing, &operation.record, &digests, &operation.columns);
-                let flags = flags(standing, accepted, operation);
-                let id = accepted.id.or(standing.and_then(|standing| standing.id));
-                Some(Entry::Standing(Recorded {
-                    row: operation.row,
-                    id,
-                    flags,
-                    columns,
-                }))
-            }
+            }) => Some(Entry::Standing(self.recorded(operation, accepted))),
             Note::Outcome(Outcome {
                 operation,
                 verdict: Verdict::Unchanged,
-            }) => operation.standing.as_deref().map(|standing| {
-                Entry::Standing(Recorded {
-                    row: operation.row,
-                    id: standing.id,
-                    flags: standing.flags,
-                    columns: standing.columns.clone(),
-                })
-            }),
+            }) => Some(Entry::Standing(self.known(operation))),
+            Note::Outcome(Outcome {
+                operation,
+                verdict: Verdict::Partly { done, .. },
+            }) => {
+                let mut recorded = self.recorded(operation, done);
+                recorded.flags = recorded.flags.with(StandingFlags::PENDING);
+                Some(Entry::Standing(recorded))
+            }
             Note::Unchanged(row, standing) => Some(Entry::Standing(Recorded {
                 row: *row,
                 id: standing.id,
@@ -149,12 +138,40 @@ impl Recorder {
         }
     }
 
+    /// What the ledger holds of a record that was written.
+    fn recorded(&self, operation: &Operation, accepted: &Accepted) -> Recorded {
+        let standing = operation.standing.as_deref();
+        let digests = self.plan.column_digests(&operation.record, &self.secret);
+        Recorded {
+            row: operation.row,
+            id: accepted.id.or(standing.and_then(|standing| standing.id)),
+            flags: flags(standing, accepted, operation),
+            columns: after(standing, &operation.record, &digests, &operation.columns),
+        }
+    }
+
+    /// What the ledger holds of a record that was there and needed nothing.
+    fn known(&self, operation: &Operation) -> Recorded {
+        let standing = operation.standing.as_deref();
+        let digests = self.plan.column_digests(&operation.record, &self.secret);
+        let found = match operation.action {
+            Action::Update(id) => Some(id),
+            Action::Upsert | Action::UpdateByKey | Action::Create | Action::Delete(_) => None,
+        };
+        Recorded {
+            row: operation.row,
+            id: standing.and_then(|standing| standing.id).or(found),
+            flags: standing.map_or_else(StandingFlags::default, |standing| standing.flags),
+            columns: after(standing, &operation.record, &digests, &ColumnSet::new()),
+        }
+    }
+
     fn count(&mut self, note: Note) -> Result<(), PushError> {
         match note {
             Note::Outcome(outcome) => {
                 self.counts.count(&outcome.verdict);
-                if let Verdict::Rejected(reject) = outcome.verdict {
-                    self.reject(&reject)?;
+                if let Some(reject) = rejected(&outcome.verdict) {
+                    self.reject(reject)?;
                 }
             }
             Note::Foreseen(foreseen) => self.foreseen(foreseen)?,
@@ -182,6 +199,7 @@ impl Recorder {
                 *counter += 1;
                 preview::note(&mut self.preview, &draft, action, self.plan.target());
             }
+            Resolved::Unchanged(_) => self.counts.unchanged += 1,
             Resolved::Skip(_) => self.counts.skipped += 1,
             Resolved::Reject(reject) => {
                 self.counts.rejected += 1;
@@ -209,6 +227,17 @@ impl Recorder {
 
     fn reject(&mut self, reject: &Reject) -> Result<(), PushError> {
         self.rejects.add(reject).map_err(PushError::Results)
+    }
+}
+
+fn rejected(verdict: &Verdict) -> Option<&Reject> {
+    match verdict {
+        Verdict::Rejected(reject) => Some(reject),
+        Verdict::Partly { rest, .. } => rejected(rest),
+        Verdict::Accepted(_)
+        | Verdict::Unchanged
+        | Verdict::Skipped(_)
+        | Verdict::NotAttempted(_) => None,
     }
 }
 

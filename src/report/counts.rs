@@ -67,6 +67,7 @@ impl RowCounts {
             Verdict::Skipped(_) => &mut self.skipped,
             Verdict::Rejected(_) => &mut self.rejected,
             Verdict::NotAttempted(_) => &mut self.not_attempted,
+            Verdict::Partly { rest, .. } => return self.count(rest),
         };
         *counter += 1;
     }

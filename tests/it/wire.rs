@@ -45,11 +45,7 @@ async fn sandbox() -> Sandbox {
 fn accounts(table: &Table) -> Arc<Target> {
     let columns = ["accountnumber", "name", "revenue"].map(|name| {
         let column = table.column(name).unwrap();
-        TargetColumn {
-            name: column.name.clone(),
-            kind: column.kind.clone(),
-            nulls: Nulls::Owned,
-        }
+        TargetColumn::new(column.name.clone(), column.kind.clone(), Nulls::Owned)
     });
     Arc::new(Target {
         table: table.name.clone(),

@@ -123,10 +123,12 @@ pub(crate) fn digester() -> KeyDigester {
 }
 
 pub(crate) fn target() -> Target {
-    let column = |name: &str| TargetColumn {
-        name: LogicalName::parse(name).unwrap(),
-        kind: ColumnKind::Text { max_length: 100 },
-        nulls: Nulls::Owned,
+    let column = |name: &str| {
+        TargetColumn::new(
+            LogicalName::parse(name).unwrap(),
+            ColumnKind::Text { max_length: 100 },
+            Nulls::Owned,
+        )
     };
     Target {
         table: LogicalName::parse("account").unwrap(),

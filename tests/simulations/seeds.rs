@@ -213,6 +213,7 @@ fn only_bad_rows_are_rejected(simulated: &Simulated, rows: &[Row], service: &Mod
         match &outcome.verdict {
             Verdict::Accepted(_) => assert_ne!(row.name, BAD_NAME),
             Verdict::Unchanged | Verdict::Skipped(_) | Verdict::NotAttempted(_) => {}
+            Verdict::Partly { .. } => panic!("no row has a state"),
             Verdict::Rejected(reject) => match reject.code {
                 RejectCode("business_rule") => assert_eq!(row.name, BAD_NAME),
                 RejectCode("duplicate_key") => assert!(taken.is_some() && taken != holder),

@@ -18,6 +18,11 @@ pub(in crate::mapping) enum ChoiceSteps {
         options: HashMap<String, i32>,
         otherwise: Option<i32>,
     },
+    /// What follows from another column's option; nothing where the list does not say.
+    Followed {
+        by: Box<Self>,
+        pairs: Vec<(i32, i32)>,
+    },
 }
 
 /// A label as it is compared: without blanks around it and without case.
@@ -31,6 +36,14 @@ impl ChoiceSteps {
         Self::Numbers(options.iter().map(|option| option.value).collect())
     }
 
+    /// The options that follow from those that these steps give.
+    pub(in crate::mapping) fn followed_by(self, pairs: &[(i32, i32)]) -> Self {
+        Self::Followed {
+            by: Box::new(self),
+            pairs: pairs.to_vec(),
+        }
+    }
+
     pub(super) fn convert(
         &self,
         cell: Cell<'_>,
@@ -39,6 +52,13 @@ impl ChoiceSteps {
     ) -> Result<Value, Refusal> {
         if cell == Cell::Null {
             return Ok(Value::Null);
+        }
+        if let Self::Followed { by, pairs } = self {
+            let option = by.convert(cell, buffer, folded)?;
+            let pair = pairs
+                .iter()
+                .find(|(from, _)| option == Value::Choice(*from));
+            return Ok(pair.map_or(Value::Null, |(_, to)| Value::Choice(*to)));
         }
         let option = match self {
             Self::Numbers(numbers) => number(cell, buffer).filter(|it| numbers.contains(it)),
@@ -50,6 +70,7 @@ impl ChoiceSteps {
                 let text = cell.text(buffer).unwrap_or_default();
                 options.get(text).copied().or(*otherwise)
             }
+            Self::Followed { .. } => None,
         };
         option.map(Value::Choice).ok_or(Refusal::OptionUnknown)
     }
@@ -60,6 +81,15 @@ impl ChoiceSteps {
             Self::Numbers(_) => return program.push_str("numbers"),
             Self::Labels(labels) => ("labels", labels, &None),
             Self::Listed { options, otherwise } => ("listed", options, otherwise),
+            Self::Followed { by, pairs } => {
+                by.describe(program);
+                for (from, to) in pairs {
+                    for number in [from, to] {
+                        super::describe_text(program, &number.to_string());
+                    }
+                }
+                return;
+            }
         };
         program.push_str(name);
         let mut sorted: Vec<_> = options.iter().collect();

@@ -86,13 +86,12 @@ impl Conversion {
             ColumnKind::Date | ColumnKind::DateTime { .. } => {
                 DateTarget::of(kind).map(|target| Self::Date(DateSteps::plain(target)))
             }
-            ColumnKind::Choice { options } => Some(Self::Choice(ChoiceSteps::numbers(options))),
+            ColumnKind::Choice { options }
+            | ColumnKind::State { options }
+            | ColumnKind::Status { options } => Some(Self::Choice(ChoiceSteps::numbers(options))),
             ColumnKind::Choices { options } => Some(Self::Choices(ChoicesSteps::plain(options))),
             ColumnKind::Guid => Some(Self::Guid),
-            ColumnKind::State { .. }
-            | ColumnKind::Status { .. }
-            | ColumnKind::Lookup { .. }
-            | ColumnKind::Other(_) => None,
+            ColumnKind::Lookup { .. } | ColumnKind::Other(_) => None,
         }
     }
 

@@ -210,7 +210,10 @@ fn range(kind: &ColumnKind) -> String {
 }
 
 fn unknown_option(value: &str, kind: &ColumnKind, conversion: &Conversion) -> String {
-    let ColumnKind::Choice { options } = kind else {
+    let (ColumnKind::Choice { options }
+    | ColumnKind::State { options }
+    | ColumnKind::Status { options }) = kind
+    else {
         return format!("`{value}` is none of the options");
     };
     match conversion {

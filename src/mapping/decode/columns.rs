@@ -1,17 +1,19 @@
 //! `columns:`, where each value comes from and what is done to it.
 
 use super::super::written::{
-    Case, ChoiceMap, ColumnMapping, Literal, LookupOrigin, Origin, Parse, Steps, TooLong, Written,
+    Case, ChoiceMap, ColumnMapping, Literal, LookupOrigin, Origin, Parse, Stamp, Steps, TooLong,
+    Written,
 };
 use super::super::yaml::Is;
 use super::mapping::NULLS;
 use super::{Decoder, Entry, Form, Settings, codes};
-use crate::model::{Absent, RecordId};
+use crate::model::{Absent, RecordId, When};
 
 const COLUMN: Settings = Settings {
     known: &[
         "from",
         "value",
+        "stamp",
         "lookup",
         "by",
         "absent",
@@ -28,14 +30,24 @@ const COLUMN: Settings = Settings {
         "default",
         "nulls",
         "max",
+        "when",
     ],
-    later: &["template", "stamp", "when"],
+    later: &["template"],
 };
+
+/// Where a value can come from.
+const ORIGINS: &[&str] = &["from", "value", "stamp", "lookup"];
 
 const CASES: &[(&str, Case)] = &[
     ("lower", Case::Lower),
     ("upper", Case::Upper),
     ("title", Case::Title),
+];
+
+const WHEN: &[(&str, When)] = &[
+    ("create", When::Create),
+    ("update", When::Update),
+    ("always", When::Always),
 ];
 
 impl Decoder {
@@ -56,9 +68,7 @@ impl Decoder {
         let told = self.problems.len();
         let form = self.form(entry, &COLUMN)?;
         // A setting that is not known may be the origin, and has been told.
-        let has_origin = ["from", "value", "lookup"]
-            .iter()
-            .any(|name| form.get(name).is_some());
+        let has_origin = ORIGINS.iter().any(|name| form.get(name).is_some());
         let origin = if !has_origin && self.problems.len() > told {
             None
         } else {
@@ -74,9 +84,7 @@ impl Decoder {
     }
 
     fn origin(&mut self, form: &Form<'_>) -> Option<Origin> {
-        let origins = ["from", "value", "lookup"]
-            .iter()
-            .filter_map(|name| form.get(name));
+        let origins = ORIGINS.iter().filter_map(|name| form.get(name));
         let origins: Vec<Entry<'_>> = origins.collect();
         for second in origins.iter().skip(1) {
             self.tell(
@@ -84,7 +92,7 @@ impl Decoder {
                 second.key.at.clone(),
                 "a column has one origin".to_owned(),
                 "beside another one",
-                "Keep one of `from`, `value` and `lookup`; `default` is for cells that are null.",
+                "Keep one of `from`, `value`, `stamp` and `lookup`; `default` is for cells that are null.",
             );
         }
         if form.get("lookup").is_none() {
@@ -105,6 +113,9 @@ impl Decoder {
         match origins.first() {
             Some(from) if from.name == "from" => self.text(*from).map(Origin::From),
             Some(value) if value.name == "value" => self.literal(*value).map(Origin::Value),
+            Some(stamp) if stamp.name == "stamp" => self
+                .word(*stamp, &[("run", Stamp::Run)], &[])
+                .map(Origin::Stamp),
             Some(lookup) => self.lookup(*lookup, form).map(Origin::Lookup),
             None => {
                 self.required(form, "from", "Name the source column.");
@@ -181,6 +192,7 @@ impl Decoder {
             default: form.get("default").and_then(|it| self.literal(it)),
             nulls: form.get("nulls").and_then(|it| self.word(it, NULLS, &[])),
             max: form.get("max").and_then(|it| self.word(it, longs, &[])),
+            when: form.get("when").and_then(|it| self.word(it, WHEN, &[])),
         }
     }
 
