@@ -7,9 +7,9 @@ use std::sync::Arc;
 use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_cast::cast;
-use arrow_cast::display::array_value_to_string;
-use arrow_schema::{ArrowError, DataType, Field, Schema, TimeUnit};
+use arrow_cast::display::{FormatOptions, array_value_to_string};
+use arrow_cast::{CastOptions, cast, cast_with_options};
+use arrow_schema::{ArrowError, DECIMAL128_MAX_PRECISION, DataType, Field, Schema, TimeUnit};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
@@ -32,10 +32,17 @@ pub fn cell_text(column: &dyn Array, row: usize) -> String {
     if row >= column.len() || column.is_null(row) {
         return String::new();
     }
-    match column.as_string_opt::<i32>() {
-        Some(texts) => texts.value(row).to_owned(),
-        None => array_value_to_string(column, row).unwrap_or_default(),
-    }
+    let shown = match column.data_type() {
+        DataType::Utf8 => return column.as_string::<i32>().value(row).to_owned(),
+        // By the clock of UTC, whatever zone the writer named: its rules would have to be known.
+        DataType::Timestamp(unit, Some(_)) => {
+            let universal = DataType::Timestamp(*unit, Some(Arc::from("+00:00")));
+            let one = cast(&column.slice(row, 1), &universal);
+            one.and_then(|one| array_value_to_string(&one, 0))
+        }
+        _ => array_value_to_string(column, row),
+    };
+    shown.unwrap_or_default()
 }
 
 /// The columns of a file with the types that its cells are given in, and the file's footer.
@@ -103,6 +110,9 @@ fn logical(footer: &ArrowReaderMetadata, column: usize) -> Option<&LogicalType> 
     field.get_basic_info().logical_type_ref()
 }
 
+/// More decimal places are given as text.
+const MOST_PLACES: i8 = 28;
+
 /// The type in which cells of a type are given; itself where there is nothing to simplify, or no way to.
 fn given_type(found: &DataType, logical: Option<&LogicalType>) -> DataType {
     match found {
@@ -114,13 +124,23 @@ fn given_type(found: &DataType, logical: Option<&LogicalType>) -> DataType {
         DataType::Decimal32(precision, scale)
         | DataType::Decimal64(precision, scale)
         | DataType::Decimal128(precision, scale)
-        | DataType::Decimal256(precision, scale) => match u8::try_from(*scale) {
-            Ok(_) => DataType::Decimal128(*precision.min(&38), *scale),
-            Err(_) => DataType::Decimal128(38, 0),
-        },
+        | DataType::Decimal256(precision, scale) => {
+            // A negative scale stands for zeros behind the digits.
+            let digits = precision.saturating_add(scale.min(&0).unsigned_abs());
+            if digits > DECIMAL128_MAX_PRECISION || *scale > MOST_PLACES {
+                DataType::Utf8
+            } else {
+                DataType::Decimal128(digits, *scale.max(&0))
+            }
+        }
         other => other.clone(),
     }
 }
+
+const STRICT: CastOptions<'static> = CastOptions {
+    safe: false,
+    format_options: FormatOptions::new(),
+};
 
 /// Gives an array in the type of its column.
 fn given(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, ArrowError> {
@@ -135,7 +155,8 @@ fn given(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, ArrowError> {
             }
             Ok(Arc::new(texts.finish()))
         }
-        (_, wanted) => cast(array, wanted),
+        // A value that does not fit is an error, never a null.
+        (_, wanted) => cast_with_options(array, wanted, &STRICT),
     }
 }
 

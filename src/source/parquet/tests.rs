@@ -1,11 +1,11 @@
 use std::fs;
 use std::path::Path;
 
-use arrow_array::types::Int32Type;
+use arrow_array::types::{ArrowPrimitiveType, Decimal256Type, Int32Type};
 use arrow_array::{
-    BooleanArray, Date32Array, Decimal128Array, DictionaryArray, FixedSizeBinaryArray,
-    Float64Array, Int8Array, Int64Array, LargeStringArray, ListArray, StringArray,
-    Time64MicrosecondArray, TimestampMicrosecondArray, UInt64Array,
+    BooleanArray, Date32Array, Decimal128Array, Decimal256Array, DictionaryArray,
+    FixedSizeBinaryArray, Float64Array, Int8Array, Int64Array, LargeStringArray, ListArray,
+    StringArray, Time64MicrosecondArray, TimestampMicrosecondArray, UInt64Array,
 };
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
@@ -14,6 +14,9 @@ use parquet::file::properties::WriterProperties;
 use super::*;
 use crate::model::{CsvDialect, ExtractSpec, Reading, Source as _};
 use crate::source::{Extract, SourceFailure};
+
+/// A number of 256 bits.
+type Wide = <Decimal256Type as ArrowPrimitiveType>::Native;
 
 fn spec(base: &Path, path: &str) -> ExtractSpec {
     ExtractSpec {
@@ -245,4 +248,52 @@ fn files_of_one_extract_have_one_schema() {
         error.to_string(),
         "column `id` is Int64 in a.parquet and Utf8 in b.parquet"
     );
+}
+
+#[test]
+fn numbers_of_more_digits_than_others_hold_are_given_as_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let wide = "12345678901234567890123456789012345678901234567890.12345678";
+    let digits = Wide::from_string(&wide.replace('.', "")).unwrap();
+    let wide_array = Decimal256Array::from(vec![Some(digits), None, Some(Wide::from(-150))]);
+    let wide_array = wide_array.with_precision_and_scale(76, 8).unwrap();
+    let small = Decimal256Array::from(vec![Wide::from(125); 3]);
+    let small = small.with_precision_and_scale(20, 2).unwrap();
+    write(
+        &folder.path().join("a.parquet"),
+        vec![("wide", Arc::new(wide_array)), ("small", Arc::new(small))],
+        Compression::UNCOMPRESSED,
+        10,
+    );
+    let extract = Extract::open(&spec(folder.path(), "a.parquet")).unwrap();
+    let types: Vec<_> = extract.columns().iter().map(|it| &it.data_type).collect();
+    assert_eq!(types, [&DataType::Utf8, &DataType::Decimal128(20, 2)]);
+    let cells: Vec<_> = read(&extract, &[0, 1], None).unwrap();
+    let cells: Vec<_> = cells.into_iter().map(|(_, cells)| cells).collect();
+    assert_eq!(
+        cells,
+        [[wide, "1.25"], ["", "1.25"], ["-0.00000150", "1.25"]]
+    );
+}
+
+#[test]
+fn an_instant_has_a_text_whatever_zone_its_writer_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let instant = |zone: &str| -> ArrayRef {
+        let array = TimestampMicrosecondArray::from(vec![1_700_000_000_000_000_i64]);
+        Arc::new(array.with_timezone(zone))
+    };
+    write(
+        &folder.path().join("a.parquet"),
+        vec![
+            ("utc", instant("UTC")),
+            ("named", instant("Europe/Amsterdam")),
+            ("offset", instant("+02:00")),
+        ],
+        Compression::UNCOMPRESSED,
+        10,
+    );
+    let extract = Extract::open(&spec(folder.path(), "a.parquet")).unwrap();
+    let cells = read(&extract, &[0, 1, 2], None).unwrap();
+    assert_eq!(cells[0].1, ["2023-11-14T22:13:20Z"; 3]);
 }
