@@ -5,9 +5,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::dataverse::{Dataverse, DataverseError, Privileges, Who, WireOptions};
-use crate::mapping::{Mapping, Mode};
-use crate::model::Connection;
+use crate::dataverse::{Dataverse, DataverseError, Lacking, Needed, Privileges, Who, WireOptions};
+use crate::mapping::{Mapping, Mode, Origin};
+use crate::model::{Connection, Table};
 
 /// One step of the way.
 #[derive(Debug)]
@@ -34,13 +34,8 @@ pub enum Finding {
     Skipped(String),
     /// It does not hold: the environment or the login host refuses, or there is no way to it.
     Fails(DataverseError),
-    /// The user lacks privileges, by name.
-    Lacks {
-        /// `contact`
-        table: String,
-        /// `prvCreateContact`
-        privileges: Vec<String>,
-    },
+    /// The user lacks privileges.
+    Lacks(Vec<Lacking>),
 }
 
 /// Beyond this a clock is wrong and not only late.
@@ -182,33 +177,65 @@ async fn look_at_table(
         .await
         .map_err(|error| ("table", error))?;
     steps.push(holds("table", format!("`{}` is there", table.name)));
+    let needed = needed(environment, mapping, &table).await;
+    let needed = needed.map_err(|error| ("table", error))?;
     let privileges = environment
-        .privileges(who.user, &table.name, wanted(mapping.mode))
+        .privileges(who.user, &needed)
         .await
         .map_err(|error| ("privileges", error))?;
     let finding = match privileges {
         Privileges::NotTold { why } => Finding::Skipped(why),
         Privileges::Told { missing } if missing.is_empty() => {
-            let wanted = wanted(mapping.mode).join(", ");
-            Finding::Holds(format!("{wanted} on `{}`", table.name))
+            let on = |it: &Needed| format!("{} on `{}`", it.accesses.join(", "), it.table);
+            Finding::Holds(needed.iter().map(on).collect::<Vec<_>>().join("; "))
         }
-        Privileges::Told { missing } => Finding::Lacks {
-            table: table.name.to_string(),
-            privileges: missing,
-        },
+        Privileges::Told { missing } => Finding::Lacks(missing),
     };
     let name = "privileges";
     steps.push(Step { name, finding });
     Ok(())
 }
 
-fn wanted(mode: Mode) -> &'static [&'static str] {
-    match mode {
-        Mode::Upsert => &["Create", "Read", "Write"],
-        Mode::Create => &["Create", "Read"],
-        Mode::Update | Mode::UpdateOrSkip => &["Read", "Write"],
+/// What a run of the mapping does, table by table.
+async fn needed(
+    environment: &Dataverse,
+    mapping: &Mapping,
+    table: &Table,
+) -> Result<Vec<Needed>, DataverseError> {
+    let mut accesses = match mapping.mode {
+        Mode::Upsert => vec!["Create", "Read", "Write"],
+        Mode::Create => vec!["Create", "Read"],
+        Mode::Update | Mode::UpdateOrSkip => vec!["Read", "Write"],
+    };
+    let mut referenced: Vec<Needed> = Vec::new();
+    for column in &mapping.columns {
+        let Origin::Lookup(lookup) = &column.origin else {
+            continue;
+        };
+        let (here, there) = match column.target.value.as_str() {
+            OWNER => ("Assign", vec!["Read"]),
+            _ => ("Append", vec!["Read", "AppendTo"]),
+        };
+        if !accesses.contains(&here) {
+            accesses.push(here);
+        }
+        let target = environment.table(&lookup.table.value).await?.name;
+        if !referenced.iter().any(|it| it.table == target) {
+            referenced.push(Needed {
+                table: target,
+                accesses: there,
+            });
+        }
     }
+    let own = Needed {
+        table: table.name.clone(),
+        accesses,
+    };
+    Ok(std::iter::once(own).chain(referenced).collect())
 }
+
+/// The lookup that says whose a record is.
+const OWNER: &str = "ownerid";
 
 fn holds(name: &'static str, what: String) -> Step {
     let finding = Finding::Holds(what);

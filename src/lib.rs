@@ -10,4 +10,5 @@ pub mod model;
 pub mod push;
 pub mod report;
 pub mod sandbox;
+pub mod snapshot;
 pub mod source;

@@ -26,7 +26,7 @@ use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::Instant;
 
 pub use self::error::PushError;
-pub use self::open::{Validated, validate};
+pub use self::open::{Validated, validate, validate_offline};
 pub use self::preview::{Change, ColumnChange};
 pub use self::progress::{Progress, Seen, Stage};
 pub use self::request::{Patience, Purpose, Report, Request};

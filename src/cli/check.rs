@@ -10,6 +10,7 @@ use super::settings::{SettingsArguments, reach};
 use super::stop::Stop;
 use super::{journey, output};
 use crate::check::{Finding, Step, check};
+use crate::dataverse::Lacking;
 use crate::mapping::Mapping;
 use crate::report::ExitCode;
 
@@ -80,9 +81,12 @@ impl Told {
                 let code = Stop::from(error).code();
                 ('✗', "failed", what, Some(help), code)
             }
-            Finding::Lacks { table, privileges } => {
-                let names = privileges.join(", ");
-                let what = format!("the application user lacks {names} on table `{table}`");
+            Finding::Lacks(missing) => {
+                let place = |it: &Lacking| format!("{} on table `{}`", it.privilege, it.table);
+                let names: Vec<&str> = missing.iter().map(|it| it.privilege.as_str()).collect();
+                let places: Vec<String> = missing.iter().map(place).collect();
+                let what = format!("the application user lacks {}", places.join(", "));
+                let names = names.join(", ");
                 let help = format!("Grant {names} in a security role of the application user.");
                 ('✗', "failed", what, Some(help), ExitCode::Connection)
             }

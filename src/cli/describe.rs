@@ -1,19 +1,22 @@
 //! `segue describe`
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::output;
 use super::settings::{SettingsArguments, reach};
 use super::stop::Stop;
+use super::{mappings, output};
 use crate::dataverse::{Dataverse, TableName, WireOptions};
+use crate::mapping::Mapping;
 use crate::model::{
     AlternateKey, ChoiceOption, Column, ColumnKind, Connection, DateTimeBehavior, KeyStatus, Label,
     LogicalName, Required, Table,
 };
 use crate::report::ExitCode;
+use crate::snapshot::Snapshot;
 
 /// Arguments of `segue describe`.
 #[derive(Args)]
@@ -25,16 +28,75 @@ pub(super) struct DescribeArguments {
     /// Print one JSON object instead of lines.
     #[arg(long)]
     json: bool,
+    /// Store the table's schema in this file and in the state folder: for `segue validate --offline`.
+    #[arg(long, value_name = "FILE")]
+    snapshot: Option<PathBuf>,
+    /// With --snapshot: a mapping, or a folder of them, whose tables are stored; repeat for more.
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        requires = "snapshot",
+        conflicts_with = "table"
+    )]
+    mapping: Vec<PathBuf>,
 }
 
 pub(super) async fn run(arguments: DescribeArguments) -> Result<ExitCode, Stop> {
     let config = arguments.settings.read()?;
     let destination = arguments.settings.choose(&config, None)?;
     let reached = reach(&destination, config.state(), Duration::ZERO).await?;
-    let told = describe(&arguments, &reached.connection).await;
+    let told = if arguments.snapshot.is_some() {
+        let kept = snapshot_file(config.state(), destination.name());
+        store(&arguments, &reached.connection, &kept).await
+    } else {
+        describe(&arguments, &reached.connection).await
+    };
     reached.leave().await;
     output::print(&told?);
     Ok(ExitCode::Done)
+}
+
+/// Where the schemas of a destination's tables are kept.
+pub(super) fn snapshot_file(state: &Path, destination: &str) -> PathBuf {
+    state.join(destination).join("schema.json")
+}
+
+async fn store(
+    arguments: &DescribeArguments,
+    connection: &Connection,
+    kept: &Path,
+) -> Result<String, Stop> {
+    let mut names: Vec<String> = arguments.table.iter().cloned().collect();
+    for file in mappings::files_of(&arguments.mapping)? {
+        let mapping = Mapping::read(&file)?;
+        names.push(mapping.table.value.clone());
+        names.extend(mapping.references().into_iter().map(str::to_owned));
+    }
+    if names.is_empty() {
+        let text = "a snapshot is of a table";
+        let help = "Name one, or mappings with `--mapping`.";
+        return Err(Stop::new(text, help, ExitCode::Usage));
+    }
+    let environment = Dataverse::connect(connection, &WireOptions::default()).await?;
+    let mut snapshot = Snapshot::new(environment.who().await?.organization);
+    names.sort_unstable();
+    names.dedup();
+    for name in &names {
+        let mut table = environment.table(name).await?;
+        table.relationships = environment.relationships(&table).await?;
+        snapshot.add(table);
+    }
+    let wanted = arguments.snapshot.as_deref();
+    for path in wanted.into_iter().chain([kept]) {
+        snapshot.store(path)?;
+    }
+    if arguments.json {
+        let object = json!({ "schema": "segue.snapshot/1", "file": wanted, "tables": names });
+        return Ok(object.to_string());
+    }
+    let file = wanted.unwrap_or(kept).display();
+    Ok(format!("{file}: {}", names.join(", ")))
 }
 
 async fn describe(arguments: &DescribeArguments, connection: &Connection) -> Result<String, Stop> {

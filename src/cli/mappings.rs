@@ -29,21 +29,26 @@ fn tag(written: &str) -> Result<String, String> {
 impl MappingArguments {
     /// The files, those of folders in name order.
     pub(super) fn files(&self) -> Result<Vec<PathBuf>, Stop> {
-        let mut files = Vec::new();
-        for path in &self.mapping {
-            if path.is_dir() {
-                files.extend(folder(path)?);
-            } else {
-                files.push(path.clone());
-            }
-        }
-        Ok(files)
+        files_of(&self.mapping)
     }
 
     /// Whether the mapping is one of those that were asked for.
     pub(super) fn selects(&self, mapping: &Mapping) -> bool {
         self.select.is_empty() || mapping.tags.iter().any(|tag| self.select.contains(tag))
     }
+}
+
+/// The files of some paths, those of folders in name order.
+pub(super) fn files_of(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Stop> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            files.extend(folder(path)?);
+        } else {
+            files.push(path.clone());
+        }
+    }
+    Ok(files)
 }
 
 fn folder(path: &Path) -> Result<Vec<PathBuf>, Stop> {

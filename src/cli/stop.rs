@@ -10,6 +10,7 @@ use crate::dataverse::{DataverseError, DataverseErrorKind};
 use crate::mapping::{MappingError, Problems};
 use crate::push::PushError;
 use crate::report::ExitCode;
+use crate::snapshot::SnapshotError;
 
 /// Why a command ends before it has results.
 pub(super) struct Stop {
@@ -133,6 +134,18 @@ impl From<DataverseError> for Stop {
             DataverseErrorKind::Unavailable => ExitCode::Unavailable,
         };
         Self::of(&error, &error.help(), code)
+    }
+}
+
+impl From<SnapshotError> for Stop {
+    fn from(error: SnapshotError) -> Self {
+        let help = match &error {
+            SnapshotError::Io { .. } => "Name a file that can be read and written.",
+            SnapshotError::Foreign { .. } => {
+                "Make it again: `segue describe TABLE --snapshot FILE`."
+            }
+        };
+        Self::of(&error, help, ExitCode::Usage)
     }
 }
 

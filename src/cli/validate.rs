@@ -1,24 +1,32 @@
 //! `segue validate`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::describe::snapshot_file;
 use super::mappings::MappingArguments;
 use super::output;
 use super::settings::{SettingsArguments, reach};
 use super::stop::Stop;
 use crate::mapping::Mapping;
-use crate::push::{Validated, validate};
+use crate::push::{PushError, Validated, validate, validate_offline};
 use crate::report::ExitCode;
+use crate::snapshot::Snapshot;
 
 /// Arguments of `segue validate`.
 #[derive(Args)]
 pub(super) struct ValidateArguments {
     #[command(flatten)]
     mappings: MappingArguments,
+    /// Ask nobody: take the tables' schemas from what `segue describe TABLE --snapshot FILE` stored.
+    #[arg(long)]
+    offline: bool,
+    /// With --offline: the file [default: what is stored in the state folder].
+    #[arg(long, value_name = "FILE", requires = "offline")]
+    snapshot: Option<PathBuf>,
     #[command(flatten)]
     settings: SettingsArguments,
     /// Print one JSON object instead of lines.
@@ -35,7 +43,7 @@ pub(super) async fn run(arguments: ValidateArguments) -> ExitCode {
     };
     for file in files {
         let name = file.display().to_string();
-        match check(&file, &arguments.settings).await {
+        match check(&file, &arguments).await {
             Ok(validated) => {
                 let line = line(&name, &validated);
                 if arguments.json {
@@ -62,10 +70,20 @@ pub(super) async fn run(arguments: ValidateArguments) -> ExitCode {
     code
 }
 
-async fn check(file: &Path, settings: &SettingsArguments) -> Result<Validated, Stop> {
+async fn check(file: &Path, arguments: &ValidateArguments) -> Result<Validated, Stop> {
+    let settings = &arguments.settings;
     let mapping = Mapping::read(file)?;
     let config = settings.read()?;
     let destination = settings.choose(&config, Some(&mapping))?;
+    if arguments.offline {
+        let kept = || snapshot_file(config.state(), destination.name());
+        let file = arguments.snapshot.clone().unwrap_or_else(kept);
+        let Some(snapshot) = Snapshot::read(&file)? else {
+            let table = mapping.table.value;
+            return Err(PushError::NotStored { table }.into());
+        };
+        return Ok(validate_offline(&mapping, &snapshot).await?);
+    }
     let reached = reach(&destination, config.state(), Duration::ZERO).await?;
     let validated = validate(&mapping, &reached.connection).await;
     reached.leave().await;

@@ -7,13 +7,13 @@ use serde_json::value::RawValue;
 use super::address::Address;
 use super::get::{self, GetKey};
 use super::http::{self, Http, Requests, WireOptions};
-use super::privileges::{self, Privileges};
+use super::privileges::{self, Needed, Privileges};
 use super::tables::{self, TableName};
 use super::token::{Application, Tokens};
 use super::who::{self, Who};
 use super::writer::TableWriter;
 use super::{DataverseError, credentials, metadata};
-use crate::model::{Connection, LogicalName, RecordId, Relationship, Table, Target};
+use crate::model::{Connection, RecordId, Relationship, Table, Target};
 
 /// One environment, reached as one application. Clones share connections and token.
 #[derive(Clone)]
@@ -102,7 +102,7 @@ impl Dataverse {
         tables::tables(&self.http).await
     }
 
-    /// Which of these privileges (`Create`, `Read`, `Write`, …) a user lacks on a table.
+    /// Which of these privileges a user lacks.
     ///
     /// # Errors
     /// If the answer cannot be read; an environment that does not tell is no error.
@@ -112,10 +112,9 @@ impl Dataverse {
     pub async fn privileges(
         &self,
         user: RecordId,
-        table: &LogicalName,
-        wanted: &[&str],
+        needed: &[Needed],
     ) -> Result<Privileges, DataverseError> {
-        privileges::privileges(&self.http, user, table, wanted).await
+        privileges::privileges(&self.http, user, needed).await
     }
 
     /// Where operations on one table are sent.

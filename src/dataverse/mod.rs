@@ -37,7 +37,7 @@ pub use environment::Dataverse;
 pub use errors::{DataverseError, DataverseErrorKind};
 pub use get::GetKey;
 pub use http::{Requests, WireOptions};
-pub use privileges::Privileges;
+pub use privileges::{Lacking, Needed, Privileges};
 pub use tables::TableName;
 pub use who::Who;
 pub use writer::TableWriter;

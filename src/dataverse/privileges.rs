@@ -16,13 +16,31 @@ use super::http::{Answer, Http, Request};
 use super::{DataverseError, metadata};
 use crate::model::{LogicalName, RecordId};
 
-/// What a user may do with a table, as far as the environment tells.
+/// What is to be done with a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Needed {
+    /// `contact`
+    pub table: LogicalName,
+    /// `Create`, `Read`, `Write`, …
+    pub accesses: Vec<&'static str>,
+}
+
+/// A privilege that is needed and not held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lacking {
+    /// `contact`
+    pub table: LogicalName,
+    /// `prvCreateContact`
+    pub privilege: String,
+}
+
+/// What a user may do, as far as the environment tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Privileges {
-    /// The environment told; these are missing, by their names.
+    /// The environment told.
     Told {
-        /// `prvCreateContact`
-        missing: Vec<String>,
+        /// What is missing.
+        missing: Vec<Lacking>,
     },
     /// The environment does not tell.
     NotTold {
@@ -57,21 +75,12 @@ struct RolePrivilege {
     privilege_id: Uuid,
 }
 
-/// Compares what is wanted (`Create`, `Read`, `Write`, …) with what the user holds, at whatever depth.
+/// Compares what is needed with what the user holds, at whatever depth.
 pub(super) async fn privileges(
     http: &Http,
     user: RecordId,
-    table: &LogicalName,
-    wanted: &[&str],
+    needed: &[Needed],
 ) -> Result<Privileges, DataverseError> {
-    let path = format!("{BASE}/EntityDefinitions(LogicalName='{table}')?$select=Privileges");
-    let answer = http.read(&Request::Get { path, prefer: None }).await?;
-    let definition: Definition = metadata::parse(&answer, table.as_str())?;
-    let defined = definition.privileges.unwrap_or_default();
-    if defined.is_empty() {
-        let why = "the environment does not list the privileges of this table".to_owned();
-        return Ok(Privileges::NotTold { why });
-    }
     let user = user.0;
     let path =
         format!("{BASE}/systemusers({user})/Microsoft.Dynamics.CRM.RetrieveUserPrivileges()");
@@ -87,13 +96,26 @@ pub(super) async fn privileges(
         .iter()
         .map(|privilege| privilege.privilege_id)
         .collect();
-    let missing = defined.into_iter().filter(|privilege| {
-        wanted.contains(&privilege.privilege_type.as_str())
-            && !held.contains(&privilege.privilege_id)
-    });
-    Ok(Privileges::Told {
-        missing: missing.map(|privilege| privilege.name).collect(),
-    })
+    let mut missing = Vec::new();
+    for Needed { table, accesses } in needed {
+        let path = format!("{BASE}/EntityDefinitions(LogicalName='{table}')?$select=Privileges");
+        let answer = http.read(&Request::Get { path, prefer: None }).await?;
+        let definition: Definition = metadata::parse(&answer, table.as_str())?;
+        let defined = definition.privileges.unwrap_or_default();
+        if defined.is_empty() {
+            let why = format!("the environment does not list the privileges of `{table}`");
+            return Ok(Privileges::NotTold { why });
+        }
+        let lacking = defined.into_iter().filter(|privilege| {
+            accesses.contains(&privilege.privilege_type.as_str())
+                && !held.contains(&privilege.privilege_id)
+        });
+        missing.extend(lacking.map(|privilege| Lacking {
+            table: table.clone(),
+            privilege: privilege.name,
+        }));
+    }
+    Ok(Privileges::Told { missing })
 }
 
 /// A user who may not read users cannot read what is granted to itself either.
@@ -121,17 +143,21 @@ mod tests {
             }
         })
         .await;
-        let table = LogicalName::parse("contact").unwrap();
         let user = RecordId(Uuid::from_u128(9));
-        privileges(&server.http(), user, &table, &["Create", "Write"])
-            .await
-            .unwrap()
+        let needed = Needed {
+            table: LogicalName::parse("contact").unwrap(),
+            accesses: vec!["Create", "Write"],
+        };
+        privileges(&server.http(), user, &[needed]).await.unwrap()
     }
 
     #[tokio::test]
     async fn a_missing_privilege_is_named_and_one_not_wanted_is_not() {
         let held = r#"{"RolePrivileges":[{"Depth":"Global","PrivilegeId":"00000000-0000-0000-0000-000000000001"}]}"#;
-        let missing = vec!["prvWriteContact".to_owned()];
+        let missing = vec![Lacking {
+            table: LogicalName::parse("contact").unwrap(),
+            privilege: "prvWriteContact".to_owned(),
+        }];
         assert_eq!(
             asked(DEFINED, "200 OK", held).await,
             Privileges::Told { missing }
@@ -145,7 +171,7 @@ mod tests {
             (DEFINED, "404 Not Found"),
             (DEFINED, "403 Forbidden"),
         ] {
-            let told = asked(definition, status, "{}").await;
+            let told = asked(definition, status, r#"{"RolePrivileges":[]}"#).await;
             assert!(matches!(told, Privileges::NotTold { .. }), "{told:?}");
         }
     }

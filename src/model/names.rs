@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// A name that is not one: empty, too long, or with a character that names do not have.
@@ -30,8 +31,23 @@ fn checked(name: &str) -> Result<Arc<str>, InvalidName> {
 }
 
 /// The logical name of a table or column: `contact`, `emailaddress1`. ASCII letters, digits and `_`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct LogicalName(Arc<str>);
+
+impl TryFrom<String> for LogicalName {
+    type Error = InvalidName;
+
+    fn try_from(name: String) -> Result<Self, InvalidName> {
+        Self::parse(&name)
+    }
+}
+
+impl From<LogicalName> for String {
+    fn from(name: LogicalName) -> Self {
+        name.as_str().to_owned()
+    }
+}
 
 impl LogicalName {
     /// Takes a name as written.
@@ -55,8 +71,23 @@ impl fmt::Display for LogicalName {
 }
 
 /// The name by which URLs address a table: `contacts`. It is read from metadata, never made from the logical name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct EntitySetName(Arc<str>);
+
+impl TryFrom<String> for EntitySetName {
+    type Error = InvalidName;
+
+    fn try_from(name: String) -> Result<Self, InvalidName> {
+        Self::parse(&name)
+    }
+}
+
+impl From<EntitySetName> for String {
+    fn from(name: EntitySetName) -> Self {
+        name.as_str().to_owned()
+    }
+}
 
 impl EntitySetName {
     /// Takes a name as the service told it.

@@ -1,11 +1,12 @@
 //! A table of Dataverse as its metadata describes it.
 
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
 use super::{EntitySetName, LogicalName};
 
 /// One table: what a mapping is checked against.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Table {
     /// `contact`
     pub name: LogicalName,
@@ -28,7 +29,7 @@ pub struct Table {
 }
 
 /// One way in which a lookup column points to a table; a polymorphic column has several.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Relationship {
     /// `parentcustomerid`
     pub column: LogicalName,
@@ -48,7 +49,7 @@ impl Table {
 }
 
 /// One column of a table.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Column {
     /// `emailaddress1`
     pub name: LogicalName,
@@ -65,7 +66,7 @@ pub struct Column {
 }
 
 /// `RequiredLevel` of a column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Required {
     /// `None` or `Recommended`.
     No,
@@ -78,7 +79,7 @@ pub enum Required {
 /// The type of a column and its limits.
 ///
 /// Source: Microsoft Learn, "Query table definitions using the Web API"; `AttributeTypeName` tells the types apart.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ColumnKind {
     /// A single line of text; the limit counts UTF-16 units.
     Text {
@@ -172,7 +173,7 @@ pub enum ColumnKind {
 }
 
 /// `DateTimeBehavior` of a column that holds a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DateTimeBehavior {
     /// An instant, shown in each user's zone.
     UserLocal,
@@ -181,7 +182,7 @@ pub enum DateTimeBehavior {
 }
 
 /// One option of a choice column.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChoiceOption {
     /// The number that travels.
     pub value: i32,
@@ -192,7 +193,7 @@ pub struct ChoiceOption {
 }
 
 /// A label in one language.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {
     /// 1033 for US English.
     pub language: u32,
@@ -201,7 +202,7 @@ pub struct Label {
 }
 
 /// An alternate key of a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlternateKey {
     /// The key's own logical name.
     pub name: String,
@@ -212,7 +213,7 @@ pub struct AlternateKey {
 }
 
 /// `EntityKeyIndexStatus`: only an active key addresses records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeyStatus {
     /// Waiting to be built.
     Pending,
@@ -230,7 +231,7 @@ pub enum KeyStatus {
 /// accent-insensitive, the stricter reading.
 ///
 /// Source: Microsoft Learn, "Dataverse language collations".
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Collation {
     /// `cafe` and `café` are one key.
     AccentInsensitive,

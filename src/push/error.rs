@@ -22,6 +22,12 @@ pub enum PushError {
     /// The environment.
     #[error(transparent)]
     Dataverse(#[from] DataverseError),
+    /// The snapshot has no such table.
+    #[error("no schema of table `{table}` is stored")]
+    NotStored {
+        /// `contact`
+        table: String,
+    },
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -83,7 +89,7 @@ impl PushError {
     /// What a scheduler is told.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Problems(_) | Self::Key { .. } => ExitCode::Usage,
+            Self::Problems(_) | Self::Key { .. } | Self::NotStored { .. } => ExitCode::Usage,
             Self::Source(error) => match error.kind() {
                 SourceFailure::NotThere => ExitCode::Usage,
                 SourceFailure::Unreadable | SourceFailure::Changed => ExitCode::Extract,
@@ -118,6 +124,9 @@ impl PushError {
             Self::Problems(_) => "Mend the mapping, then run `segue validate`.".into(),
             Self::Key { .. } => {
                 "Write the value as the extract has it, or `column=value,…` for a key of several columns.".into()
+            }
+            Self::NotStored { table } => {
+                format!("Store it while there is a connection: `segue describe {table} --snapshot FILE`.").into()
             }
             Self::Source(error) => error.help().into(),
             Self::Dataverse(error) => error.help(),

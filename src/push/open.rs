@@ -9,6 +9,7 @@ use super::{PushError, Request};
 use crate::dataverse::{Dataverse, DataverseErrorKind, Who, WireOptions};
 use crate::mapping::{CompileContext, Mapping, Plan};
 use crate::model::{Connection, Source as _, Table};
+use crate::snapshot::Snapshot;
 use crate::source::Extract;
 
 /// Everything that is known before the first row is read.
@@ -30,13 +31,17 @@ async fn compile(
     connection: &Connection,
     started: Timestamp,
 ) -> Result<Opened, PushError> {
-    match reach(mapping, connection, started).await {
-        Err(PushError::Problems(problems)) => Err(problems.into()),
-        Err(error) => Err(mapping
-            .clone()
-            .sound()
-            .map_or_else(PushError::from, |_| error)),
-        Ok(opened) => Ok(opened),
+    let reached = reach(mapping, connection, started).await;
+    reached.map_err(|error| problems_first(mapping, error))
+}
+
+fn problems_first(mapping: &Mapping, error: PushError) -> PushError {
+    match error {
+        PushError::Problems(problems) => problems.into(),
+        error => match mapping.clone().sound() {
+            Ok(_) => error,
+            Err(problems) => problems.into(),
+        },
     }
 }
 
@@ -45,10 +50,7 @@ async fn reach(
     connection: &Connection,
     started: Timestamp,
 ) -> Result<Opened, PushError> {
-    let source = mapping.source.clone();
-    // Standard input may keep us waiting.
-    let extract = tokio::task::spawn_blocking(move || Extract::open(&source)).await;
-    let extract = extract.map_err(|error| super::ended(&error))??;
+    let extract = open_extract(mapping).await?;
     let environment = Dataverse::connect(connection, &WireOptions::default()).await?;
     let who = environment.who().await?;
     let mut table = environment.table(&mapping.table.value).await?;
@@ -79,6 +81,13 @@ async fn reach(
     })
 }
 
+async fn open_extract(mapping: &Mapping) -> Result<Extract, PushError> {
+    let source = mapping.source.clone();
+    // Standard input may keep us waiting.
+    let extract = tokio::task::spawn_blocking(move || Extract::open(&source)).await;
+    Ok(extract.map_err(|error| super::ended(&error))??)
+}
+
 /// A mapping that fits its table and its extract.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Validated {
@@ -104,17 +113,54 @@ pub struct Validated {
 pub async fn validate(mapping: &Mapping, connection: &Connection) -> Result<Validated, PushError> {
     // No row is read, so no stamp is seen.
     let opened = compile(mapping, connection, Timestamp::UNIX_EPOCH).await?;
-    let target = opened.plan.target();
+    Ok(validated(&opened.plan, &opened.extract))
+}
+
+/// The same against tables that were stored before: no connection is needed.
+///
+/// # Errors
+/// As [`validate`], and [`PushError::NotStored`] for a table that the snapshot lacks.
+///
+/// # Cancellation
+/// Safe: it only reads.
+pub async fn validate_offline(
+    mapping: &Mapping,
+    snapshot: &Snapshot,
+) -> Result<Validated, PushError> {
+    let fits = async || {
+        let extract = open_extract(mapping).await?;
+        let stored = |name: &str| {
+            let table = snapshot.table(name).cloned();
+            let table_name = name.to_owned();
+            table.ok_or(PushError::NotStored { table: table_name })
+        };
+        let references = mapping.references();
+        let referenced: Result<Vec<Table>, PushError> =
+            references.into_iter().map(stored).collect();
+        let context = CompileContext {
+            organisation: snapshot.organisation,
+            started: Timestamp::UNIX_EPOCH,
+            referenced: &referenced?,
+        };
+        let table = stored(&mapping.table.value)?;
+        let plan = mapping.compile(&table, extract.columns(), &context)?;
+        Ok(validated(&plan, &extract))
+    };
+    fits().await.map_err(|error| problems_first(mapping, error))
+}
+
+fn validated(plan: &Plan, extract: &Extract) -> Validated {
+    let target = plan.target();
     let key = target.key.iter();
     let key = key.filter_map(|index| target.columns.get(*index));
-    let used: BTreeSet<usize> = opened.plan.source_columns().iter().copied().collect();
-    let unused = opened.extract.columns().iter().enumerate();
+    let used: BTreeSet<usize> = plan.source_columns().iter().copied().collect();
+    let unused = extract.columns().iter().enumerate();
     let unused = unused.filter(|(index, _)| !used.contains(index));
-    Ok(Validated {
+    Validated {
         table: target.table.to_string(),
         key: key.map(|column| column.name.to_string()).collect(),
         columns: target.columns.len(),
-        files: opened.extract.files().len(),
+        files: extract.files().len(),
         unused: unused.map(|(_, column)| column.name.clone()).collect(),
-    })
+    }
 }

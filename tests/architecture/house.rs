@@ -53,11 +53,18 @@ pub(crate) const PLACES: &[Place] = &[
     room("dataverse"),
     room("report"),
     room("sandbox"),
-    above("push", &[ROOMS, &["sandbox"]]),
+    room("snapshot"),
+    above("push", &[ROOMS, &["sandbox", "snapshot"]]),
     above("check", &[ROOMS]),
-    above("cli", &[ROOMS, &["check", "push", "sandbox"]]),
-    above("lib", &[ROOMS, &["check", "push", "sandbox", "cli"]]),
-    above("main", &[ROOMS, &["check", "push", "sandbox", "cli"]]),
+    above("cli", &[ROOMS, &["check", "push", "sandbox", "snapshot"]]),
+    above(
+        "lib",
+        &[ROOMS, &["check", "push", "sandbox", "snapshot", "cli"]],
+    ),
+    above(
+        "main",
+        &[ROOMS, &["check", "push", "sandbox", "snapshot", "cli"]],
+    ),
 ];
 
 /// A foreign path, and the places that may name it outside of tests.
@@ -83,7 +90,7 @@ pub(crate) const HOMES: &[(&str, &[&str])] = &[
     ("rustls", &["dataverse"]),
     ("secrecy", &["dataverse"]),
     ("strsim", &["mapping", "dataverse"]),
-    ("tempfile", &["source", "ledger", "report"]),
+    ("tempfile", &["source", "ledger", "report", "snapshot"]),
     (
         "tokio",
         &["dispatch", "push", "dataverse", "cli", "sandbox"],
@@ -106,6 +113,7 @@ pub(crate) const HOMES: &[(&str, &[&str])] = &[
             "report",
             "push",
             "sandbox",
+            "snapshot",
             "cli",
         ],
     ),
