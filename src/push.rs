@@ -6,6 +6,7 @@ mod again;
 mod error;
 mod guard;
 mod open;
+mod owed;
 mod pipe;
 mod preview;
 mod progress;
@@ -14,6 +15,7 @@ mod request;
 mod results;
 mod selection;
 mod send;
+mod sieve;
 mod survey;
 
 use std::path::{Path, PathBuf};
@@ -33,9 +35,10 @@ pub use self::request::{Patience, Purpose, Report, Request};
 
 use self::open::{Opened, open};
 use self::selection::Selection;
+use self::survey::Surveyed;
 use crate::dispatch::{DispatchReport, StopCause, Stopping};
 use crate::ledger::{
-    Ending, Identity, Layout, LayoutColumn, Ledger, LedgerError, RunLock, Snapshot, Survey,
+    Ending, Identity, Layout, LayoutColumn, Ledger, LedgerError, RunLock, Snapshot,
 };
 use crate::report::{RejectWriter, RowCounts, RunFolder};
 
@@ -113,7 +116,7 @@ impl Run {
         let ledger = blocking(move || Ledger::open(&folder, &identity, &layout)).await?;
         let ledger = Arc::new(ledger);
         let number = ledger.begin_run(self.folder.run_id(), self.started(opened))?;
-        let (survey, selection) = match self.survey(opened, ledger.snapshot()).await {
+        let surveyed = match self.survey(opened, ledger.snapshot()).await {
             Ok(surveyed) => surveyed,
             Err(error) => {
                 // Nothing was sent: the next run need not wonder what became of it. It may, if that cannot be noted.
@@ -121,7 +124,7 @@ impl Run {
                 return Err(error);
             }
         };
-        let sent = self.pipe(opened, &ledger, number, survey, selection).await;
+        let sent = self.pipe(opened, &ledger, number, surveyed).await;
         let ending = match &sent {
             Ok(()) => Ending::Settled,
             Err(_) => Ending::Unsettled,
@@ -142,8 +145,8 @@ impl Run {
         let (folder, identity, layout) = self.ledger(opened);
         let spill = self.folder.path().to_owned();
         let ledger = blocking(move || Snapshot::read(&folder, &identity, &layout, &spill)).await?;
-        let (survey, selection) = self.survey(opened, &ledger).await?;
-        self.foresee(opened, ledger, survey, selection).await
+        let surveyed = self.survey(opened, &ledger).await?;
+        self.foresee(opened, ledger, surveyed).await
     }
 
     async fn lock(&mut self, opened: &Opened) -> Result<RunLock, PushError> {
@@ -218,7 +221,7 @@ impl Run {
         &mut self,
         opened: &Arc<Opened>,
         ledger: &Snapshot,
-    ) -> Result<(Survey, Selection), PushError> {
+    ) -> Result<Surveyed, PushError> {
         self.progress.enter(Stage::Surveying);
         let (request, selection) = (&self.request, Selection::new(&self.request));
         let surveyor = survey::Surveyor {
@@ -232,7 +235,7 @@ impl Run {
             stop: self.stop.clone(),
         };
         let surveyed = spawn_blocking(move || surveyor.run()).await;
-        let surveyed = surveyed.map_err(|error| ended(&error))??;
+        let mut surveyed = surveyed.map_err(|error| ended(&error))??;
         let counts = *surveyed.survey.counts();
         self.rows.read = counts.read;
         self.rows.unchanged = counts.unchanged;
@@ -240,14 +243,14 @@ impl Run {
         self.rows.kept = counts.vanished;
         // Until something becomes of them.
         self.rows.not_attempted = counts.read - counts.unchanged;
-        self.warnings.extend(surveyed.warnings);
-        if let Some(tripped) = surveyed.tripped {
+        self.warnings.append(&mut surveyed.warnings);
+        if let Some(tripped) = surveyed.tripped.take() {
             if matches!(tripped, PushError::Guard { guard, .. } if guard == guard::MAX_REJECTS) {
                 self.keep_rejects(opened, ledger, surveyed.survey).await?;
             }
             return Err(tripped);
         }
-        Ok((surveyed.survey, surveyed.selection))
+        Ok(surveyed)
     }
 }
 

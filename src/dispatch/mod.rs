@@ -26,6 +26,6 @@ pub use draft::{Draft, Foreseen, Resolved};
 pub use gate::dispatch;
 pub use lane::Lane;
 pub use options::Options;
-pub use refer::{Differ, refer};
+pub use refer::{Differ, Growing, Referring, refer};
 pub use resolve::{ResolveReport, foresee, resolve};
 pub use rules::{KeyDigester, Mode, Rules};

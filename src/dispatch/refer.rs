@@ -21,6 +21,20 @@ use crate::model::{
 /// What of a record differs from what Dataverse holds, as the ledger knows it.
 pub type Differ = Arc<dyn Fn(&Record, Option<&Standing>) -> ColumnSet + Send + Sync>;
 
+/// How the references of a mapping are settled.
+#[derive(Clone)]
+pub struct Referring {
+    /// Digests the keys by which records are found.
+    pub key_digest: KeyDigester,
+    /// Tells what of a record is to be sent.
+    pub differ: Differ,
+    /// Whether the run may yet make the record that a reference means. `None` in the second pass.
+    pub growing: Option<Growing>,
+}
+
+/// Whether a run may yet make the record that a reference means.
+pub type Growing = Arc<dyn Fn(&Reference) -> bool + Send + Sync>;
+
 /// References that are remembered at most; beyond them all are forgotten and found again.
 const MOST_REMEMBERED: usize = 100_000;
 
@@ -34,8 +48,7 @@ const MOST_REMEMBERED: usize = 100_000;
 /// Dropped, it forgets the drafts that it holds. Stop it by `stop`.
 pub async fn refer<D: Destination>(
     lane: Lane<D>,
-    key_digest: KeyDigester,
-    differ: Differ,
+    referring: Referring,
     mut drafts: mpsc::Receiver<Draft>,
     settled: mpsc::Sender<Draft>,
     outcomes: mpsc::Sender<Outcome>,
@@ -44,8 +57,7 @@ pub async fn refer<D: Destination>(
     let most = lane.options().find_keys.get();
     let mut stage = Stage {
         lane,
-        key_digest,
-        differ,
+        referring,
         known: HashMap::new(),
         report: ResolveReport {
             stopped: None,
@@ -96,8 +108,7 @@ pub async fn refer<D: Destination>(
 
 struct Stage<D> {
     lane: Lane<D>,
-    key_digest: KeyDigester,
-    differ: Differ,
+    referring: Referring,
     /// By column and key: the records that there are.
     known: HashMap<(LogicalName, KeyDigest), Vec<RecordId>>,
     report: ResolveReport,
@@ -145,7 +156,7 @@ impl<D: Destination> Stage<D> {
             self.report.looked_up += keys.len() as u64;
             let looked = look_up(&self.lane, Some(&to.target), keys).await?;
             for found in looked.found {
-                let place = (column.clone(), (self.key_digest)(&found.key));
+                let place = (column.clone(), (self.referring.key_digest)(&found.key));
                 let ids = self.known.entry(place).or_default();
                 if !ids.contains(&found.id) {
                     ids.push(found.id);
@@ -156,18 +167,23 @@ impl<D: Destination> Stage<D> {
     }
 
     fn place(&self, reference: &Reference) -> (LogicalName, KeyDigest) {
-        let digest = (self.key_digest)(&reference.key);
+        let digest = (self.referring.key_digest)(&reference.key);
         (reference.to.column.clone(), digest)
     }
 
     /// Points each reference where it leads; with a verdict if nothing is left to be sent.
     fn settle(&self, mut draft: Draft) -> (Draft, Option<Verdict>) {
         let mut values = draft.record.values.clone();
+        let mut later: Vec<usize> = Vec::new();
         for (index, value) in values.iter_mut().enumerate() {
             let Value::Reference(reference) = value else {
                 continue;
             };
             match self.points(reference) {
+                Ok(Points::Missing(_)) | Err(0) if self.may_grow(reference) => {
+                    reference.points = Points::Later;
+                    later.push(index);
+                }
                 Ok(points) => reference.points = points,
                 // What Dataverse holds already is not asked for.
                 Err(_) if !draft.columns.contains(index) => {}
@@ -182,12 +198,25 @@ impl<D: Destination> Stage<D> {
         let some_missing = values.iter().any(is_missing);
         draft.record = Arc::new(Record { values, derived_id });
         if some_missing {
-            draft.columns = (self.differ)(&draft.record, draft.standing.as_deref());
-            if draft.columns.is_empty() && draft.standing.is_some() {
-                return (draft, Some(Verdict::Unchanged));
-            }
+            draft.columns = (self.referring.differ)(&draft.record, draft.standing.as_deref());
+        }
+        if !later.is_empty() {
+            let columns = draft.columns.iter();
+            draft.columns = columns.filter(|index| !later.contains(index)).collect();
+        }
+        if (some_missing || !later.is_empty())
+            && draft.columns.is_empty()
+            && draft.standing.is_some()
+        {
+            return (draft, Some(Verdict::Unchanged));
         }
         (draft, None)
+    }
+
+    /// Whether the record that is not found may be one of those that are being written.
+    fn may_grow(&self, reference: &Reference) -> bool {
+        let growing = self.referring.growing.as_ref();
+        growing.is_some_and(|growing| growing(reference))
     }
 
     /// Where a reference leads; otherwise how many records it could mean.

@@ -99,7 +99,7 @@ impl Parts {
         match reference.points {
             Points::Nowhere | Points::Missing(None) => self.push(b'0', &[]),
             Points::Missing(Some(default)) => self.push(b'g', default.0.as_bytes()),
-            Points::Sought | Points::Found(_) => {
+            Points::Sought | Points::Found(_) | Points::Later => {
                 let target = &reference.to.target;
                 self.push(b'r', target.table.as_str().as_bytes());
                 for (column, value) in target.columns.iter().zip(&reference.key) {

@@ -50,6 +50,8 @@ pub enum Points {
     Found(RecordId),
     /// There is none; the column is left blank, or takes a default.
     Missing(Option<RecordId>),
+    /// There is none so far, and this run may yet make it: the column is written in the second pass.
+    Later,
 }
 
 impl Reference {
@@ -58,12 +60,15 @@ impl Reference {
         match self.points {
             Points::Found(id) => Some(id),
             Points::Missing(default) => default,
-            Points::Nowhere | Points::Sought => None,
+            Points::Nowhere | Points::Sought | Points::Later => None,
         }
     }
 
     /// Whether the column will be empty.
     pub fn is_null(&self) -> bool {
-        matches!(self.points, Points::Nowhere | Points::Missing(None))
+        matches!(
+            self.points,
+            Points::Nowhere | Points::Missing(None) | Points::Later
+        )
     }
 }

@@ -8,14 +8,17 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::open::Opened;
+use super::owed::Owed;
 use super::preview;
-use super::record::{Note, Recorder, Recording};
+use super::record::{Note, Pass, Recorder, Recording};
 use super::selection::Selection;
 use super::send::Mapper;
+use super::sieve::KeySieve;
+use super::survey::Surveyed;
 use super::{PushError, Run, Stage, ended};
 use crate::dataverse::TableWriter;
 use crate::dispatch::{
-    self, Differ, DispatchReport, Draft, Foreseen, Lane, ResolveReport, Rules, Stopping,
+    self, DispatchReport, Draft, Foreseen, Growing, Lane, Referring, ResolveReport, Rules, Stopping,
 };
 use crate::ledger::{Ledger, RunNumber, Snapshot, Survey, diff};
 use crate::mapping::Mode;
@@ -28,41 +31,90 @@ const QUEUED: usize = 1_000;
 const LONGEST_GRACE: Duration = Duration::from_hours(24);
 
 impl Run {
-    /// Sends what is due and records what was accepted.
+    /// Sends what is due and records what was accepted; then the references that had to wait for it.
     pub(super) async fn pipe(
         &mut self,
         opened: &Arc<Opened>,
         ledger: &Arc<Ledger>,
         number: RunNumber,
-        survey: Survey,
-        selection: Selection,
+        surveyed: Surveyed,
     ) -> Result<(), PushError> {
+        let Surveyed {
+            survey,
+            selection,
+            keys,
+            ..
+        } = surveyed;
         let earlier = ledger.unfinished_run(number)?.map(|run| run.started);
         let snapshot = ledger.snapshot().clone();
         let since = earlier.unwrap_or_else(|| self.started(opened));
-        let rules = Arc::new(rules(opened, &snapshot, Some(since)));
+        let first = Passing {
+            survey: survey.clone(),
+            rules: rules(opened, &snapshot, Some(since)),
+            mapper: mapper(opened, snapshot.clone(), &self.request, selection),
+            growing: growing(opened, &snapshot, keys),
+            pass: Pass::First,
+        };
+        let owed = self.pass(opened, ledger, number, first).await?;
+        if !owed.is_empty() {
+            let mut rules = rules(opened, &snapshot, Some(since));
+            rules.mode = dispatch::Mode::Update;
+            let mut mapper = mapper(opened, snapshot, &self.request, Selection::default());
+            mapper.owed = Some(Arc::new(owed));
+            let second = Passing {
+                survey,
+                rules,
+                mapper,
+                growing: None,
+                pass: Pass::Second,
+            };
+            self.pass(opened, ledger, number, second).await?;
+        }
+        // What was sent comes from this extract only if it is still the one that was read.
+        Ok(opened.extract.unchanged()?)
+    }
+
+    /// One pass over due rows; tells which of them it could not complete.
+    async fn pass(
+        &mut self,
+        opened: &Arc<Opened>,
+        ledger: &Arc<Ledger>,
+        number: RunNumber,
+        passing: Passing,
+    ) -> Result<Owed, PushError> {
+        let Passing {
+            survey,
+            rules,
+            mapper,
+            growing,
+            pass,
+        } = passing;
+        let rules = Arc::new(rules);
         let lane = self.lane(opened);
         let (drafts_in, drafts) = mpsc::channel(QUEUED);
         let (operations_in, operations) = mpsc::channel(QUEUED);
         let (outcomes_in, outcomes) = mpsc::channel(QUEUED);
         let (notes_in, notes) = mpsc::channel(QUEUED);
         let (brake, stop) = watch::channel(Stopping::No);
-        let recorder = self.recorder(
+        let mut recorder = self.recorder(
             opened,
-            &snapshot,
+            ledger.snapshot(),
             Some((Arc::clone(ledger), number)),
             brake.clone(),
         );
-        let mapper = mapper(opened, snapshot, &self.request, selection);
+        if let (Some(recorder), Pass::Second) = (&mut recorder, pass) {
+            recorder.pass = pass;
+            recorder.counts = self.rows;
+            recorder.owed = mapper.owed.as_deref().cloned().unwrap_or_default();
+        }
 
         let mut stages = JoinSet::new();
-        let differ = differ(opened, &mapper);
+        let referring = referring(opened, &mapper, &rules, growing);
         let drafts = refer(
             &mut stages,
             opened,
             &lane,
-            &rules,
-            differ,
+            referring,
             drafts,
             &outcomes_in,
             &stop,
@@ -82,9 +134,7 @@ impl Run {
         stages
             .spawn_blocking(move || Some(Part::Mapped(mapper.run(&survey, &drafts_in, &notes_in))));
         stages.spawn_blocking(move || Some(Part::Recorded(Box::new(recorder?.run(notes)))));
-        self.gather(stages, brake).await?;
-        // What was sent comes from this extract only if it is still the one that was read.
-        Ok(opened.extract.unchanged()?)
+        self.gather(stages, brake).await
     }
 
     /// Tells what [`Run::pipe`] would do. Nothing is sent or recorded.
@@ -92,9 +142,15 @@ impl Run {
         &mut self,
         opened: &Arc<Opened>,
         ledger: Snapshot,
-        survey: Survey,
-        selection: Selection,
+        surveyed: Surveyed,
     ) -> Result<(), PushError> {
+        let Surveyed {
+            survey,
+            selection,
+            keys,
+            ..
+        } = surveyed;
+        let growing = growing(opened, &ledger, keys);
         let rules = Arc::new(rules(opened, &ledger, None));
         let lane = self.lane(opened);
         let (drafts_in, drafts) = mpsc::channel(QUEUED);
@@ -105,14 +161,13 @@ impl Run {
         let mapper = mapper(opened, ledger, &self.request, selection);
 
         let mut stages = JoinSet::new();
-        let differ = differ(opened, &mapper);
+        let referring = referring(opened, &mapper, &rules, growing);
         let (outcomes_in, outcomes) = mpsc::channel(QUEUED);
         let drafts = refer(
             &mut stages,
             opened,
             &lane,
-            &rules,
-            differ,
+            referring,
             drafts,
             &outcomes_in,
             &stop,
@@ -125,7 +180,7 @@ impl Run {
         stages
             .spawn_blocking(move || Some(Part::Mapped(mapper.run(&survey, &drafts_in, &notes_in))));
         stages.spawn_blocking(move || Some(Part::Recorded(Box::new(recorder?.run(notes)))));
-        self.gather(stages, brake).await?;
+        let _owed = self.gather(stages, brake).await?;
         tokio::select! {
             () = preview::fill_in(&opened.environment, &opened.table, &mut self.preview) => {}
             () = super::stopping(self.stop.clone()) => return Err(super::interrupted()),
@@ -176,6 +231,8 @@ impl Run {
             brake,
             preview: Vec::new(),
             progress: Arc::clone(&self.progress),
+            owed: Owed::default(),
+            pass: Pass::First,
         })
     }
 
@@ -185,8 +242,9 @@ impl Run {
         &mut self,
         mut parts: JoinSet<Option<Part>>,
         brake: watch::Sender<Stopping>,
-    ) -> Result<(), PushError> {
+    ) -> Result<Owed, PushError> {
         let mut causes: Vec<PushError> = Vec::new();
+        let mut owed = Owed::default();
         let mut stop = self.stop.clone();
         let listening = async move {
             loop {
@@ -209,7 +267,7 @@ impl Run {
             };
             let Some(part) = part else { break };
             match part {
-                Ok(Some(part)) => self.take(part, &mut causes),
+                Ok(Some(part)) => self.take(part, &mut owed, &mut causes),
                 Ok(None) => causes.push(PushError::Defect("the rejects have no file".to_owned())),
                 // The others find their queues closed and end too; the ledger is theirs until then.
                 Err(error) => causes.push(ended(&error)),
@@ -218,10 +276,10 @@ impl Run {
         let gravest = causes
             .into_iter()
             .min_by_key(|cause| cause.exit_code().rank());
-        gravest.map_or(Ok(()), Err)
+        gravest.map_or(Ok(owed), Err)
     }
 
-    fn take(&mut self, part: Part, causes: &mut Vec<PushError>) {
+    fn take(&mut self, part: Part, left: &mut Owed, causes: &mut Vec<PushError>) {
         match part {
             Part::Mapped(result) => causes.extend(result.err()),
             Part::Resolved(report) => causes.extend(report.stopped.map(PushError::Stopped)),
@@ -236,7 +294,9 @@ impl Run {
                     rejects,
                     failed,
                     preview,
+                    owed,
                 } = *recording;
+                *left = owed;
                 self.rows = counts;
                 self.rejects = Some(rejects);
                 self.preview = preview;
@@ -244,6 +304,15 @@ impl Run {
             }
         }
     }
+}
+
+/// What one pass needs.
+struct Passing {
+    survey: Survey,
+    rules: Rules,
+    mapper: Mapper,
+    growing: Option<Growing>,
+    pass: Pass,
 }
 
 enum Part {
@@ -265,6 +334,7 @@ fn mapper(
         ledger,
         scope: request.scope,
         selection,
+        owed: None,
     }
 }
 
@@ -285,30 +355,42 @@ fn rules(opened: &Opened, ledger: &Snapshot, since: Option<jiff::Timestamp>) -> 
     }
 }
 
-/// Tells what of a record differs, as the mapper does.
-fn differ(opened: &Arc<Opened>, mapper: &Mapper) -> Differ {
+/// How references are settled; tells what of a record differs as the mapper does.
+fn referring(
+    opened: &Arc<Opened>,
+    mapper: &Mapper,
+    rules: &Rules,
+    growing: Option<Growing>,
+) -> Referring {
     let (plan, secret, scope) = (
         Arc::clone(&opened.plan),
         mapper.ledger.secret().clone(),
         mapper.scope,
     );
-    Arc::new(move |record, standing| {
-        let digests = plan.column_digests(record, &secret);
-        diff(standing, record, &digests, plan.target(), scope)
-    })
+    Referring {
+        key_digest: Arc::clone(&rules.key_digest),
+        differ: Arc::new(move |record, standing| {
+            let digests = plan.column_digests(record, &secret);
+            diff(standing, record, &digests, plan.target(), scope)
+        }),
+        growing,
+    }
+}
+
+/// Which references may be to records that this run makes.
+fn growing(opened: &Opened, ledger: &Snapshot, keys: Option<KeySieve>) -> Option<Growing> {
+    let (plan, secret, keys) = (Arc::clone(&opened.plan), ledger.secret().clone(), keys?);
+    Some(Arc::new(move |reference| {
+        plan.refers_to_own_key(&reference.to) && keys.has(&plan.key_digest(&reference.key, &secret))
+    }))
 }
 
 /// Puts the stage that finds references between mapper and resolver, if the mapping has any.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "it joins what the pipe has in hand"
-)]
 fn refer(
     stages: &mut JoinSet<Option<Part>>,
     opened: &Opened,
     lane: &Lane<TableWriter>,
-    rules: &Rules,
-    differ: Differ,
+    referring: Referring,
     drafts: mpsc::Receiver<Draft>,
     outcomes: &mpsc::Sender<Outcome>,
     stop: &watch::Receiver<Stopping>,
@@ -319,9 +401,8 @@ fn refer(
         return drafts;
     }
     let (settled_in, settled) = mpsc::channel(QUEUED);
-    let key_digest = Arc::clone(&rules.key_digest);
     let (lane, outcomes, stop) = (lane.clone(), outcomes.clone(), stop.clone());
-    let referring = dispatch::refer(lane, key_digest, differ, drafts, settled_in, outcomes, stop);
+    let referring = dispatch::refer(lane, referring, drafts, settled_in, outcomes, stop);
     stages.spawn(async move { Some(Part::Resolved(referring.await)) });
     settled
 }

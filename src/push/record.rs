@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
+use super::owed::{Owed, owes};
 use super::preview::{self, Change};
 use super::{Progress, PushError, guard};
 use crate::dispatch::{Foreseen, Resolved, Stopping};
@@ -55,6 +56,18 @@ pub(super) struct Recorder {
     /// The first changes of each kind, in a dry run.
     pub(super) preview: Vec<Change>,
     pub(super) progress: Arc<Progress>,
+    /// What a second pass has to do. In the second pass: what the first one left.
+    pub(super) owed: Owed,
+    pub(super) pass: Pass,
+}
+
+/// Which of the passes over the rows it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pass {
+    /// Every row that is due.
+    First,
+    /// Those whose references could not be written before.
+    Second,
 }
 
 /// What the recorder hands back.
@@ -63,6 +76,7 @@ pub(super) struct Recording {
     pub(super) rejects: RejectWriter,
     pub(super) failed: Option<PushError>,
     pub(super) preview: Vec<Change>,
+    pub(super) owed: Owed,
 }
 
 impl Recorder {
@@ -90,6 +104,7 @@ impl Recorder {
             rejects: self.rejects,
             failed,
             preview: self.preview,
+            owed: self.owed,
         }
     }
 
@@ -161,7 +176,10 @@ impl Recorder {
         Recorded {
             row: operation.row,
             id: standing.and_then(|standing| standing.id).or(found),
-            flags: standing.map_or_else(StandingFlags::default, |standing| standing.flags),
+            flags: open_ends(
+                standing.map_or_else(StandingFlags::default, |standing| standing.flags),
+                operation,
+            ),
             columns: after(standing, &operation.record, &digests, &ColumnSet::new()),
         }
     }
@@ -169,7 +187,13 @@ impl Recorder {
     fn count(&mut self, note: Note) -> Result<(), PushError> {
         match note {
             Note::Outcome(outcome) => {
-                self.counts.count(&outcome.verdict);
+                match self.pass {
+                    Pass::First => {
+                        self.owed.note(&outcome.operation, &outcome.verdict);
+                        self.counts.count(&outcome.verdict);
+                    }
+                    Pass::Second => self.complete(&outcome),
+                }
                 if let Some(reject) = rejected(&outcome.verdict) {
                     self.reject(reject)?;
                 }
@@ -185,6 +209,21 @@ impl Recorder {
             Note::Defect(what) => return Err(PushError::Defect(what.to_owned())),
         }
         Ok(())
+    }
+
+    /// The row was counted in the first pass already: with success nothing changes.
+    fn complete(&mut self, outcome: &Outcome) {
+        match outcome.verdict {
+            Verdict::Accepted(_) | Verdict::Unchanged => {}
+            Verdict::Skipped(_)
+            | Verdict::Rejected(_)
+            | Verdict::NotAttempted(_)
+            | Verdict::Partly { .. } => {
+                let counted = self.owed.of(outcome.operation.row.position);
+                counted.undo(&mut self.counts);
+                self.counts.count(&outcome.verdict);
+            }
+        }
     }
 
     fn foreseen(&mut self, Foreseen { draft, resolved }: Foreseen) -> Result<(), PushError> {
@@ -249,14 +288,22 @@ fn flags(standing: Option<&Standing>, accepted: &Accepted, operation: &Operation
         .without(StandingFlags::INCOMPLETE)
         .without(StandingFlags::SEEN)
         .without(StandingFlags::REMOVED);
-    let is_missing = |value: &Value| matches!(value, Value::Reference(it) if matches!(it.points, Points::Missing(_)));
-    let settled = if operation.record.values.iter().any(is_missing) {
-        settled.with(StandingFlags::INCOMPLETE)
-    } else {
-        settled
-    };
+    let settled = open_ends(settled, operation);
     match accepted.effect {
         Effect::Created => settled.with(StandingFlags::CREATED_BY_US),
         Effect::Updated | Effect::Upserted | Effect::Deleted => settled,
     }
+}
+
+/// With what makes the record due again whatever its row says.
+fn open_ends(flags: StandingFlags, operation: &Operation) -> StandingFlags {
+    let is_missing = |value: &Value| matches!(value, Value::Reference(it) if matches!(it.points, Points::Missing(_)));
+    let mut flags = flags;
+    if operation.record.values.iter().any(is_missing) {
+        flags = flags.with(StandingFlags::INCOMPLETE);
+    }
+    if owes(operation) {
+        flags = flags.with(StandingFlags::PENDING);
+    }
+    flags
 }

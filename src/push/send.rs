@@ -6,15 +6,18 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use super::open::Opened;
+use super::owed::{Counted, Owed};
 use super::record::Note;
 use super::selection::Selection;
 use super::{PushError, interrupted};
 use crate::dispatch::{Draft, Stopping};
-use crate::ledger::{Finding, LedgerError, Scope, Slot, Snapshot, Survey, SurveyEntry, diff};
+use crate::ledger::{
+    Finding, LedgerError, Scope, Slot, Snapshot, Survey, SurveyEntry, after, diff,
+};
 use crate::mapping::Duplicates;
 use crate::model::{
-    KeyDigest, KeyReading, Position, Reading, Record, Reject, RejectCode, RowDigest, RowTag, Rows,
-    Source as _, Standing,
+    ColumnSet, KeyDigest, KeyReading, Position, Reading, Record, Reject, RejectCode, RowDigest,
+    RowTag, Rows, Source as _, Standing, StandingFlags,
 };
 
 /// What the mapper needs to know.
@@ -23,6 +26,8 @@ pub(super) struct Mapper {
     pub(super) ledger: Snapshot,
     pub(super) scope: Scope,
     pub(super) selection: Selection,
+    /// In the second pass: the rows that it completes.
+    pub(super) owed: Option<Arc<Owed>>,
 }
 
 /// Why mapping ended.
@@ -54,8 +59,15 @@ impl Mapper {
         drafts: &mpsc::Sender<Draft>,
         notes: &mpsc::Sender<Note>,
     ) -> Result<(), PushError> {
-        let mut entries = survey.entries().peekable();
-        let ended = self.walk(survey.entries(), &mut entries, &mut |step| {
+        let wanted = || {
+            let owed = self.owed.clone();
+            survey.entries().filter(move |entry| match (entry, &owed) {
+                (Ok(entry), Some(owed)) => owed.of(entry.position) != Counted::Not,
+                _ => true,
+            })
+        };
+        let mut entries = wanted().peekable();
+        let ended = self.walk(wanted(), &mut entries, &mut |step| {
             if drafts.is_closed() {
                 return Err(End::Deaf);
             }
@@ -67,7 +79,8 @@ impl Mapper {
             }
         });
         let left = entries.count() as u64;
-        if left > 0 {
+        // In the second pass they were counted before, and are pending.
+        if left > 0 && self.owed.is_none() {
             // The recorder outlives the mapper: it takes notes until every sender is gone.
             notes
                 .blocking_send(Note::NotReached(left))
@@ -207,6 +220,16 @@ impl Mapper {
         Ok(entry)
     }
 
+    /// Of those columns the ones that the first pass wrote: all but references to the table itself.
+    fn written_before(&self, columns: &ColumnSet) -> ColumnSet {
+        let plan = &self.opened.plan;
+        let of_itself = plan.references_to_itself();
+        columns
+            .iter()
+            .filter(|it| !of_itself.contains(it))
+            .collect()
+    }
+
     fn unkeyed(&self, rows: &Rows, index: usize) -> Note {
         match self.opened.plan.record(rows, index) {
             Err(reject) => Note::Rejected(reject),
@@ -250,13 +273,20 @@ impl Mapper {
             .opened
             .plan
             .column_digests(&record, self.ledger.secret());
-        let columns = diff(
-            standing.as_ref(),
-            &record,
-            &digests,
-            self.opened.plan.target(),
-            self.scope,
-        );
+        let target = self.opened.plan.target();
+        let mut columns = diff(standing.as_ref(), &record, &digests, target, self.scope);
+        let mut standing = standing;
+        if let Some(owed) = &self.owed {
+            let counted = owed.of(entry.position);
+            let written = self.written_before(&columns);
+            let flags = standing_flags(standing.as_ref(), counted);
+            standing = Some(Standing {
+                id: standing.as_ref().and_then(|standing| standing.id),
+                flags,
+                columns: after(standing.as_ref(), &record, &digests, &written),
+            });
+            columns = columns.iter().filter(|it| !written.contains(*it)).collect();
+        }
         let row = RowTag {
             position: entry.position,
             key,
@@ -274,6 +304,16 @@ impl Mapper {
             columns,
             standing: standing.map(Arc::<Standing>::new),
         })))
+    }
+}
+
+/// What the ledger holds of a record that the first pass wrote.
+fn standing_flags(before: Option<&Standing>, counted: Counted) -> StandingFlags {
+    let flags = before.map_or_else(StandingFlags::default, |standing| standing.flags);
+    let flags = flags.without(StandingFlags::PENDING);
+    match counted {
+        Counted::Created => flags.with(StandingFlags::CREATED_BY_US),
+        Counted::Not | Counted::Updated | Counted::Upserted | Counted::Unchanged => flags,
     }
 }
 

@@ -10,10 +10,11 @@ use tokio::task::spawn_blocking;
 use super::open::Opened;
 use super::selection::Selection;
 use super::send::Mapper;
+use super::sieve::KeySieve;
 use super::{Progress, PushError, Run, ended, guard, interrupted};
 use crate::dispatch::Stopping;
 use crate::ledger::{Extent, Scope, Snapshot, Survey, SurveyOptions};
-use crate::model::{KeyDigest, Reading, RowDigest, Source as _};
+use crate::model::{KeyDigest, KeyReading, Reading, RowDigest, Source as _};
 
 /// What the first reading needs to know.
 pub(super) struct Surveyor {
@@ -32,6 +33,8 @@ pub(super) struct Surveyor {
 pub(super) struct Surveyed {
     pub(super) survey: Survey,
     pub(super) selection: Selection,
+    /// The keys of the extract, where rows may refer to one another.
+    pub(super) keys: Option<KeySieve>,
     pub(super) warnings: Vec<String>,
     /// The guard that stops the run.
     pub(super) tripped: Option<PushError>,
@@ -41,7 +44,9 @@ impl Surveyor {
     /// Reads the whole extract and compares it with the ledger. Blocks.
     pub(super) fn run(self) -> Result<Surveyed, PushError> {
         let mut met = BTreeSet::new();
-        let survey = self.read(&mut met)?;
+        let refers_to_itself = !self.opened.plan.references_to_itself().is_empty();
+        let mut keys = refers_to_itself.then(KeySieve::new);
+        let survey = self.read(&mut met, &mut keys)?;
         let mut warnings = self.selection.unmet(&met);
         if survey.counts().read == 0 {
             warnings
@@ -52,12 +57,17 @@ impl Surveyor {
         Ok(Surveyed {
             survey,
             selection: self.selection,
+            keys,
             warnings,
             tripped,
         })
     }
 
-    fn read(&self, met: &mut BTreeSet<KeyDigest>) -> Result<Survey, PushError> {
+    fn read(
+        &self,
+        met: &mut BTreeSet<KeyDigest>,
+        keys: &mut Option<KeySieve>,
+    ) -> Result<Survey, PushError> {
         let Opened { extract, plan, .. } = &*self.opened;
         let options = SurveyOptions {
             scope: self.scope,
@@ -79,6 +89,9 @@ impl Surveyor {
             plan.digest(&rows?, self.ledger.secret(), &mut digests);
             for digest in &digests {
                 self.selection.meet(digest.key, met);
+                if let (Some(keys), KeyReading::Known(key)) = (&mut *keys, &digest.key) {
+                    keys.add(key);
+                }
                 builder.add(*digest)?;
             }
             self.progress.read(digests.len());
@@ -101,6 +114,7 @@ impl Surveyor {
             // Values that are sent again because somebody asked for it are no changes.
             scope: Scope::Changed,
             selection: self.selection.clone(),
+            owed: None,
         };
         let changes = mapper.count_changes(survey, &self.stop)?;
         Ok(guard::judge_changes(plan, changes, counts.standing_before).err())
@@ -124,6 +138,7 @@ impl Run {
             ledger: ledger.clone(),
             scope: Scope::Changed,
             selection: Selection::default(),
+            owed: None,
         };
         let keeping = spawn_blocking(move || {
             let kept = mapper.known_rejects(&survey, &mut |reject| {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use segue_emulator::{CLIENT_ID, CLIENT_SECRET, Emulator, Options, TENANT_ID};
+use segue_emulator::{CLIENT_ID, CLIENT_SECRET, Emulator, Options, Request, TENANT_ID};
 use serde_json::Value as Json;
 
 pub(crate) struct Desk {
@@ -75,6 +75,33 @@ impl Desk {
     pub(crate) fn ship(&self, name: &str) {
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
         self.write(name, std::fs::read(shipped).unwrap());
+    }
+
+    /// What a person changes: `PATCH table(key)` as the emulator's own application.
+    pub(crate) fn edit(&self, set_and_key: &str, body: &Json) {
+        let form = format!(
+            "client_id={CLIENT_ID}&client_secret={CLIENT_SECRET}&grant_type=client_credentials&scope={}/.default",
+            self.emulator.url()
+        );
+        let path = format!("/{TENANT_ID}/oauth2/v2.0/token");
+        let answer = self
+            .emulator
+            .handle(&Request::new("POST", &path).body(form));
+        let token: Json = serde_json::from_slice(&answer.body).unwrap();
+        let bearer = format!("Bearer {}", token["access_token"].as_str().unwrap());
+        let path = format!("/api/data/v9.2/{set_and_key}");
+        let request = Request::new("PATCH", &path)
+            .header("Authorization", &bearer)
+            .header("Content-Type", "application/json")
+            .header("If-Match", "*")
+            .body(body.to_string());
+        let answer = self.emulator.handle(&request);
+        assert_eq!(
+            answer.status,
+            204,
+            "{}",
+            String::from_utf8_lossy(&answer.body)
+        );
     }
 
     /// Operations that wrote, those in batches included.

@@ -1,0 +1,97 @@
+//! Rows that a second pass completes: references to their own table that nobody could follow in the first one.
+
+use crate::model::{Effect, Operation, Points, Position, Value, Verdict};
+use crate::report::RowCounts;
+
+/// The rows, and what each was counted as; a byte per row of the extract at most.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Owed {
+    /// By file, then by line.
+    files: Vec<Vec<Counted>>,
+}
+
+/// What a row was counted as in the first pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Counted {
+    /// The row owes nothing.
+    #[default]
+    Not,
+    Created,
+    Updated,
+    Upserted,
+    Unchanged,
+}
+
+impl Counted {
+    /// Takes it back: the row gets another outcome.
+    pub(super) fn undo(self, counts: &mut RowCounts) {
+        let counter = match self {
+            Self::Not => return,
+            Self::Created => &mut counts.created,
+            Self::Updated => &mut counts.updated,
+            Self::Upserted => &mut counts.upserted,
+            Self::Unchanged => &mut counts.unchanged,
+        };
+        *counter -= 1;
+    }
+}
+
+/// Whether the record was written without a reference that can be written later.
+pub(super) fn owes(operation: &Operation) -> bool {
+    let is_later =
+        |value: &Value| matches!(value, Value::Reference(it) if it.points == Points::Later);
+    operation.record.values.iter().any(is_later)
+}
+
+impl Owed {
+    /// Notes that a row owes a reference; only what was written or needed nothing can.
+    pub(super) fn note(&mut self, operation: &Operation, verdict: &Verdict) {
+        let counted = match verdict {
+            Verdict::Accepted(accepted) => match accepted.effect {
+                Effect::Created => Counted::Created,
+                Effect::Updated => Counted::Updated,
+                Effect::Upserted => Counted::Upserted,
+                Effect::Deleted => return,
+            },
+            Verdict::Unchanged => Counted::Unchanged,
+            Verdict::Skipped(_)
+            | Verdict::Rejected(_)
+            | Verdict::NotAttempted(_)
+            | Verdict::Partly { .. } => return,
+        };
+        if !owes(operation) {
+            return;
+        }
+        let position = operation.row.position;
+        let (file, line) = place(position);
+        if self.files.len() <= file {
+            self.files.resize(file + 1, Vec::new());
+        }
+        if let Some(lines) = self.files.get_mut(file) {
+            if lines.len() <= line {
+                lines.resize(line + 1, Counted::Not);
+            }
+            if let Some(counter) = lines.get_mut(line) {
+                *counter = counted;
+            }
+        }
+    }
+
+    /// What the row was counted as.
+    pub(super) fn of(&self, position: Position) -> Counted {
+        let (file, line) = place(position);
+        let lines = self.files.get(file);
+        let counted = lines.and_then(|lines| lines.get(line));
+        counted.copied().unwrap_or_default()
+    }
+
+    /// Whether no row owes anything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+}
+
+fn place(position: Position) -> (usize, usize) {
+    let line = usize::try_from(position.line()).unwrap_or(usize::MAX);
+    (usize::from(position.file()), line)
+}
