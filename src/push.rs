@@ -16,6 +16,7 @@ mod results;
 mod selection;
 mod send;
 mod sieve;
+mod stages;
 mod survey;
 
 use std::path::{Path, PathBuf};

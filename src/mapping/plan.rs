@@ -14,8 +14,8 @@ use super::reject::{faulty, refused};
 use super::{Duplicates, Guard, Missing, Mode};
 use crate::model::{
     Collation, ColumnDigest, ColumnKind, DateTimeBehavior, DigestSecret, Fault, KeyDigest,
-    KeyReading, LogicalName, Lookup, Position, Record, RecordId, Reject, RowDigest, Rows,
-    SourceDigest, Target, Value,
+    KeyReading, LogicalName, Position, Record, RecordId, Reject, RowDigest, Rows, SourceDigest,
+    Target, Value,
 };
 
 /// A mapping compiled against a table and the header of an extract. It re-checks nothing and cannot fail as a whole:
@@ -91,26 +91,6 @@ impl Plan {
     /// Which writes are allowed.
     pub fn mode(&self) -> Mode {
         self.mode
-    }
-
-    /// The target columns that refer to this mapping's own records by their key.
-    pub fn references_to_itself(&self) -> Vec<usize> {
-        let columns = self.columns.iter().enumerate();
-        let own_lookups = columns.filter(|(_, column)| match column {
-            PlannedColumn::Lookup(lookup) => self.refers_to_own_key(&lookup.to),
-            PlannedColumn::Constant(_) | PlannedColumn::Cell { .. } => false,
-        });
-        own_lookups.map(|(index, _)| index).collect()
-    }
-
-    /// Whether the reference is found by the very key of this mapping's own records.
-    pub fn refers_to_own_key(&self, lookup: &Lookup) -> bool {
-        let names = |target: &Target| -> Vec<LogicalName> {
-            let key = target.key.iter();
-            let key = key.filter_map(|index| target.columns.get(*index));
-            key.map(|column| column.name.clone()).collect()
-        };
-        lookup.target.table == self.target.table && names(&lookup.target) == names(&self.target)
     }
 
     /// What becomes of rows with the same key.

@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::convert::{Canonical, Cell, Conversion, Scratch};
-use super::plan::{cell_of, faults_of, position_of};
+use super::plan::{Plan, PlannedColumn, cell_of, faults_of, position_of};
 use super::reject::{faulty, refused};
-use crate::model::{Absent, Lookup, Points, Reference, Reject, Rows, TargetColumn, Value};
+use crate::model::{
+    Absent, LogicalName, Lookup, Points, Reference, Reject, Rows, Target, TargetColumn, Value,
+};
 
 /// A lookup column, compiled.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +16,28 @@ pub(super) struct PlannedLookup {
     pub(super) to: Arc<Lookup>,
     /// The cells and their steps, in the order of the key by which the record is found.
     pub(super) parts: Vec<(usize, Conversion)>,
+}
+
+impl Plan {
+    /// The target columns that refer to this mapping's own records by their key.
+    pub fn references_to_itself(&self) -> Vec<usize> {
+        let columns = self.columns.iter().enumerate();
+        let own_lookups = columns.filter(|(_, column)| match column {
+            PlannedColumn::Lookup(lookup) => self.refers_to_own_key(&lookup.to),
+            PlannedColumn::Constant(_) | PlannedColumn::Cell { .. } => false,
+        });
+        own_lookups.map(|(index, _)| index).collect()
+    }
+
+    /// Whether the reference is found by the very key of this mapping's own records.
+    pub fn refers_to_own_key(&self, lookup: &Lookup) -> bool {
+        let names = |target: &Target| -> Vec<LogicalName> {
+            let key = target.key.iter();
+            let key = key.filter_map(|index| target.columns.get(*index));
+            key.map(|column| column.name.clone()).collect()
+        };
+        lookup.target.table == self.target.table && names(&lookup.target) == names(&self.target)
+    }
 }
 
 impl PlannedLookup {

@@ -134,9 +134,8 @@ pub async fn validate_offline(
             let table_name = name.to_owned();
             table.ok_or(PushError::NotStored { table: table_name })
         };
-        let references = mapping.references();
-        let referenced: Result<Vec<Table>, PushError> =
-            references.into_iter().map(stored).collect();
+        let named = mapping.references().into_iter();
+        let referenced: Result<Vec<Table>, PushError> = named.map(stored).collect();
         let context = CompileContext {
             organisation: snapshot.organisation,
             started: Timestamp::UNIX_EPOCH,

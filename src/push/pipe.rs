@@ -13,19 +13,18 @@ use super::preview;
 use super::record::{Note, Pass, Recorder, Recording};
 use super::selection::Selection;
 use super::send::Mapper;
-use super::sieve::KeySieve;
+use super::stages::{growing, mapper, refer, referring, rules};
 use super::survey::Surveyed;
 use super::{PushError, Run, Stage, ended};
 use crate::dataverse::TableWriter;
 use crate::dispatch::{
-    self, DispatchReport, Draft, Foreseen, Growing, Lane, Referring, ResolveReport, Rules, Stopping,
+    self, DispatchReport, Foreseen, Growing, Lane, ResolveReport, Rules, Stopping,
 };
-use crate::ledger::{Ledger, RunNumber, Snapshot, Survey, diff};
-use crate::mapping::Mode;
-use crate::model::{ColumnKind, Outcome, Source as _};
+use crate::ledger::{Ledger, RunNumber, Snapshot, Survey};
+use crate::model::{Outcome, Source as _};
 
 /// Drafts and operations that wait between two stages: a few batches, so that none starves.
-const QUEUED: usize = 1_000;
+pub(super) const QUEUED: usize = 1_000;
 
 /// No answer comes later, and a clock can be asked for it.
 const LONGEST_GRACE: Duration = Duration::from_hours(24);
@@ -315,96 +314,12 @@ struct Passing {
     pass: Pass,
 }
 
-enum Part {
+pub(super) enum Part {
     Mapped(Result<(), PushError>),
     Resolved(ResolveReport),
     Dispatched(DispatchReport),
     Forwarded,
     Recorded(Box<Recording>),
-}
-
-fn mapper(
-    opened: &Arc<Opened>,
-    ledger: Snapshot,
-    request: &super::Request,
-    selection: Selection,
-) -> Mapper {
-    Mapper {
-        opened: Arc::clone(opened),
-        ledger,
-        scope: request.scope,
-        selection,
-        owed: None,
-    }
-}
-
-fn rules(opened: &Opened, ledger: &Snapshot, since: Option<jiff::Timestamp>) -> Rules {
-    let (plan, secret) = (Arc::clone(&opened.plan), ledger.secret().clone());
-    let mode = match plan.mode() {
-        Mode::Upsert => dispatch::Mode::Upsert,
-        Mode::Create => dispatch::Mode::Create,
-        Mode::Update => dispatch::Mode::Update,
-        Mode::UpdateOrSkip => dispatch::Mode::UpdateOrSkip,
-    };
-    Rules {
-        target: Arc::clone(plan.target()),
-        mode,
-        key_digest: Arc::new(move |values| plan.key_digest(values, &secret)),
-        our_users: vec![opened.who.user],
-        since,
-    }
-}
-
-/// How references are settled; tells what of a record differs as the mapper does.
-fn referring(
-    opened: &Arc<Opened>,
-    mapper: &Mapper,
-    rules: &Rules,
-    growing: Option<Growing>,
-) -> Referring {
-    let (plan, secret, scope) = (
-        Arc::clone(&opened.plan),
-        mapper.ledger.secret().clone(),
-        mapper.scope,
-    );
-    Referring {
-        key_digest: Arc::clone(&rules.key_digest),
-        differ: Arc::new(move |record, standing| {
-            let digests = plan.column_digests(record, &secret);
-            diff(standing, record, &digests, plan.target(), scope)
-        }),
-        growing,
-    }
-}
-
-/// Which references may be to records that this run makes.
-fn growing(opened: &Opened, ledger: &Snapshot, keys: Option<KeySieve>) -> Option<Growing> {
-    let (plan, secret, keys) = (Arc::clone(&opened.plan), ledger.secret().clone(), keys?);
-    Some(Arc::new(move |reference| {
-        plan.refers_to_own_key(&reference.to) && keys.has(&plan.key_digest(&reference.key, &secret))
-    }))
-}
-
-/// Puts the stage that finds references between mapper and resolver, if the mapping has any.
-fn refer(
-    stages: &mut JoinSet<Option<Part>>,
-    opened: &Opened,
-    lane: &Lane<TableWriter>,
-    referring: Referring,
-    drafts: mpsc::Receiver<Draft>,
-    outcomes: &mpsc::Sender<Outcome>,
-    stop: &watch::Receiver<Stopping>,
-) -> mpsc::Receiver<Draft> {
-    let columns = &opened.plan.target().columns;
-    let is_lookup = |kind: &ColumnKind| matches!(kind, ColumnKind::Lookup { .. });
-    if !columns.iter().any(|column| is_lookup(&column.kind)) {
-        return drafts;
-    }
-    let (settled_in, settled) = mpsc::channel(QUEUED);
-    let (lane, outcomes, stop) = (lane.clone(), outcomes.clone(), stop.clone());
-    let referring = dispatch::refer(lane, referring, drafts, settled_in, outcomes, stop);
-    stages.spawn(async move { Some(Part::Resolved(referring.await)) });
-    settled
 }
 
 async fn forward(mut outcomes: mpsc::Receiver<Outcome>, notes: mpsc::Sender<Note>) -> Option<Part> {

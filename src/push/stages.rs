@@ -1,0 +1,105 @@
+//! What the stages of the pipe are made of.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::open::Opened;
+use super::pipe::{Part, QUEUED};
+use super::selection::Selection;
+use super::send::Mapper;
+use super::sieve::KeySieve;
+use crate::dataverse::TableWriter;
+use crate::dispatch::{self, Draft, Growing, Lane, Referring, Rules, Stopping};
+use crate::ledger::{Snapshot, diff};
+use crate::mapping::Mode;
+use crate::model::{ColumnKind, Outcome};
+
+pub(super) fn mapper(
+    opened: &Arc<Opened>,
+    ledger: Snapshot,
+    request: &super::Request,
+    selection: Selection,
+) -> Mapper {
+    Mapper {
+        opened: Arc::clone(opened),
+        ledger,
+        scope: request.scope,
+        selection,
+        owed: None,
+    }
+}
+
+pub(super) fn rules(opened: &Opened, ledger: &Snapshot, since: Option<jiff::Timestamp>) -> Rules {
+    let (plan, secret) = (Arc::clone(&opened.plan), ledger.secret().clone());
+    let mode = match plan.mode() {
+        Mode::Upsert => dispatch::Mode::Upsert,
+        Mode::Create => dispatch::Mode::Create,
+        Mode::Update => dispatch::Mode::Update,
+        Mode::UpdateOrSkip => dispatch::Mode::UpdateOrSkip,
+    };
+    Rules {
+        target: Arc::clone(plan.target()),
+        mode,
+        key_digest: Arc::new(move |values| plan.key_digest(values, &secret)),
+        our_users: vec![opened.who.user],
+        since,
+    }
+}
+
+/// How references are settled; tells what of a record differs as the mapper does.
+pub(super) fn referring(
+    opened: &Arc<Opened>,
+    mapper: &Mapper,
+    rules: &Rules,
+    growing: Option<Growing>,
+) -> Referring {
+    let (plan, secret, scope) = (
+        Arc::clone(&opened.plan),
+        mapper.ledger.secret().clone(),
+        mapper.scope,
+    );
+    Referring {
+        key_digest: Arc::clone(&rules.key_digest),
+        differ: Arc::new(move |record, standing| {
+            let digests = plan.column_digests(record, &secret);
+            diff(standing, record, &digests, plan.target(), scope)
+        }),
+        growing,
+    }
+}
+
+/// Which references may be to records that this run makes.
+pub(super) fn growing(
+    opened: &Opened,
+    ledger: &Snapshot,
+    keys: Option<KeySieve>,
+) -> Option<Growing> {
+    let (plan, secret, keys) = (Arc::clone(&opened.plan), ledger.secret().clone(), keys?);
+    Some(Arc::new(move |reference| {
+        plan.refers_to_own_key(&reference.to) && keys.has(&plan.key_digest(&reference.key, &secret))
+    }))
+}
+
+/// Puts the stage that finds references between mapper and resolver, if the mapping has any.
+pub(super) fn refer(
+    stages: &mut JoinSet<Option<Part>>,
+    opened: &Opened,
+    lane: &Lane<TableWriter>,
+    referring: Referring,
+    drafts: mpsc::Receiver<Draft>,
+    outcomes: &mpsc::Sender<Outcome>,
+    stop: &watch::Receiver<Stopping>,
+) -> mpsc::Receiver<Draft> {
+    let columns = &opened.plan.target().columns;
+    let is_lookup = |kind: &ColumnKind| matches!(kind, ColumnKind::Lookup { .. });
+    if !columns.iter().any(|column| is_lookup(&column.kind)) {
+        return drafts;
+    }
+    let (settled_in, settled) = mpsc::channel(QUEUED);
+    let (lane, outcomes, stop) = (lane.clone(), outcomes.clone(), stop.clone());
+    let referring = dispatch::refer(lane, referring, drafts, settled_in, outcomes, stop);
+    stages.spawn(async move { Some(Part::Resolved(referring.await)) });
+    settled
+}
