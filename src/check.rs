@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::dataverse::{Dataverse, DataverseError, Lacking, Needed, Privileges, Who, WireOptions};
-use crate::mapping::{Mapping, Mode, Origin};
+use crate::mapping::{Mapping, Missing, Mode, Origin};
 use crate::model::{Connection, Table};
 
 /// One step of the way.
@@ -207,6 +207,12 @@ async fn needed(
         Mode::Create => vec!["Create", "Read"],
         Mode::Update | Mode::UpdateOrSkip => vec!["Read", "Write"],
     };
+    match mapping.missing.value {
+        Missing::Keep => {}
+        Missing::Delete(_) => accesses.push("Delete"),
+        Missing::Deactivate(_) | Missing::Set(_) if accesses.contains(&"Write") => {}
+        Missing::Deactivate(_) | Missing::Set(_) => accesses.push("Write"),
+    }
     let mut referenced: Vec<Needed> = Vec::new();
     for column in &mapping.columns {
         let Origin::Lookup(lookup) = &column.origin else {

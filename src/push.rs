@@ -11,6 +11,7 @@ mod pipe;
 mod preview;
 mod progress;
 mod record;
+mod removal;
 mod request;
 mod results;
 mod selection;

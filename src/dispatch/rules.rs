@@ -64,16 +64,16 @@ impl Rules {
 
     /// Those of the columns that the action carries. Stamps are among them only if anything else is.
     pub(super) fn carried(&self, columns: &ColumnSet, action: Action) -> ColumnSet {
-        let left_out = match action {
-            Action::Create => When::Update,
-            Action::Update(_) | Action::UpdateByKey => When::Create,
+        let left_out: &[When] = match action {
+            Action::Create => &[When::Update, When::Return],
+            Action::Update(_) | Action::UpdateByKey => &[When::Create],
             Action::Upsert | Action::Delete(_) => return columns.clone(),
         };
         let of_target = &self.target.columns;
         let column = |index: &usize| of_target.get(*index);
         let carried: ColumnSet = columns
             .iter()
-            .filter(|index| column(index).is_some_and(|column| column.when != left_out))
+            .filter(|index| column(index).is_some_and(|column| !left_out.contains(&column.when)))
             .collect();
         let is_stamp = |index: usize| column(&index).is_some_and(|column| column.is_stamp);
         if action != Action::Create && carried.iter().all(is_stamp) {

@@ -1,7 +1,8 @@
 //! What of a record differs from what the ledger holds, and what the ledger holds after the record was accepted.
 
 use crate::model::{
-    ColumnDigest, ColumnSet, ColumnState, Nulls, Record, Standing, Target, Value, When,
+    ColumnDigest, ColumnSet, ColumnState, Nulls, Record, Standing, StandingFlags, Target, Value,
+    When,
 };
 
 /// How much of what has not changed is sent all the same.
@@ -39,6 +40,7 @@ pub fn diff(
             Nulls::Clear => again,
         }
     };
+    let returns = standing.is_some_and(|it| it.flags.has(StandingFlags::REMOVED));
     let is_there = standing.is_some_and(|standing| standing.id.is_some());
     let columns = target
         .columns
@@ -49,6 +51,7 @@ pub fn diff(
     let mut sent: ColumnSet = columns
         .filter(|(index, _)| !target.key.contains(index))
         .filter(|(_, ((column, _), _))| !column.is_stamp)
+        .filter(|(_, ((column, _), _))| returns || column.when != When::Return)
         .filter(|(_, ((column, _), _))| !(is_there && column.when == When::Create))
         .filter(|(index, ((column, value), digest))| differs(*index, value, **digest, column.nulls))
         .map(|(index, _)| index)

@@ -190,9 +190,14 @@ impl Judge<'_> {
         findings: &mut Findings,
     ) -> Result<(), LedgerError> {
         if held.flags.has(StandingFlags::REMOVED) {
-            return Ok(());
+            let treatment = self.options.treatment;
+            let is_settled = treatment.is_none_or(|treatment| treatment == held.source);
+            if is_settled || held.id.is_none() {
+                return Ok(());
+            }
+        } else {
+            findings.counts.standing_before += 1;
         }
-        findings.counts.standing_before += 1;
         if self.options.extent == Extent::Partial {
             return Ok(());
         }

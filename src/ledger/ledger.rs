@@ -11,6 +11,7 @@ use super::disk::{self, Disk};
 use super::fold::Fold;
 use super::format::{FileKind, KeyRow, RowKind, SecretCheck, fresh_secret};
 use super::generation::{self, Generation, GenerationWriter, Place};
+use super::holders::rows_of_entries;
 use super::identity::{Identity, Ownership};
 use super::journal::Journal;
 use super::layout::{self, Layout};
@@ -155,6 +156,19 @@ impl Ledger {
             made
         };
         journal.insert(open).append(self.layout.id(), &bytes)
+    }
+
+    /// Gives what was recorded since the ledger was opened, oldest first.
+    pub(super) fn each_learned(&self, mut visit: impl FnMut(&KeyRow)) -> Result<(), LedgerError> {
+        let journal = held(&self.journal);
+        let Some(journal) = &*journal else {
+            return Ok(());
+        };
+        let width = self.layout.width();
+        journal.each(|_, entries| {
+            rows_of_entries(entries, width).for_each(|row| visit(&row));
+            Ok(())
+        })
     }
 
     /// Makes the journal part of the next generation, at the end of a run. Stopped at any instant, the ledger holds
@@ -613,6 +627,7 @@ mod tests {
     /// A survey of an extract without rows.
     fn survey_of(snapshot: &Snapshot, spill: &Path) -> Result<Survey, LedgerError> {
         let options = SurveyOptions {
+            treatment: None,
             scope: Scope::Changed,
             extent: Extent::Whole,
             memory: SurveyOptions::MEMORY,

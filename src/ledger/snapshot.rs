@@ -126,7 +126,7 @@ impl Snapshot {
 }
 
 /// The generation in force, with its journal counted in.
-fn load(
+pub(super) fn load(
     folder: &Path,
     catalogue: &Catalogue,
     number: u32,

@@ -35,6 +35,9 @@ pub struct SurveyOptions {
     pub scope: Scope,
     /// Whether the rows are the whole extract.
     pub extent: Extent,
+    /// How vanished keys are treated: a removed key that was treated otherwise is vanished again. `None` if removed
+    /// keys are left alone.
+    pub treatment: Option<SourceDigest>,
     /// About how many bytes may be held in memory.
     pub memory: usize,
     /// A folder for temporary files; they have no names and are gone when they are closed.
@@ -545,6 +548,7 @@ mod tests {
         SurveyOptions {
             scope: Scope::Changed,
             extent: Extent::Whole,
+            treatment: None,
             memory,
             spill,
         }

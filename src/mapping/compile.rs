@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::digest::Parts;
 use super::plan::{Plan, PlannedColumn, type_tag};
-use super::{Mapping, Mode, Origin, Problem, ProblemCode, Problems};
+use super::{Mapping, Mode, Origin, Problem, ProblemCode, Problems, Removal};
 use crate::model::{LogicalName, Nulls, SourceColumn, Table, Target, TargetColumn, Value, When};
 
 /// What compiling needs to know besides the table and the extract.
@@ -61,12 +61,14 @@ impl Mapping {
         };
         let mut columns = compiler.columns();
         compiler.complete_state(&mut columns);
+        let removal = compiler.removal(&mut columns);
         let key = compiler.key();
         let sources = compiler.sources;
-        let (Some(key), true) = (key, compiler.problems.is_empty()) else {
+        let (Some(key), Some(removal), true) = (key, removal, compiler.problems.is_empty()) else {
             return Err(self.told(compiler.problems));
         };
-        Ok(self.plan(table, context, &key, columns, sources))
+        let plan = self.plan(table, context, &key, columns, sources);
+        Ok(Plan { removal, ..plan })
     }
 
     pub(super) fn told(&self, mut problems: Vec<Problem>) -> Problems {
@@ -116,7 +118,7 @@ impl Mapping {
             mapping: self.name.clone(),
             mode: self.mode,
             duplicates: self.duplicates,
-            missing: self.missing,
+            removal: Removal::Keep,
             guard: self.guard.clone(),
         }
     }
@@ -195,6 +197,7 @@ fn program(mode: Mode, columns: &[(TargetColumn, PlannedColumn)]) -> [u8; 16] {
             When::Always => {}
             When::Create => parts.push(b'w', b"create"),
             When::Update => parts.push(b'w', b"update"),
+            When::Return => parts.push(b'w', b"return"),
         }
         match planned {
             // Each run has its own.

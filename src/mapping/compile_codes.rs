@@ -39,6 +39,7 @@ codes! {
     NOT_BY_ITSELF = 125, "a lookup column needs a lookup";
     WHEN_NEVER = 126, "no write of the mapping may carry the column then";
     STAMP_TYPE = 127, "a stamp is a date or a time";
+    REMOVAL = 128, "missing records cannot be treated so";
 }
 
 #[cfg(test)]

@@ -241,7 +241,7 @@ impl Compiler<'_> {
         "Leave it out.".to_owned()
     }
 
-    fn is_supported(&mut self, column: &Column, name: &Written<String>) -> bool {
+    pub(super) fn is_supported(&mut self, column: &Column, name: &Written<String>) -> bool {
         let supported = Conversion::plain(&column.kind).is_some();
         if let ColumnKind::Lookup { targets } = &column.kind {
             let table = targets.first().map_or("account", LogicalName::as_str);
@@ -294,7 +294,7 @@ impl Compiler<'_> {
 
     /// The value of a literal. It may be written as a cell would be, or plainly: a number with a point, a date as
     /// ISO 8601, an option by its number or label.
-    fn literal(
+    pub(super) fn literal(
         &mut self,
         literal: &Written<Literal>,
         column: &Column,

@@ -221,7 +221,7 @@ pub(super) fn mapping(key: &[&str], mut columns: Vec<ColumnMapping>) -> Mapping 
         key_at: 0..key.len(),
         mode: Mode::default(),
         duplicates: Duplicates::default(),
-        missing: Missing::default(),
+        missing: written(Missing::default()),
         nulls: Nulls::Owned,
         columns,
         guard: Guard::default(),

@@ -6,6 +6,7 @@ mod compile_codes;
 mod compile_column;
 mod compile_key;
 mod compile_lookup;
+mod compile_missing;
 mod compile_steps;
 mod compile_when;
 mod compile_words;
@@ -21,6 +22,7 @@ mod plan_lookup;
 mod problem;
 mod read;
 mod reject;
+mod removal;
 mod render;
 mod written;
 mod yaml;
@@ -33,8 +35,9 @@ pub use plan::{LayoutNames, Plan};
 pub use problem::codes::FILE_CODES;
 pub use problem::{Problem, ProblemCode, Problems};
 pub use read::MappingError;
+pub use removal::{Manner, Removal, Treatment};
 pub use render::Paint;
 pub use written::{
     Case, ChoiceMap, ColumnMapping, Duplicates, Guard, Literal, LookupOrigin, Mapping, Missing,
-    Mode, Origin, Parse, Stamp, Steps, Threshold, TooLong, Written,
+    Mode, Origin, Ours, Parse, Stamp, Steps, Threshold, TooLong, Written,
 };

@@ -11,7 +11,7 @@ use super::convert::{Canonical, Cell, CellColumn, Conversion, Refusal, Scratch};
 use super::digest::{About, Digester, KeyPart, Parts};
 use super::plan_lookup::PlannedLookup;
 use super::reject::{faulty, refused};
-use super::{Duplicates, Guard, Missing, Mode};
+use super::{Duplicates, Guard, Mode, Removal};
 use crate::model::{
     Collation, ColumnDigest, ColumnKind, DateTimeBehavior, DigestSecret, Fault, KeyDigest,
     KeyReading, LogicalName, Position, Record, RecordId, Reject, RowDigest, Rows, SourceDigest,
@@ -38,7 +38,7 @@ pub struct Plan {
     pub(super) mapping: String,
     pub(super) mode: Mode,
     pub(super) duplicates: Duplicates,
-    pub(super) missing: Missing,
+    pub(super) removal: Removal,
     pub(super) guard: Guard,
 }
 
@@ -99,8 +99,8 @@ impl Plan {
     }
 
     /// What becomes of records that are not in the extract any more.
-    pub fn missing(&self) -> Missing {
-        self.missing
+    pub fn removal(&self) -> &Removal {
+        &self.removal
     }
 
     /// What stops a run before anything is sent.

@@ -340,9 +340,6 @@ mod tests {
             "delete_when: gone\n",
             "duplicates: last\n",
             "duplicates: { newest: updated_at }\n",
-            "missing: delete\n",
-            "missing: { set: { donotbulkemail: true } }\n",
-            "guard: { max_deletes: 2% }\n",
             "  x: { template: \"{{ a }}\" }\n",
             "  x: { lookup: account, by: { a: b }, absent: create }\n",
         ] {

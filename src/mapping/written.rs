@@ -45,7 +45,7 @@ pub struct Mapping {
     /// `duplicates:`
     pub duplicates: Duplicates,
     /// `missing:`
-    pub missing: Missing,
+    pub missing: Written<Missing>,
     /// `nulls:`
     pub nulls: Nulls,
     /// `columns:`, in file order.
@@ -83,11 +83,26 @@ pub enum Duplicates {
 }
 
 /// What becomes of records that are not in the extract any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Missing {
     /// Nothing.
     #[default]
     Keep,
+    /// They are set inactive, for the reason of that label.
+    Deactivate(Option<Written<String>>),
+    /// They are deleted.
+    Delete(Ours),
+    /// They get fixed values.
+    Set(Vec<(Written<String>, Written<Literal>)>),
+}
+
+/// Which records count as this mapping's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ours {
+    /// Those that it provably created.
+    Created,
+    /// Those that it ever wrote.
+    Written,
 }
 
 /// Brakes that are checked before anything is sent.
@@ -99,6 +114,8 @@ pub struct Guard {
     pub max_rejects: Option<Threshold>,
     /// More changed keys than this stop the run.
     pub max_changes: Option<Threshold>,
+    /// More removed keys than this stop the run.
+    pub max_deletes: Option<Threshold>,
 }
 
 /// A count, or a share of what the guard names.

@@ -65,6 +65,8 @@ pub enum When {
     Create,
     /// Those that find the record there.
     Update,
+    /// Those that bring a record back which had been removed.
+    Return,
 }
 
 /// What a null of the extract does to the column.

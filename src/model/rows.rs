@@ -15,6 +15,9 @@ impl Position {
     /// The most files of one extract.
     pub const MOST_FILES: usize = 1 << 16;
 
+    /// Of a record that no row stands for.
+    pub const NOWHERE: Self = Self(u64::MAX);
+
     /// `file` counts from 0 in name order; `line` from 1 and is the line on which the row begins.
     pub fn new(file: u16, line: u64) -> Self {
         Self(u64::from(file) << 48 | (line & 0xFFFF_FFFF_FFFF))
@@ -48,6 +51,9 @@ impl Position {
         struct Shown<'a>(&'a [std::sync::Arc<str>], Position);
         impl fmt::Display for Shown<'_> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                if self.1 == Position::NOWHERE {
+                    return f.write_str("not in the extract");
+                }
                 let file = self
                     .0
                     .get(usize::from(self.1.file()))

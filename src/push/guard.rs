@@ -55,6 +55,42 @@ pub(super) fn judge_changes(plan: &Plan, changes: u64, known: u64) -> Result<(),
     }
 }
 
+/// Judges how many records would be removed. Where the mapping names no threshold, a tenth of the known ones may be, but
+/// at least ten; never all of them, and none for an extract without rows.
+pub(super) fn judge_removals(
+    plan: &Plan,
+    removals: u64,
+    counts: &SurveyCounts,
+) -> Result<(), PushError> {
+    let known = counts.standing_before;
+    let told = |most: &str| {
+        let figures =
+            format!("{removals} of {known} known records would be removed, at most {most} may");
+        Err(trip(MAX_DELETES, figures))
+    };
+    match &plan.guard().max_deletes {
+        Some(most) if exceeds(most, removals, known) => told(&shown(most)),
+        Some(_) => Ok(()),
+        None if removals == 0 => Ok(()),
+        None if counts.read == 0 => {
+            let figures =
+                format!("the extract has no rows, and {removals} records would be removed");
+            Err(trip(MAX_DELETES, figures))
+        }
+        None if removals > LEAST_REMOVALS && exceeds(&USUAL_REMOVALS, removals, known) => {
+            told("10 %")
+        }
+        None if removals >= known => told("all but one"),
+        None => Ok(()),
+    }
+}
+
+const MAX_DELETES: &str = "max_deletes";
+
+const USUAL_REMOVALS: Threshold = Threshold::Percent(10.0);
+
+const LEAST_REMOVALS: u64 = 10;
+
 /// The guard that stops a run for its rejects.
 pub(super) fn too_many_rejects(most: &Threshold, rejects: u64, read: u64) -> PushError {
     let figures = format!(

@@ -21,7 +21,8 @@ use crate::dispatch::{
     self, DispatchReport, Foreseen, Growing, Lane, ResolveReport, Rules, Stopping,
 };
 use crate::ledger::{Ledger, RunNumber, Snapshot, Survey};
-use crate::model::{Outcome, Source as _};
+use crate::mapping::Removal;
+use crate::model::{Outcome, Source as _, Target};
 
 /// Drafts and operations that wait between two stages: a few batches, so that none starves.
 pub(super) const QUEUED: usize = 1_000;
@@ -61,7 +62,7 @@ impl Run {
             let mut mapper = mapper(opened, snapshot, &self.request, Selection::default());
             mapper.owed = Some(Arc::new(owed));
             let second = Passing {
-                survey,
+                survey: survey.clone(),
                 rules,
                 mapper,
                 growing: None,
@@ -70,7 +71,12 @@ impl Run {
             self.pass(opened, ledger, number, second).await?;
         }
         // What was sent comes from this extract only if it is still the one that was read.
-        Ok(opened.extract.unchanged()?)
+        opened.extract.unchanged()?;
+        let may_remove = self.rows.not_attempted == 0 && *self.stop.borrow() == Stopping::No;
+        if *opened.plan.removal() != Removal::Keep && may_remove {
+            self.remove(opened, ledger, number, &survey).await?;
+        }
+        Ok(())
     }
 
     /// One pass over due rows; tells which of them it could not complete.
@@ -150,6 +156,7 @@ impl Run {
             ..
         } = surveyed;
         let growing = growing(opened, &ledger, keys);
+        let before = ledger.clone();
         let rules = Arc::new(rules(opened, &ledger, None));
         let lane = self.lane(opened);
         let (drafts_in, drafts) = mpsc::channel(QUEUED);
@@ -176,10 +183,14 @@ impl Run {
         let foreseeing = dispatch::foresee(lane, rules, drafts, foreseen_in, stop);
         stages.spawn(async move { Some(Part::Resolved(foreseeing.await)) });
         stages.spawn(forward_foreseen(foreseen, notes_in.clone()));
+        let vanished = survey.clone();
         stages
             .spawn_blocking(move || Some(Part::Mapped(mapper.run(&survey, &drafts_in, &notes_in))));
         stages.spawn_blocking(move || Some(Part::Recorded(Box::new(recorder?.run(notes)))));
         let _owed = self.gather(stages, brake).await?;
+        if *opened.plan.removal() != Removal::Keep {
+            self.foresee_removal(opened, &before, &vanished).await?;
+        }
         tokio::select! {
             () = preview::fill_in(&opened.environment, &opened.table, &mut self.preview) => {}
             () = super::stopping(self.stop.clone()) => return Err(super::interrupted()),
@@ -188,6 +199,10 @@ impl Run {
     }
 
     fn lane(&self, opened: &Opened) -> Lane<TableWriter> {
+        self.lane_to(opened, opened.plan.target())
+    }
+
+    pub(super) fn lane_to(&self, opened: &Opened, target: &Arc<Target>) -> Lane<TableWriter> {
         let patience = &self.request.patience;
         let mut options = dispatch::Options {
             grace: patience.grace.min(LONGEST_GRACE),
@@ -201,7 +216,7 @@ impl Run {
         if let Some(concurrency) = patience.concurrency {
             options.concurrency = concurrency;
         }
-        let writer = opened.environment.writer(Arc::clone(opened.plan.target()));
+        let writer = opened.environment.writer(Arc::clone(target));
         let lane = Lane::new(Arc::new(writer), options);
         let seen = lane.clone();
         self.progress.gauge(Box::new(move || seen.traffic()));
@@ -209,7 +224,7 @@ impl Run {
         lane
     }
 
-    fn recorder(
+    pub(super) fn recorder(
         &mut self,
         opened: &Opened,
         snapshot: &Snapshot,
@@ -237,7 +252,7 @@ impl Run {
 
     /// Waits for every part, then tells what stopped the run, the gravest first. Meanwhile whoever says to stop is
     /// heard: the brake is what the parts listen to.
-    async fn gather(
+    pub(super) async fn gather(
         &mut self,
         mut parts: JoinSet<Option<Part>>,
         brake: watch::Sender<Stopping>,
@@ -322,7 +337,10 @@ pub(super) enum Part {
     Recorded(Box<Recording>),
 }
 
-async fn forward(mut outcomes: mpsc::Receiver<Outcome>, notes: mpsc::Sender<Note>) -> Option<Part> {
+pub(super) async fn forward(
+    mut outcomes: mpsc::Receiver<Outcome>,
+    notes: mpsc::Sender<Note>,
+) -> Option<Part> {
     while let Some(outcome) = outcomes.recv().await {
         if notes.send(Note::Outcome(outcome)).await.is_err() {
             break;

@@ -6,10 +6,10 @@ use tokio::sync::{mpsc, watch};
 
 use super::owed::{Owed, owes};
 use super::preview::{self, Change};
-use super::{Progress, PushError, guard};
+use super::{Progress, PushError, guard, removal};
 use crate::dispatch::{Foreseen, Resolved, Stopping};
 use crate::ledger::{Entry, Ledger, LedgerError, Recorded, RunNumber, after};
-use crate::mapping::{Plan, Threshold};
+use crate::mapping::{Plan, Removal, Threshold};
 use crate::model::{
     Accepted, Action, ColumnSet, Effect, Operation, Outcome, Points, Reject, RowTag, Standing,
     StandingFlags, Value, Verdict,
@@ -68,6 +68,8 @@ pub(super) enum Pass {
     First,
     /// Those whose references could not be written before.
     Second,
+    /// No rows: the records that left the extract.
+    Vanished,
 }
 
 /// What the recorder hands back.
@@ -126,6 +128,9 @@ impl Recorder {
     }
 
     fn entry(&self, note: &Note) -> Option<Entry> {
+        if let (Pass::Vanished, Note::Outcome(outcome)) = (self.pass, note) {
+            return self.farewell(outcome);
+        }
         match note {
             Note::Outcome(Outcome {
                 operation,
@@ -146,9 +151,35 @@ impl Recorder {
             Note::Unchanged(row, standing) => Some(Entry::Standing(Recorded {
                 row: *row,
                 id: standing.id,
-                flags: standing.flags,
+                // It is in the extract again.
+                flags: standing.flags.without(StandingFlags::REMOVED),
                 columns: standing.columns.clone(),
             })),
+            _ => None,
+        }
+    }
+
+    /// What the ledger holds of a record that left the extract.
+    fn farewell(&self, Outcome { operation, verdict }: &Outcome) -> Option<Entry> {
+        let key = operation.row.key;
+        match (verdict, self.plan.removal()) {
+            (Verdict::Skipped(_), _) => Some(Entry::Forget(key)),
+            (Verdict::Accepted(_), Removal::Write(treatment)) => {
+                let standing = operation.standing.as_deref()?;
+                let mut columns = standing.columns.clone();
+                for (place, state) in self.plan.treated(treatment, &self.secret) {
+                    if let Some(column) = columns.get_mut(place) {
+                        *column = state;
+                    }
+                }
+                Some(Entry::Standing(Recorded {
+                    row: operation.row,
+                    id: standing.id,
+                    flags: standing.flags.with(StandingFlags::REMOVED),
+                    columns,
+                }))
+            }
+            (Verdict::Accepted(_), Removal::Delete(_)) => Some(Entry::Forget(key)),
             _ => None,
         }
     }
@@ -193,9 +224,10 @@ impl Recorder {
                         self.counts.count(&outcome.verdict);
                     }
                     Pass::Second => self.complete(&outcome),
+                    Pass::Vanished => self.removed(&outcome.verdict),
                 }
                 if let Some(reject) = rejected(&outcome.verdict) {
-                    self.reject(reject)?;
+                    self.reject(&self.placed(reject, &outcome.operation))?;
                 }
             }
             Note::Foreseen(foreseen) => self.foreseen(foreseen)?,
@@ -205,7 +237,12 @@ impl Recorder {
             }
             Note::Unchanged(..) => self.counts.unchanged += 1,
             Note::Superseded | Note::OutsideSelection => self.counts.skipped += 1,
-            Note::NotReached(rows) => self.counts.not_attempted += rows,
+            Note::NotReached(rows) => {
+                self.counts.not_attempted += rows;
+                if self.pass == Pass::Vanished {
+                    self.counts.kept -= rows;
+                }
+            }
             Note::Defect(what) => return Err(PushError::Defect(what.to_owned())),
         }
         Ok(())
@@ -224,6 +261,32 @@ impl Recorder {
                 self.counts.count(&outcome.verdict);
             }
         }
+    }
+
+    /// A vanished key was counted as kept until now.
+    fn removed(&mut self, verdict: &Verdict) {
+        match verdict {
+            // Gone already.
+            Verdict::Unchanged | Verdict::Skipped(_) => {}
+            Verdict::Accepted(_) => {
+                self.counts.kept -= 1;
+                *removal::counter(self.plan.removal(), &mut self.counts) += 1;
+            }
+            Verdict::Rejected(_) | Verdict::NotAttempted(_) | Verdict::Partly { .. } => {
+                self.counts.kept -= 1;
+                self.counts.count(verdict);
+            }
+        }
+    }
+
+    /// The reject of a record that no row stands for names the record.
+    fn placed(&self, reject: &Reject, operation: &Operation) -> Reject {
+        let mut reject = reject.clone();
+        if self.pass == Pass::Vanished {
+            let id = operation.record.derived_id;
+            reject.reason = format!("record {id} left the extract: {}", reject.reason);
+        }
+        reject
     }
 
     fn foreseen(&mut self, Foreseen { draft, resolved }: Foreseen) -> Result<(), PushError> {

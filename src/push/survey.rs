@@ -8,12 +8,14 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use super::open::Opened;
+use super::removal::is_removable;
 use super::selection::Selection;
 use super::send::Mapper;
 use super::sieve::KeySieve;
 use super::{Progress, PushError, Run, ended, guard, interrupted};
 use crate::dispatch::Stopping;
-use crate::ledger::{Extent, Scope, Snapshot, Survey, SurveyOptions};
+use crate::ledger::{Extent, Finding, Scope, Snapshot, Survey, SurveyOptions};
+use crate::mapping::Removal;
 use crate::model::{KeyDigest, KeyReading, Reading, RowDigest, Source as _};
 
 /// What the first reading needs to know.
@@ -40,6 +42,9 @@ pub(super) struct Surveyed {
     pub(super) tripped: Option<PushError>,
 }
 
+/// So many rows are named in a warning.
+const PLACES: usize = 5;
+
 impl Surveyor {
     /// Reads the whole extract and compares it with the ledger. Blocks.
     pub(super) fn run(self) -> Result<Surveyed, PushError> {
@@ -53,6 +58,7 @@ impl Surveyor {
                 .push("the extract has a header and no rows: there is nothing to do".to_owned());
         }
         self.progress.surveyed(survey.counts());
+        warnings.extend(self.unread_keys(&survey)?);
         let tripped = self.judge(&survey)?;
         Ok(Surveyed {
             survey,
@@ -72,6 +78,7 @@ impl Surveyor {
         let options = SurveyOptions {
             scope: self.scope,
             extent: self.extent,
+            treatment: plan.removal().digest(),
             memory: SurveyOptions::MEMORY,
             spill: self.spill.clone(),
         };
@@ -100,10 +107,42 @@ impl Surveyor {
         Ok(builder.finish()?)
     }
 
+    /// A row without a key may stand for any key: where records would be removed, that is worth a word.
+    fn unread_keys(&self, survey: &Survey) -> Result<Option<String>, PushError> {
+        let Opened { extract, plan, .. } = &*self.opened;
+        let (unread, vanished) = (survey.counts().unreadable_keys, survey.counts().vanished);
+        if *plan.removal() == Removal::Keep || unread == 0 || vanished == 0 {
+            return Ok(None);
+        }
+        let mut places = Vec::new();
+        for entry in survey.entries() {
+            let entry = entry?;
+            if entry.finding == Finding::Unkeyed {
+                places.push(entry.position.display(extract.files()).to_string());
+            }
+            if places.len() == PLACES {
+                break;
+            }
+        }
+        Ok(Some(format!(
+            "{vanished} records are not in the extract and stay all the same: the key of {unread} rows cannot be read ({})",
+            places.join(", ")
+        )))
+    }
+
     fn judge(&self, survey: &Survey) -> Result<Option<PushError>, PushError> {
         let (plan, counts) = (&self.opened.plan, survey.counts());
         if let Err(tripped) = guard::judge(plan, counts) {
             return Ok(Some(tripped));
+        }
+        if *plan.removal() != Removal::Keep {
+            let mut removals = 0;
+            for vanished in survey.vanished() {
+                removals += u64::from(is_removable(plan.removal(), &vanished?));
+            }
+            if let Err(tripped) = guard::judge_removals(plan, removals, counts) {
+                return Ok(Some(tripped));
+            }
         }
         if !guard::must_count_changes(plan, counts) {
             return Ok(None);

@@ -171,9 +171,10 @@ fn write_chunk<E>(
         .iter()
         .map(|reject| Position::from_bits(reject.position))
         .collect();
-    let cells: BTreeMap<Position, Vec<String>> = rows(&positions)
-        .map(BTreeMap::from_iter)
-        .unwrap_or_default();
+    let mut there = positions.clone();
+    there.retain(|position| *position != Position::NOWHERE);
+    let cells: BTreeMap<Position, Vec<String>> =
+        rows(&there).map(BTreeMap::from_iter).unwrap_or_default();
     for (reject, position) in chunk.iter().zip(positions) {
         let place = position.display(shape.files).to_string();
         let row = cells.get(&position).map(Vec::as_slice).unwrap_or_default();

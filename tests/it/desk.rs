@@ -77,8 +77,13 @@ impl Desk {
         self.write(name, std::fs::read(shipped).unwrap());
     }
 
-    /// What a person changes: `PATCH table(key)` as the emulator's own application.
+    /// What a person changes.
     pub(crate) fn edit(&self, set_and_key: &str, body: &Json) {
+        self.request("PATCH", set_and_key, &body.to_string());
+    }
+
+    /// A write beside segue, which must succeed.
+    pub(crate) fn request(&self, method: &str, set_and_key: &str, body: &str) {
         let form = format!(
             "client_id={CLIENT_ID}&client_secret={CLIENT_SECRET}&grant_type=client_credentials&scope={}/.default",
             self.emulator.url()
@@ -90,11 +95,11 @@ impl Desk {
         let token: Json = serde_json::from_slice(&answer.body).unwrap();
         let bearer = format!("Bearer {}", token["access_token"].as_str().unwrap());
         let path = format!("/api/data/v9.2/{set_and_key}");
-        let request = Request::new("PATCH", &path)
+        let request = Request::new(method, &path)
             .header("Authorization", &bearer)
             .header("Content-Type", "application/json")
             .header("If-Match", "*")
-            .body(body.to_string());
+            .body(body.to_owned());
         let answer = self.emulator.handle(&request);
         assert_eq!(
             answer.status,

@@ -10,6 +10,7 @@ mod formats;
 mod history;
 mod lookups;
 mod main_job;
+mod missing;
 mod odd_keys;
 mod offline;
 mod options;

@@ -58,7 +58,10 @@ fn accounts(extract: &Path) -> Mapping {
         key_at: 0..0,
         mode: Mode::Upsert,
         duplicates: Duplicates::Reject,
-        missing: Missing::Keep,
+        missing: Written {
+            value: Missing::Keep,
+            at: 0..0,
+        },
         nulls: Nulls::Owned,
         columns: columns.map(column).to_vec(),
         guard: Guard::default(),

@@ -223,7 +223,7 @@ impl Decoder {
         Some(entry.written(words.into_iter().map(|it| it.value).collect()))
     }
 
-    fn literal(&mut self, entry: Entry<'_>) -> Option<Written<Literal>> {
+    pub(super) fn literal(&mut self, entry: Entry<'_>) -> Option<Written<Literal>> {
         match (entry.node.is_null(), entry.node.text()) {
             (true, _) => Some(entry.written(Literal::Null)),
             (false, Some(text)) => Some(entry.written(Literal::Text(text.to_owned()))),

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::super::written::{
-    ColumnMapping, Duplicates, Guard, Mapping, Missing, Mode, Threshold, Written,
+    ColumnMapping, Duplicates, Guard, Literal, Mapping, Missing, Mode, Ours, Threshold, Written,
 };
 use super::super::yaml::{Is, Node};
 use super::{Decoder, Entry, Form, Settings};
@@ -37,8 +37,8 @@ const TARGET: Settings = Settings {
     later: &[],
 };
 const GUARD: Settings = Settings {
-    known: &["min_rows", "max_rejects", "max_changes"],
-    later: &["max_deletes"],
+    known: &["min_rows", "max_rejects", "max_changes", "max_deletes"],
+    later: &[],
 };
 /// What `nulls:` takes, for the mapping and for a column.
 pub(super) const NULLS: &[(&str, Nulls)] = &[
@@ -88,7 +88,10 @@ pub(in crate::mapping) fn decode(
         key_at,
         mode: mode.unwrap_or_default(),
         duplicates: duplicates.unwrap_or_default(),
-        missing: missing.unwrap_or_default(),
+        missing: missing.unwrap_or(Written {
+            value: Missing::Keep,
+            at: 0..0,
+        }),
         nulls: nulls.map_or(Nulls::Owned, |it| it.value),
         columns: columns.lines,
         guard: guard.unwrap_or_default(),
@@ -211,17 +214,58 @@ impl Decoder {
         self.word(entry, words, &["last"]).map(|it| it.value)
     }
 
-    fn missing(&mut self, entry: Entry<'_>) -> Option<Missing> {
+    fn missing(&mut self, entry: Entry<'_>) -> Option<Written<Missing>> {
         const ACTIONS: Settings = Settings {
-            known: &[],
-            later: &["deactivate", "delete", "set"],
+            known: &["deactivate", "delete", "set"],
+            later: &[],
         };
-        if matches!(entry.node.is, Is::Map(_)) {
-            self.form(entry, &ACTIONS)?;
+        const HELP: &str =
+            "Write `missing: keep`, `deactivate`, `delete` or `{ set: { column: value } }`.";
+        let at = entry.place();
+        if !matches!(entry.node.is, Is::Map(_)) {
+            let words = &[("keep", 0), ("deactivate", 1), ("delete", 2)];
+            let word = self.word(entry, words, &[])?;
+            let value = match word.value {
+                0 => Missing::Keep,
+                1 => Missing::Deactivate(None),
+                _ => Missing::Delete(Ours::Created),
+            };
+            return Some(Written { value, at });
+        }
+        let form = self.form(entry, &ACTIONS)?;
+        let written = ACTIONS.known.iter().filter_map(|name| form.get(name));
+        let written: Vec<Entry<'_>> = written.collect();
+        let [action] = written.as_slice() else {
+            self.bad(entry, "says one thing", HELP);
+            return None;
+        };
+        let value = match action.name {
+            "deactivate" => Missing::Deactivate(Some(self.text(*action)?)),
+            "delete" => {
+                let words = &[("created", Ours::Created), ("written", Ours::Written)];
+                Missing::Delete(self.word(*action, words, &[])?.value)
+            }
+            _ => Missing::Set(self.set_values(*action)?),
+        };
+        Some(Written { value, at })
+    }
+
+    fn set_values(&mut self, entry: Entry<'_>) -> Option<Vec<(Written<String>, Written<Literal>)>> {
+        const HELP: &str = "Write `{ set: { donotbulkemail: true } }`.";
+        let entries = self.names(entry, || HELP.to_owned())?.entries;
+        if entries.is_empty() {
+            self.bad(entry, "sets at least one column", HELP);
             return None;
         }
-        let words = &[("keep", Missing::Keep)];
-        self.word(entry, words, ACTIONS.later).map(|it| it.value)
+        let mut values = Vec::new();
+        for entry in &entries {
+            let name = Written {
+                value: entry.name.to_owned(),
+                at: entry.key.at.clone(),
+            };
+            values.push((name, self.literal(*entry)?));
+        }
+        Some(values)
     }
 
     fn lines(&mut self, form: &Form<'_>) -> Option<Lines> {
@@ -247,6 +291,7 @@ impl Decoder {
             min_rows: form.get("min_rows").and_then(|it| self.count(it)),
             max_rejects: form.get("max_rejects").and_then(|it| self.threshold(it)),
             max_changes: form.get("max_changes").and_then(|it| self.threshold(it)),
+            max_deletes: form.get("max_deletes").and_then(|it| self.threshold(it)),
         })
     }
 

@@ -1,0 +1,310 @@
+//! The vanished: records of this mapping that are not in the extract any more.
+//!
+//! Comes after everything else was answered. Removes only what is this mapping's by proof or by its word, and nothing
+//! that another key or another mapping holds.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinSet, spawn_blocking};
+
+use super::open::Opened;
+use super::pipe::{Part, QUEUED, forward};
+use super::record::{Note, Pass};
+use super::{PushError, Run, ended};
+use crate::dispatch::{self, Rules, Stopping};
+use crate::ledger::{
+    Entry, Holders, Ledger, LedgerError, Neighbourhood, RunNumber, Snapshot, Survey, Vanished,
+};
+use crate::mapping::{Manner, Ours, Plan, Removal};
+use crate::model::{
+    Action, ColumnKind, ColumnSet, KeyDigest, Nulls, Operation, Position, Record, RecordId, RowTag,
+    SourceDigest, StandingFlags, Target, TargetColumn, Value,
+};
+use crate::report::RowCounts;
+
+/// Vanished keys that are judged together: some tens of megabytes.
+const TOGETHER: usize = 200_000;
+
+/// What becomes of some vanished keys; those that are not here are kept.
+struct Sorted {
+    /// To be removed.
+    doomed: Vec<Vanished>,
+    /// Their records are held by another key of the extract.
+    retired: Vec<Vanished>,
+}
+
+/// Whether a vanished key may be removed as far as it tells itself.
+pub(super) fn is_removable(removal: &Removal, vanished: &Vanished) -> bool {
+    let written = vanished.id.is_some() && !vanished.flags.has(StandingFlags::SEEN);
+    match removal {
+        Removal::Keep => false,
+        Removal::Delete(Ours::Created) => {
+            written && vanished.flags.has(StandingFlags::CREATED_BY_US)
+        }
+        Removal::Delete(Ours::Written) | Removal::Write(_) => written,
+    }
+}
+
+/// What looks at vanished keys; blocks.
+#[derive(Clone)]
+struct Sorter {
+    plan: Arc<Plan>,
+    snapshot: Snapshot,
+    /// None in a dry run.
+    ledger: Option<Arc<Ledger>>,
+    state: std::path::PathBuf,
+    folder: std::path::PathBuf,
+    spill: std::path::PathBuf,
+    organisation: uuid::Uuid,
+}
+
+impl Sorter {
+    fn sort(&self, vanished: Vec<Vanished>) -> Result<Sorted, PushError> {
+        let removal = self.plan.removal();
+        let (candidates, _): (Vec<_>, Vec<_>) = vanished
+            .into_iter()
+            .partition(|it| is_removable(removal, it));
+        let ids = || candidates.iter().filter_map(|it| Some((it.key, it.id?)));
+        let mut own = Holders::of(ids());
+        own.look_into(&self.snapshot)?;
+        if let Some(ledger) = &self.ledger {
+            own.look_into_learned(ledger)?;
+        }
+        let own = own.held();
+        let mut others = Holders::of(ids());
+        others.look_around(&Neighbourhood {
+            state: &self.state,
+            own: &self.folder,
+            organisation: self.organisation,
+            table: &self.plan.target().table,
+            spill: &self.spill,
+        })?;
+        let others = others.held();
+        let is_in =
+            |held: &HashSet<RecordId>, it: &Vanished| it.id.is_some_and(|id| held.contains(&id));
+        let (retired, rest): (Vec<_>, Vec<_>) =
+            candidates.into_iter().partition(|it| is_in(&own, it));
+        let doomed = rest.into_iter().filter(|it| !is_in(&others, it)).collect();
+        Ok(Sorted { doomed, retired })
+    }
+}
+
+impl Run {
+    /// Removes what vanished, as the mapping says.
+    pub(super) async fn remove(
+        &mut self,
+        opened: &Arc<Opened>,
+        ledger: &Arc<Ledger>,
+        number: RunNumber,
+        survey: &Survey,
+    ) -> Result<(), PushError> {
+        let sorter = self.sorter(opened, ledger.snapshot().clone(), Some(Arc::clone(ledger)));
+        let mut vanished = survey.vanished();
+        while let Some(together) = taken(&mut vanished)? {
+            let fates = self.fates(&sorter, together).await?;
+            let forget: Vec<Entry> = fates
+                .retired
+                .iter()
+                .map(|it| Entry::Forget(it.key))
+                .collect();
+            ledger.record(number, &forget)?;
+            if !fates.doomed.is_empty() {
+                self.remove_some(opened, ledger, number, fates.doomed)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts what [`Run::remove`] would do.
+    pub(super) async fn foresee_removal(
+        &mut self,
+        opened: &Arc<Opened>,
+        snapshot: &Snapshot,
+        survey: &Survey,
+    ) -> Result<(), PushError> {
+        let sorter = self.sorter(opened, snapshot.clone(), None);
+        let mut vanished = survey.vanished();
+        while let Some(together) = taken(&mut vanished)? {
+            let fates = self.fates(&sorter, together).await?;
+            let doomed = fates.doomed.len() as u64;
+            self.rows.kept -= doomed;
+            *counter(opened.plan.removal(), &mut self.rows) += doomed;
+        }
+        Ok(())
+    }
+
+    fn sorter(&self, opened: &Opened, snapshot: Snapshot, ledger: Option<Arc<Ledger>>) -> Sorter {
+        let (folder, ..) = self.ledger(opened);
+        Sorter {
+            plan: Arc::clone(&opened.plan),
+            snapshot,
+            ledger,
+            state: self.request.state.clone(),
+            folder,
+            spill: self.folder.path().to_owned(),
+            organisation: opened.who.organization,
+        }
+    }
+
+    async fn fates(&self, sorter: &Sorter, together: Vec<Vanished>) -> Result<Sorted, PushError> {
+        if *self.stop.borrow() != Stopping::No {
+            return Err(super::interrupted());
+        }
+        let sorter = sorter.clone();
+        let sorting = spawn_blocking(move || sorter.sort(together)).await;
+        sorting.map_err(|error| ended(&error))?
+    }
+
+    async fn remove_some(
+        &mut self,
+        opened: &Arc<Opened>,
+        ledger: &Arc<Ledger>,
+        number: RunNumber,
+        doomed: Vec<Vanished>,
+    ) -> Result<(), PushError> {
+        let doom = Doom::of(&opened.plan);
+        let rules = Arc::new(rules(opened, &doom));
+        let lane = self.lane_to(opened, &doom.target);
+        let (operations_in, operations) = mpsc::channel(QUEUED);
+        let (outcomes_in, outcomes) = mpsc::channel(QUEUED);
+        let (notes_in, notes) = mpsc::channel(QUEUED);
+        let (brake, stop) = watch::channel(Stopping::No);
+        let book = Some((Arc::clone(ledger), number));
+        let mut recorder = self.recorder(opened, ledger.snapshot(), book, brake.clone());
+        if let Some(recorder) = &mut recorder {
+            recorder.pass = Pass::Vanished;
+            recorder.counts = self.rows;
+        }
+        let mut stages = JoinSet::new();
+        let dispatching = dispatch::dispatch(lane, rules, operations, outcomes_in, stop);
+        stages.spawn(async move { Some(Part::Dispatched(dispatching.await)) });
+        let unsent = notes_in.clone();
+        stages.spawn(forward(outcomes, notes_in));
+        let snapshot = ledger.snapshot().clone();
+        stages.spawn_blocking(move || {
+            let mut doomed = doomed.into_iter();
+            let mut fed = Ok(());
+            let mut left = 0;
+            for vanished in doomed.by_ref() {
+                let sent = doom.operation(&snapshot, &vanished);
+                let sent = sent.map(|operation| operations_in.blocking_send(operation));
+                if let Ok(Ok(())) = sent {
+                    continue;
+                }
+                left = 1;
+                fed = sent.map(drop);
+                break;
+            }
+            left += doomed.len() as u64;
+            if left > 0 {
+                unsent.blocking_send(Note::NotReached(left)).ok();
+            }
+            Some(Part::Mapped(fed))
+        });
+        stages.spawn_blocking(move || Some(Part::Recorded(Box::new(recorder?.run(notes)))));
+        self.gather(stages, brake).await.map(drop)
+    }
+}
+
+/// The next vanished keys; none when all were taken.
+fn taken(
+    vanished: &mut impl Iterator<Item = Result<Vanished, LedgerError>>,
+) -> Result<Option<Vec<Vanished>>, PushError> {
+    let together: Vec<Vanished> = vanished.take(TOGETHER).collect::<Result<_, _>>()?;
+    Ok((!together.is_empty()).then_some(together))
+}
+
+/// What a removed record is counted as.
+pub(super) fn counter<'a>(removal: &Removal, rows: &'a mut RowCounts) -> &'a mut u64 {
+    match removal {
+        Removal::Keep => &mut rows.kept,
+        Removal::Delete(_) => &mut rows.deleted,
+        Removal::Write(treatment) => match treatment.manner {
+            Manner::Deactivate => &mut rows.deactivated,
+            Manner::Set => &mut rows.updated,
+        },
+    }
+}
+
+/// How each of the vanished is removed.
+struct Doom {
+    target: Arc<Target>,
+    values: Vec<Value>,
+    columns: ColumnSet,
+    deletes: bool,
+    digest: SourceDigest,
+}
+
+impl Doom {
+    fn of(plan: &Plan) -> Self {
+        let digest = plan.removal().digest().unwrap_or(SourceDigest([0; 16]));
+        if let Removal::Write(treatment) = plan.removal() {
+            return Self {
+                target: Arc::clone(&treatment.target),
+                columns: (1..treatment.values.len()).collect(),
+                values: treatment.values.clone(),
+                deletes: false,
+                digest,
+            };
+        }
+        let own = plan.target();
+        let id = TargetColumn::new(own.primary_id.clone(), ColumnKind::Guid, Nulls::Skip);
+        Self {
+            target: Arc::new(Target {
+                columns: vec![id],
+                key: vec![0],
+                key_is_primary_id: true,
+                ..Target::clone(own)
+            }),
+            values: vec![Value::Null],
+            columns: ColumnSet::new(),
+            deletes: true,
+            digest,
+        }
+    }
+
+    fn operation(&self, snapshot: &Snapshot, vanished: &Vanished) -> Result<Operation, PushError> {
+        let id = vanished
+            .id
+            .ok_or_else(|| PushError::Defect("a record without a GUID is removed".to_owned()))?;
+        let mut values = self.values.clone();
+        if let Some(primary) = values.first_mut() {
+            *primary = Value::Guid(id.0);
+        }
+        Ok(Operation {
+            row: RowTag {
+                position: Position::NOWHERE,
+                key: vanished.key,
+                source: self.digest,
+            },
+            record: Arc::new(Record {
+                values,
+                derived_id: id,
+            }),
+            columns: self.columns.clone(),
+            action: if self.deletes {
+                Action::Delete(id)
+            } else {
+                Action::Update(id)
+            },
+            standing: Some(Arc::new(snapshot.standing(vanished.slot)?)),
+        })
+    }
+}
+
+/// A record that is gone already is not made again.
+fn rules(opened: &Opened, doom: &Doom) -> Rules {
+    Rules {
+        target: Arc::clone(&doom.target),
+        mode: dispatch::Mode::UpdateOrSkip,
+        key_digest: Arc::new(|values| match values.first() {
+            Some(Value::Guid(id)) => KeyDigest(id.into_bytes()),
+            _ => KeyDigest([0; 16]),
+        }),
+        our_users: vec![opened.who.user],
+        since: None,
+    }
+}

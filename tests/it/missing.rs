@@ -1,0 +1,327 @@
+//! Records that left the extract: what is removed, what returns, and what is never touched.
+
+use serde_json::Value as Json;
+
+use crate::desk::{Desk, Ran};
+
+const KEY: &str = "externaluseridentifier";
+
+/// A mapping of people by number, with those lines before its columns.
+fn people(desk: &Desk, more: &str) {
+    mapping(desk, "people", more);
+}
+
+fn mapping(desk: &Desk, name: &str, more: &str) {
+    let text = format!(
+        "version: 1\nname: {name}\nsource: {{ path: {name}.csv }}\ntarget: {{ table: contact, key: [{KEY}] }}\n\
+         {more}\ncolumns:\n  {KEY}: number\n  lastname: name\n"
+    );
+    desk.write(&format!("{name}.yaml"), text);
+}
+
+fn numbers(desk: &Desk, name: &str, numbers: impl IntoIterator<Item = u32>) {
+    let lines = numbers.into_iter().map(|it| format!("C{it},Name {it}\n"));
+    desk.write(
+        &format!("{name}.csv"),
+        format!("number,name\n{}", lines.collect::<String>()),
+    );
+}
+
+fn push(desk: &Desk, more: &[&str]) -> Ran {
+    desk.run(&[&["push", "-m", "people.yaml", "--json"], more].concat())
+}
+
+fn person(desk: &Desk, number: u32) -> Option<Json> {
+    let rows = desk.emulator.rows("contact").into_iter();
+    let mut rows = rows.map(|row| serde_json::to_value(row).unwrap());
+    rows.find(|row| row[KEY] == format!("C{number}"))
+}
+
+fn state(desk: &Desk, number: u32) -> (i64, i64) {
+    let row = person(desk, number).unwrap();
+    (
+        row["statecode"].as_i64().unwrap(),
+        row["statuscode"].as_i64().unwrap(),
+    )
+}
+
+/// Thirty people, pushed.
+async fn thirty(more: &str) -> Desk {
+    let desk = Desk::new().await;
+    people(&desk, more);
+    numbers(&desk, "people", 1..=30);
+    assert_eq!(push(&desk, &[]).rows("created"), 30);
+    desk
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_vanished_is_deleted_and_created_again_when_it_returns() {
+    let desk = thirty("missing: delete").await;
+    numbers(&desk, "people", 3..=30);
+    let rehearsed = push(&desk, &["--dry-run"]);
+    assert_eq!(
+        (rehearsed.rows("deleted"), rehearsed.rows("unchanged")),
+        (2, 28),
+        "{rehearsed:?}"
+    );
+    assert!(person(&desk, 1).is_some());
+    let ran = push(&desk, &[]);
+    assert_eq!(
+        (
+            ran.code,
+            ran.rows("deleted"),
+            ran.rows("vanished"),
+            ran.rows("kept")
+        ),
+        (Some(0), 2, 2, 0),
+        "{ran:?}"
+    );
+    assert!(person(&desk, 1).is_none() && person(&desk, 3).is_some());
+    let again = push(&desk, &[]);
+    assert_eq!(
+        (again.rows("vanished"), again.requests("writes")),
+        (0, 0),
+        "{again:?}"
+    );
+    numbers(&desk, "people", 1..=30);
+    assert_eq!(push(&desk, &[]).rows("created"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_the_mapping_created_is_deleted_unless_it_says_otherwise() {
+    let desk = Desk::new().await;
+    mapping(&desk, "others", "");
+    numbers(&desk, "others", 1..=2);
+    let ran = desk.run(&["push", "-m", "others.yaml", "--json"]);
+    assert_eq!(ran.rows("created"), 2);
+    // Its word is forgotten: it holds nothing any more.
+    std::fs::remove_dir_all(desk.path(".segue/env/others")).unwrap();
+    people(&desk, "missing: delete");
+    numbers(&desk, "people", 1..=30);
+    let ran = push(&desk, &[]);
+    assert_eq!(
+        (ran.rows("created"), ran.rows("updated")),
+        (28, 2),
+        "{ran:?}"
+    );
+    numbers(&desk, "people", 2..=29);
+    let ran = push(&desk, &[]);
+    assert_eq!(
+        (ran.rows("deleted"), ran.rows("kept")),
+        (1, 1),
+        "C30 was made by this mapping, C1 was not: {ran:?}"
+    );
+    assert!(person(&desk, 1).is_some() && person(&desk, 30).is_none());
+    people(&desk, "missing: { delete: written }");
+    let ran = push(&desk, &[]);
+    assert_eq!(ran.rows("deleted"), 1, "{ran:?}");
+    assert!(person(&desk, 1).is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_mapping_writes_stays() {
+    let desk = thirty("missing: delete").await;
+    mapping(&desk, "others", "");
+    numbers(&desk, "others", [1]);
+    let ran = desk.run(&["push", "-m", "others.yaml", "--json"]);
+    assert_eq!(ran.rows("updated"), 1, "{ran:?}");
+    numbers(&desk, "people", 3..=30);
+    let ran = push(&desk, &[]);
+    assert_eq!((ran.rows("deleted"), ran.rows("kept")), (1, 1), "{ran:?}");
+    assert!(person(&desk, 1).is_some() && person(&desk, 2).is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_whose_key_moved_is_not_removed_behind_its_back() {
+    let desk = thirty("missing: delete").await;
+    let moved = serde_json::json!({ KEY: "C99" });
+    let id = person(&desk, 1).unwrap()["contactid"].clone();
+    desk.edit(&format!("contacts({})", id.as_str().unwrap()), &moved);
+    numbers(&desk, "people", (2..=30).chain([99]));
+    let ran = push(&desk, &[]);
+    assert_eq!(
+        (ran.rows("deleted"), ran.rows("kept"), ran.rows("updated")),
+        (0, 1, 1),
+        "{ran:?}"
+    );
+    assert!(person(&desk, 99).is_some());
+    let again = push(&desk, &[]);
+    assert_eq!(
+        (again.rows("vanished"), again.rows("unchanged")),
+        (0, 30),
+        "{again:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_vanished_is_deactivated_and_brought_back() {
+    let desk = thirty("missing: deactivate").await;
+    numbers(&desk, "people", 2..=30);
+    let ran = push(&desk, &[]);
+    assert_eq!((ran.code, ran.rows("deactivated")), (Some(0), 1), "{ran:?}");
+    assert_eq!((state(&desk, 1), state(&desk, 2)), ((1, 2), (0, 1)));
+    let again = push(&desk, &[]);
+    assert_eq!(
+        (again.rows("vanished"), again.requests("writes")),
+        (0, 0),
+        "{again:?}"
+    );
+    numbers(&desk, "people", 1..=30);
+    let ran = push(&desk, &[]);
+    assert_eq!(
+        (ran.rows("updated"), ran.rows("unchanged")),
+        (1, 29),
+        "{ran:?}"
+    );
+    assert_eq!(state(&desk, 1), (0, 1));
+    assert_eq!(push(&desk, &[]).requests("writes"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_vanished_is_marked_and_unmarked() {
+    let desk = thirty("missing: { set: { donotbulkemail: true, lastname: Gone } }").await;
+    numbers(&desk, "people", 2..=30);
+    let ran = push(&desk, &[]);
+    assert_eq!((ran.rows("updated"), ran.rows("kept")), (1, 0), "{ran:?}");
+    let row = person(&desk, 1).unwrap();
+    assert_eq!(
+        (&row["donotbulkemail"], &row["lastname"]),
+        (&Json::Bool(true), &"Gone".into())
+    );
+    assert_eq!(push(&desk, &[]).requests("writes"), 0);
+    people(&desk, "missing: { set: { donotbulkemail: false } }");
+    let ran = push(&desk, &[]);
+    assert_eq!(ran.rows("updated"), 1, "another treatment: {ran:?}");
+    assert_eq!(person(&desk, 1).unwrap()["donotbulkemail"], false);
+    numbers(&desk, "people", 1..=30);
+    assert_eq!(push(&desk, &[]).rows("updated"), 1);
+    assert_eq!(person(&desk, 1).unwrap()["lastname"], "Name 1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_gone_already_is_forgotten() {
+    let desk = thirty("missing: delete").await;
+    desk.request("DELETE", &format!("contacts({KEY}='C1')"), "");
+    numbers(&desk, "people", 2..=30);
+    let ran = push(&desk, &[]);
+    assert_eq!(ran.rows("deleted"), 1, "{ran:?}");
+    assert_eq!(push(&desk, &[]).rows("vanished"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_cannot_be_removed_is_a_reject_that_names_it() {
+    let desk = thirty("missing: delete").await;
+    desk.emulator
+        .client()
+        .revoke_privilege("prvDeleteContact")
+        .unwrap();
+    numbers(&desk, "people", 2..=30);
+    let ran = push(&desk, &[]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert!(ran.err.contains("prvDeleteContact"), "{}", ran.err);
+    let check = desk.run(&["check", "-m", "people.yaml"]);
+    assert_eq!(check.code, Some(3));
+    assert!(check.out.contains("prvDeleteContact"), "{check:?}");
+}
+
+/// Ways in which an extract can be wrong: nothing is removed in any.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_extract_removes_nothing() {
+    let good: Vec<String> = (2..=30).map(|it| format!("C{it},Name {it}\n")).collect();
+    let good = good.concat();
+    let header = "number,name\n";
+    let cases: [(&str, Vec<u8>, &[&str], i32); 9] = [
+        (
+            "cut short beyond the guard",
+            format!("{header}C1,Name 1\n").into(),
+            &[],
+            4,
+        ),
+        ("a header only", header.into(), &[], 4),
+        ("empty", Vec::new(), &[], 2),
+        ("a ragged row", format!("{header}{good}C1\n").into(), &[], 1),
+        (
+            "an undecodable row",
+            [header.as_bytes(), good.as_bytes(), b"\xff1,x\n"].concat(),
+            &[],
+            1,
+        ),
+        ("half its columns", good.replace(",Name", "").into(), &[], 2),
+        (
+            "a part",
+            format!("{header}{good}").into(),
+            &["--partial"],
+            0,
+        ),
+        (
+            "a limit",
+            format!("{header}{good}").into(),
+            &["--limit", "5"],
+            0,
+        ),
+        (
+            "one key",
+            format!("{header}{good}").into(),
+            &["--key", "C5"],
+            0,
+        ),
+    ];
+    for (what, extract, more, code) in cases {
+        let desk = thirty("missing: delete").await;
+        desk.write("people.csv", extract);
+        let ran = push(&desk, more);
+        assert_eq!(ran.code, Some(code), "{what}: {ran:?}");
+        assert_eq!(desk.emulator.rows("contact").len(), 30, "{what}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_guard_counts_every_removal() {
+    let desk = thirty("missing: delete\nguard: { max_deletes: 3 }").await;
+    numbers(&desk, "people", 5..=30);
+    let ran = push(&desk, &[]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(
+        ran.err
+            .contains("4 of 30 known records would be removed, at most 3 may"),
+        "{}",
+        ran.err
+    );
+    people(&desk, "missing: delete\nguard: { max_deletes: 100% }");
+    desk.write("people.csv", "number,name\n");
+    let ran = push(&desk, &[]);
+    assert_eq!((ran.code, ran.rows("deleted")), (Some(0), 30), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_done_is_told_at_its_place() {
+    let desk = Desk::new().await;
+    numbers(&desk, "people", 1..=2);
+    for (more, code) in [
+        ("missing: { deactivate: Asleep }", "SG0128"),
+        ("missing: { set: { externaluseridentifier: x } }", "SG0128"),
+        ("missing: { set: { nothing: x } }", "SG0107"),
+        ("missing: { set: { birthdate: soon } }", "SG0113"),
+        ("missing: { set: {} }", "SG0008"),
+        (
+            "missing: { delete: written, set: { jobtitle: x } }",
+            "SG0010",
+        ),
+        ("missing: remove", "SG0008"),
+    ] {
+        people(&desk, more);
+        let ran = desk.run(&["validate", "-m", "people.yaml"]);
+        assert_eq!(ran.code, Some(2), "{more}: {ran:?}");
+        assert!(ran.err.contains(code), "{more}: {}", ran.err);
+    }
+    let text = "version: 1\nsource: { path: people.csv }\ntarget: { table: lead, key: [new_externalid] }\n\
+                missing: MISSING\ncolumns:\n  new_externalid: number\n  lastname: name\n";
+    desk.write("people.yaml", text.replace("MISSING", "deactivate"));
+    let ran = desk.run(&["validate", "-m", "people.yaml"]);
+    assert!(ran.err.contains("more than one inactive state"), "{ran:?}");
+    desk.write(
+        "people.yaml",
+        text.replace("MISSING", "{ deactivate: Canceled }"),
+    );
+    assert_eq!(desk.run(&["validate", "-m", "people.yaml"]).code, Some(0));
+}
