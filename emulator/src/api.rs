@@ -4,6 +4,7 @@
 
 use uuid::Uuid;
 
+use crate::arrivals::Arrival;
 use crate::batch;
 use crate::chaos::{self, Fault};
 use crate::context::{self, Context, Enclosure, Identity};
@@ -33,26 +34,22 @@ struct Asked<'a> {
 
 impl Service {
     /// Answers a request of the Web API.
-    pub(crate) fn api(&self, request: &Request, number: u64) -> Response {
+    pub(crate) fn api(&self, request: &Request, arrival: &Arrival) -> Response {
         let origin = self.origin_for(request);
         let call = request.call();
-        let Some(client) = self.client_asking(&call.headers) else {
+        let Some(client) = arrival.client else {
             return challenge(&origin);
         };
         let preferences = call.headers.preferences();
-        let served = self.authorised(&origin, &call, number, client);
+        let served = self.authorised(&origin, &call, arrival.number, client);
         let mut response =
             served.unwrap_or_else(|refusal| Response::refused(&refusal, &preferences.annotations));
-        let id = Uuid::new_v4().to_string();
-        if response.get("REQ_ID").is_none() {
-            response.headers.push(("REQ_ID", id.clone()));
-        }
-        response.headers.push(("x-ms-service-request-id", id));
+        identify(&mut response);
         response
     }
 
     /// The application whose good token the request bears.
-    fn client_asking(&self, headers: &Headers<'_>) -> Option<Uuid> {
+    pub(crate) fn client_asking(&self, headers: &Headers<'_>) -> Option<Uuid> {
         let header = headers.get("Authorization").unwrap_or_default();
         let (scheme, token) = header.split_once(' ').unwrap_or_default();
         let client = self.tokens.client_of(token.trim(), self.clock.now());
@@ -197,6 +194,15 @@ impl Service {
         self.counters.batched(reads, writes);
         writes > 0
     }
+}
+
+/// Gives an answer the ids by which support finds it.
+pub(crate) fn identify(response: &mut Response) {
+    let id = Uuid::new_v4().to_string();
+    if response.get("REQ_ID").is_none() {
+        response.headers.push(("REQ_ID", id.clone()));
+    }
+    response.headers.push(("x-ms-service-request-id", id));
 }
 
 /// Without a good token a client learns where to get one.

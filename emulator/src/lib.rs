@@ -8,6 +8,7 @@
 mod access;
 mod address;
 mod api;
+mod arrivals;
 mod batch;
 mod chaos;
 mod check;
@@ -16,6 +17,7 @@ mod clock;
 mod context;
 mod counts;
 mod datafile;
+mod dice;
 mod draft;
 mod emulator;
 mod engine;
@@ -23,7 +25,9 @@ mod error;
 mod filter;
 mod fold;
 mod journal;
+mod limits;
 pub mod metadata;
+mod meter;
 mod model;
 mod moment;
 mod multipart;
@@ -64,6 +68,7 @@ pub use emulator::Emulator;
 pub use error::EmulatorError;
 pub use fold::Collation;
 pub use journal::{EffectKind, JournalEntry};
+pub use limits::Limits;
 pub use options::{
     CLIENT_ID, CLIENT_SECRET, EmptyText, FailedChangeSet, Options, ReadOnly, TENANT_ID,
 };

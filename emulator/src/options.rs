@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::clients::ClientOptions;
+use crate::limits::Limits;
 use crate::schema::Schema;
 
 /// The tenant of every emulator. Not a secret.
@@ -42,6 +43,10 @@ pub struct Options {
     pub failed_change_set: FailedChangeSet,
     /// What `x-ms-dop-hint` says. Default 4: a laptop has few cores.
     pub parallelism_hint: u32,
+    /// The service protection limits; none by default.
+    pub limits: Option<Limits>,
+    /// What everything that is left to chance is drawn from. Default 0.
+    pub seed: u64,
     /// The longest body of a request, in bytes. Default 128 MiB, as the service is reported.
     pub body_bytes: usize,
 }
@@ -61,6 +66,8 @@ impl Default for Options {
             empty_text: EmptyText::Null,
             failed_change_set: FailedChangeSet::Wrapped,
             parallelism_hint: 4,
+            limits: None,
+            seed: 0,
             body_bytes: 128 << 20,
         }
     }

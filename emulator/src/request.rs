@@ -43,6 +43,11 @@ impl Request {
         self
     }
 
+    /// The target without its query.
+    pub(crate) fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+
     pub(crate) fn call(&self) -> Call<'_> {
         let pairs = self.headers.iter();
         Call {

@@ -6,6 +6,7 @@ mod client;
 mod foreign;
 mod journal;
 mod keys;
+mod limits;
 mod lookups;
 mod query;
 mod roles;
