@@ -2,6 +2,9 @@
 //!
 //! What an operation does is left to `odata`, what a batch does to `batch`.
 
+use std::cell::Cell;
+use std::num::NonZeroUsize;
+
 use uuid::Uuid;
 
 use crate::arrivals::Arrival;
@@ -28,6 +31,8 @@ struct Asked<'a> {
     number: u64,
     /// The application whose token it bears.
     client: Uuid,
+    /// How many it wrote or showed.
+    rows: &'a Cell<u32>,
     /// Those of a batch.
     parts: Option<Vec<Part<'a>>>,
 }
@@ -41,9 +46,13 @@ impl Service {
             return challenge(&origin);
         };
         let preferences = call.headers.preferences();
-        let served = self.authorised(&origin, &call, arrival.number, client);
+        let rows = Cell::new(0);
+        let served = self.authorised(&origin, &call, (arrival.number, client), &rows);
         let mut response =
             served.unwrap_or_else(|refusal| Response::refused(&refusal, &preferences.annotations));
+        if let Some(time) = self.options.service_time {
+            response.takes = time.of(rows.get());
+        }
         identify(&mut response);
         response
     }
@@ -60,8 +69,8 @@ impl Service {
         &self,
         origin: &str,
         call: &Call<'_>,
-        number: u64,
-        client: Uuid,
+        (number, client): (u64, Uuid),
+        rows: &Cell<u32>,
     ) -> Result<Response, Refusal> {
         let uri = || format!("{origin}{}", call.target);
         let (version, target) =
@@ -91,6 +100,7 @@ impl Service {
             version,
             number,
             client,
+            rows,
             parts,
         };
         self.troubled(&asked)
@@ -146,7 +156,7 @@ impl Service {
             references: &References::new(),
             empty_text: self.options.empty_text,
             read_only: self.options.read_only,
-            parallelism_hint: self.options.parallelism_hint,
+            parallelism_hint: self.parallelism_hint(),
             milliseconds: self.clock.now(),
             place: match asked.parts {
                 Some(_) => Enclosure::Batch,
@@ -154,8 +164,16 @@ impl Service {
             },
         };
         let response = self.run(&mut engine, &context, asked, fault);
+        asked.rows.set(engine.rows_of_request());
         engine.commit(asked.number, caller.user)?;
         response
+    }
+
+    /// More requests at a time than there are workers would only wait.
+    fn parallelism_hint(&self) -> u32 {
+        let workers = self.options.workers.map(NonZeroUsize::get);
+        let workers = workers.and_then(|workers| u32::try_from(workers).ok());
+        workers.unwrap_or(self.options.parallelism_hint)
     }
 
     fn run(

@@ -62,7 +62,11 @@ impl Service {
         let begun = Timestamp::now();
         let mut response = self.answer(request, arrival);
         if let Some(ticket) = &arrival.ticket {
-            let left = ticket.spend(self.clock.now(), Clock::since(begun));
+            let time = match self.options.service_time {
+                Some(_) => response.takes,
+                None => Clock::since(begun),
+            };
+            let left = ticket.spend(self.clock.now(), time);
             self.tell(&mut response, ticket.server, left);
         }
         response

@@ -9,6 +9,7 @@ mod access;
 mod address;
 mod api;
 mod arrivals;
+mod attend;
 mod batch;
 mod chaos;
 mod check;
@@ -52,6 +53,7 @@ mod service;
 mod special;
 mod state;
 mod table;
+mod tally;
 mod token;
 mod unbound;
 mod users;
@@ -70,7 +72,7 @@ pub use fold::Collation;
 pub use journal::{EffectKind, JournalEntry};
 pub use limits::Limits;
 pub use options::{
-    CLIENT_ID, CLIENT_SECRET, EmptyText, FailedChangeSet, Options, ReadOnly, TENANT_ID,
+    CLIENT_ID, CLIENT_SECRET, EmptyText, FailedChangeSet, Options, ReadOnly, ServiceTime, TENANT_ID,
 };
 pub use request::{Delivery, Request, Response};
 pub use service::Service;

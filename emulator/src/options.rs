@@ -1,5 +1,6 @@
 //! How an emulator is set up, and the identity that every emulator has.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -41,10 +42,15 @@ pub struct Options {
     pub empty_text: EmptyText,
     /// How a failed change set is answered.
     pub failed_change_set: FailedChangeSet,
-    /// What `x-ms-dop-hint` says. Default 4: a laptop has few cores.
+    /// What `x-ms-dop-hint` says unless `workers` are set. Default 4: a laptop has few cores.
     pub parallelism_hint: u32,
     /// The service protection limits; none by default.
     pub limits: Option<Limits>,
+    /// How long the service takes for a request; without it, as long as the machine does.
+    pub service_time: Option<ServiceTime>,
+    /// How many requests of the Web API are worked on at a time; others wait in the order in which
+    /// they came. No bound by default. Holds for an emulator with a socket.
+    pub workers: Option<NonZeroUsize>,
     /// What everything that is left to chance is drawn from. Default 0.
     pub seed: u64,
     /// The longest body of a request, in bytes. Default 128 MiB, as the service is reported.
@@ -67,9 +73,30 @@ impl Default for Options {
             failed_change_set: FailedChangeSet::Wrapped,
             parallelism_hint: 4,
             limits: None,
+            service_time: None,
+            workers: None,
             seed: 0,
             body_bytes: 128 << 20,
         }
+    }
+}
+
+/// A modelled service: how long a worker takes for a request, whatever the machine does.
+///
+/// A request takes `per_request` and, for each row that it writes or shows, `per_row`; an operation
+/// of a batch counts as one row at least. Holds for an emulator with a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ServiceTime {
+    /// For a request of the Web API, whatever it does.
+    pub per_request: Duration,
+    /// For each of its rows.
+    pub per_row: Duration,
+}
+
+impl ServiceTime {
+    pub(crate) fn of(self, rows: u32) -> Duration {
+        self.per_request
+            .saturating_add(self.per_row.saturating_mul(rows))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Requests and responses apart from any socket, and what their headers ask for.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -70,6 +71,8 @@ pub struct Response {
     pub body: Bytes,
     /// How much of it reaches the client.
     pub delivery: Delivery,
+    /// How long the modelled service takes for it; zero without a model.
+    pub takes: Duration,
 }
 
 /// How much of a response reaches the client.

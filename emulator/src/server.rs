@@ -60,9 +60,7 @@ async fn answer(
         headers: headers.collect(),
         body,
     };
-    // Serving waits for a lock and for the disk, so it has a thread of its own.
-    let served = tokio::task::spawn_blocking(move || service.handle(&request)).await;
-    sent(served.unwrap_or_else(|_| Response::new(500)), &cut)
+    sent(service.attend(request).await, &cut)
 }
 
 /// Path and query, also of a request line with an absolute URL.

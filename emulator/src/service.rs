@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use crate::arrivals::Arrival;
+use crate::attend::Workers;
 use crate::chaos::{Chaos, Fault};
 use crate::clients::Registry;
 use crate::clock::Clock;
@@ -47,6 +48,7 @@ pub struct Service {
     pub(crate) clock: Clock,
     pub(crate) counters: Counters,
     pub(crate) meter: Option<Arc<Meter>>,
+    pub(crate) workers: Workers,
     origin: OnceLock<String>,
 }
 
@@ -70,6 +72,7 @@ impl Service {
         let meter = meter.map(|limits| Arc::new(Meter::new(limits, options.seed)));
         let service = Self {
             meter,
+            workers: Workers::new(options.workers),
             registry: Registry::new(&options.clients, &schema)?,
             options,
             model: Arc::clone(&engine.model),
