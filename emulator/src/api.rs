@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::arrivals::Arrival;
 use crate::batch;
-use crate::chaos::{self, Fault};
+use crate::chaos::{self, Fault, Trouble};
 use crate::context::{self, Context, Enclosure, Identity};
 use crate::engine::Engine;
 use crate::lock;
@@ -59,10 +59,7 @@ impl Service {
 
     /// The application whose good token the request bears.
     pub(crate) fn client_asking(&self, headers: &Headers<'_>) -> Option<Uuid> {
-        let header = headers.get("Authorization").unwrap_or_default();
-        let (scheme, token) = header.split_once(' ').unwrap_or_default();
-        let client = self.tokens.client_of(token.trim(), self.clock.now());
-        client.filter(|_| scheme.eq_ignore_ascii_case("Bearer"))
+        self.tokens.client_of(headers.bearer(), self.clock.now())
     }
 
     fn authorised(
@@ -108,30 +105,32 @@ impl Service {
 
     /// Serves the request as far as the fault that strikes it lets it be served.
     fn troubled(&self, asked: &Asked<'_>) -> Result<Response, Refusal> {
-        let fault = if self.is_writing(asked) {
-            self.chaos.next()
+        let options = &self.options;
+        let queued = if self.is_writing(asked) {
+            self.chaos.queued()
         } else {
-            Fault::Pass
+            None
         };
-        if let Some(answer) = chaos::answer(&fault) {
+        let trouble = self.chaos.next(&options.chaos, options.seed, queued);
+        if let Some(answer) = chaos::answer(&trouble.fault) {
             return Ok(answer);
         }
-        if fault == Fault::CloseBeforeCommit {
-            let mut nothing = Response::new(503);
-            nothing.delivery = Delivery::Nothing;
-            return Ok(nothing);
+        if trouble.fault == Fault::RevokeToken {
+            self.tokens.revoke(asked.call.headers.bearer());
+            return Ok(challenge(asked.origin));
         }
-        let mut response = self.committed(asked, &fault)?;
-        response.delivery = match fault {
+        let mut response = self.committed(asked, &trouble)?;
+        response.delivery = match trouble.fault {
             Fault::CloseAfterCommit => Delivery::Nothing,
             Fault::TruncateBody => Delivery::HalfTheBody,
+            Fault::Stall { time } => Delivery::Late(time),
             _ => Delivery::Whole,
         };
         Ok(response)
     }
 
     /// Runs the request and commits it, whatever part of it succeeded.
-    fn committed(&self, asked: &Asked<'_>, fault: &Fault) -> Result<Response, Refusal> {
+    fn committed(&self, asked: &Asked<'_>, trouble: &Trouble<'_>) -> Result<Response, Refusal> {
         let mut engine = lock(&self.engine);
         let headers = &asked.call.headers;
         let caller = users::caller(
@@ -151,6 +150,7 @@ impl Service {
             },
             caller: &caller,
             registry: &self.registry,
+            rules: &self.options.chaos.rules,
             origin: asked.origin,
             version: asked.version,
             references: &References::new(),
@@ -163,7 +163,7 @@ impl Service {
                 None => Enclosure::Request,
             },
         };
-        let response = self.run(&mut engine, &context, asked, fault);
+        let response = self.run(&mut engine, &context, asked, trouble);
         asked.rows.set(engine.rows_of_request());
         engine.commit(asked.number, caller.user)?;
         response
@@ -181,20 +181,22 @@ impl Service {
         engine: &mut Engine,
         context: &Context<'_>,
         asked: &Asked<'_>,
-        fault: &Fault,
+        trouble: &Trouble<'_>,
     ) -> Result<Response, Refusal> {
-        match (&asked.parts, fault) {
-            (Some(parts), _) => {
+        match &asked.parts {
+            Some(parts) => {
                 let run = batch::Run {
                     context,
                     continues: asked.call.headers.preferences().continue_on_error,
                     failed_change_set: self.options.failed_change_set,
-                    fault,
+                    trouble,
                 };
                 Ok(batch::run(engine, &run, parts))
             }
-            (None, Fault::Operation { index: 0, fault }) => Err(fault.refusal()),
-            (None, _) => Ok(odata::execute(engine, context, &asked.call)?.response),
+            None => match trouble.of_operation(0, asked.call.method) {
+                Some(fault) => Err(fault.refusal()),
+                None => Ok(odata::execute(engine, context, &asked.call)?.response),
+            },
         }
     }
 

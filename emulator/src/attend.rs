@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{self, Instant};
 
 use crate::arrivals::Arrival;
-use crate::request::{Request, Response};
+use crate::request::{Delivery, Request, Response};
 use crate::service::Service;
 
 /// Those who work on requests of the Web API.
@@ -57,6 +57,9 @@ impl Service {
             time::sleep_until(begun + response.takes).await;
         }
         drop(worker);
+        if let Delivery::Late(time) = response.delivery {
+            time::sleep(time).await;
+        }
         // The request was under way until here.
         drop(arrival);
         response

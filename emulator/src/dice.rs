@@ -19,8 +19,13 @@ impl Dice {
 
     pub(crate) fn next(&self) -> u64 {
         let place = self.drawn.fetch_add(1, Ordering::Relaxed);
-        scatter(scatter(self.seed).wrapping_add(place))
+        drawn(self.seed, place)
     }
+}
+
+/// The number of a seed at a place.
+pub(crate) fn drawn(seed: u64, place: u64) -> u64 {
+    scatter(scatter(seed).wrapping_add(place))
 }
 
 /// `SplitMix64`: neighbouring numbers become unlike ones.
@@ -29,6 +34,13 @@ fn scatter(number: u64) -> u64 {
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     bits ^ (bits >> 31)
+}
+
+/// A number as a share of all numbers: at least 0, below 1.
+pub(crate) fn share(number: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
+    let high = (number >> 11) as f64;
+    high / 9_007_199_254_740_992.0
 }
 
 #[cfg(test)]
@@ -43,5 +55,12 @@ mod tests {
         };
         assert_eq!(draw(1), draw(1));
         assert_ne!(draw(1), draw(2));
+    }
+
+    #[test]
+    fn shares_are_spread_evenly() {
+        let dice = Dice::new(5);
+        let low = (0..10_000).filter(|_| share(dice.next()) < 0.1).count();
+        assert!((900..1100).contains(&low), "{low}");
     }
 }

@@ -204,12 +204,13 @@ impl Engine {
 
     /// Makes the request's effects lasting, then shows them in the journal.
     ///
-    /// If the data file cannot be written, nothing of the request stands.
+    /// If the data file cannot be written, nothing of the request stands; if the journal's file
+    /// cannot, nothing of the requests after it.
     pub(crate) fn commit(&mut self, request: u64, user: Uuid) -> Result<(), Refusal> {
         if self.undo.is_empty() {
             return Ok(());
         }
-        if self.save().is_err() {
+        if self.journal.is_broken() || self.save().is_err() {
             self.roll_back_to(Mark {
                 undo: 0,
                 effects: 0,

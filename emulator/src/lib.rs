@@ -11,6 +11,7 @@ mod api;
 mod arrivals;
 mod attend;
 mod batch;
+mod chance;
 mod chaos;
 mod check;
 mod clients;
@@ -45,6 +46,7 @@ mod render;
 mod request;
 mod restore;
 mod roles;
+mod rules;
 mod scan;
 pub mod schema;
 mod seed;
@@ -63,6 +65,7 @@ mod write;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use chance::{ChaosError, ChaosSpec};
 pub use chaos::{Fault, OperationFault};
 pub use clients::{Client, ClientOptions, Privileges, SecretState, UserState};
 pub use counts::Counts;

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::chance::ChaosSpec;
 use crate::clients::ClientOptions;
 use crate::limits::Limits;
 use crate::schema::Schema;
@@ -32,7 +33,11 @@ pub struct Options {
     /// The base language of a fresh environment; it fixes how text is compared and is never
     /// changed afterwards. Default 1033, English.
     pub language_code: i32,
-    /// How many effects the journal holds. Default 100,000, which is some tens of megabytes.
+    /// A file that gets the whole journal, one JSON object a line; what it held before is gone. It
+    /// is flushed to the system with each request, before the answer.
+    pub journal_file: Option<PathBuf>,
+    /// How many effects the journal holds in memory. Default 100,000, which is some tens of
+    /// megabytes.
     pub journal_entries: usize,
     /// How many operations a batch may have. Default 1000, the documented maximum.
     pub batch_operations: usize,
@@ -51,6 +56,8 @@ pub struct Options {
     /// How many requests of the Web API are worked on at a time; others wait in the order in which
     /// they came. No bound by default. Holds for an emulator with a socket.
     pub workers: Option<NonZeroUsize>,
+    /// What goes wrong by chance, and which rows a business rule refuses. Default nothing.
+    pub chaos: ChaosSpec,
     /// What everything that is left to chance is drawn from. Default 0.
     pub seed: u64,
     /// The longest body of a request, in bytes. Default 128 MiB, as the service is reported.
@@ -66,6 +73,7 @@ impl Default for Options {
             clients: Vec::new(),
             token_lifetime: Duration::from_secs(3599),
             language_code: 1033,
+            journal_file: None,
             journal_entries: 100_000,
             batch_operations: 1000,
             read_only: ReadOnly::Ignore,
@@ -75,6 +83,7 @@ impl Default for Options {
             limits: None,
             service_time: None,
             workers: None,
+            chaos: ChaosSpec::default(),
             seed: 0,
             body_bytes: 128 << 20,
         }

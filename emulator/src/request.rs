@@ -85,6 +85,8 @@ pub enum Delivery {
     HalfTheBody,
     /// The connection is closed instead.
     Nothing,
+    /// All of it, after this time.
+    Late(Duration),
 }
 
 impl Response {
@@ -187,6 +189,17 @@ impl<'a> Headers<'a> {
         pairs
             .filter(move |(n, _)| n.eq_ignore_ascii_case(name))
             .map(|(_, value)| *value)
+    }
+
+    /// The token; empty without one.
+    pub(crate) fn bearer(&self) -> &'a str {
+        let header = self.get("Authorization").unwrap_or_default();
+        let (scheme, token) = header.split_once(' ').unwrap_or_default();
+        if scheme.eq_ignore_ascii_case("Bearer") {
+            token.trim()
+        } else {
+            ""
+        }
     }
 
     /// The preferences of all `Prefer` headers.

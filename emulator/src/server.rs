@@ -71,7 +71,7 @@ fn target(uri: &axum::http::Uri) -> String {
 
 fn sent(response: Response, cut: &Cut) -> axum::response::Response {
     let body = match response.delivery {
-        Delivery::Whole => Body::from(response.body),
+        Delivery::Whole | Delivery::Late(_) => Body::from(response.body),
         Delivery::HalfTheBody => Body::new(Half::new(&response.body)),
         Delivery::Nothing => {
             cut.0.store(true, Ordering::Release);

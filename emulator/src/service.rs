@@ -85,6 +85,9 @@ impl Service {
             counters: Counters::default(),
             origin: OnceLock::new(),
         };
+        for rule in &service.options.chaos.rules {
+            rule.check(&service.model)?;
+        }
         for client in &service.options.clients {
             service.set_user(client.client_id, client.user)?;
         }

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod batch;
+mod chaos;
 mod client;
 mod foreign;
 mod journal;
