@@ -62,6 +62,14 @@ pub enum EmulatorError {
         /// Why.
         source: std::io::Error,
     },
+    /// The certificate for TLS cannot be made, or its file cannot be written.
+    #[error("cannot make the certificate `{path}`", path = path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A schema file does not fit.
     #[error("the schema cannot be used")]
     Schema(#[from] crate::schema::SchemaError),
@@ -97,7 +105,7 @@ impl EmulatorError {
             Self::SchemaLacks { .. } => {
                 "Start with the schema files that the data file was made with, or delete it."
             }
-            Self::DataFile { .. } | Self::JournalFile { .. } => {
+            Self::DataFile { .. } | Self::JournalFile { .. } | Self::Certificate { .. } => {
                 "Look at the folder's permissions and free space."
             }
             Self::Schema(_) => "Correct the schema file.",

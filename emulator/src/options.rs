@@ -23,6 +23,9 @@ pub struct Options {
     pub data: Option<PathBuf>,
     /// The port on 127.0.0.1; 0, the default, picks a free one.
     pub port: u16,
+    /// A file for the certificate that clients are to trust, in PEM. With it the emulator speaks
+    /// TLS alone, as `https://localhost:PORT`; the certificate is made anew with each start.
+    pub certificate: Option<PathBuf>,
     /// The tables; without it [`Schema::built_in`].
     pub schema: Option<Schema>,
     /// Applications beside the one of [`CLIENT_ID`], or that one set up otherwise. Their users and
@@ -69,6 +72,7 @@ impl Default for Options {
         Self {
             data: None,
             port: 0,
+            certificate: None,
             schema: None,
             clients: Vec::new(),
             token_lifetime: Duration::from_secs(3599),

@@ -178,7 +178,8 @@ impl Service {
         if host.is_empty() || !host.chars().all(is_plain) {
             return self.origin().to_owned();
         }
-        format!("http://{host}")
+        let scheme = self.origin().split("://").next().unwrap_or_default();
+        format!("{scheme}://{host}")
     }
 
     /// The effects that were committed, oldest first, as far as the journal still holds them.

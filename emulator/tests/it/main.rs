@@ -14,6 +14,7 @@ mod roles;
 mod rows;
 mod socket;
 mod states;
+mod tls;
 mod tokens;
 mod upserts;
 mod values;
