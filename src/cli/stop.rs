@@ -10,6 +10,7 @@ use crate::dataverse::{DataverseError, DataverseErrorKind};
 use crate::mapping::{MappingError, Problems};
 use crate::push::PushError;
 use crate::report::ExitCode;
+use crate::sandbox::SandboxError;
 
 /// Why a command ends before it has results.
 pub(super) struct Stop {
@@ -133,6 +134,15 @@ impl From<DataverseError> for Stop {
             DataverseErrorKind::Unavailable => ExitCode::Unavailable,
         };
         Self::of(&error, &error.help(), code)
+    }
+}
+
+impl From<SandboxError> for Stop {
+    fn from(error: SandboxError) -> Self {
+        match error {
+            SandboxError::Emulator(error) => error.into(),
+            error => Self::of(&error, error.help(), ExitCode::Usage),
+        }
     }
 }
 

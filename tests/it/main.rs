@@ -16,6 +16,7 @@ mod push;
 mod push_endings;
 mod push_waits;
 mod ready;
+mod sandbox;
 mod secrets;
 mod stopping;
 mod types;
