@@ -106,7 +106,7 @@ impl EmulatorError {
                 "Start with the schema files that the data file was made with, or delete it."
             }
             Self::DataFile { .. } | Self::JournalFile { .. } | Self::Certificate { .. } => {
-                "Look at the folder's permissions and free space."
+                "Look at the folder's permissions and free space, or name another file."
             }
             Self::Schema(_) => "Correct the schema file.",
             Self::NoPrivilege { .. } => {

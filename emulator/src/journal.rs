@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -152,14 +152,30 @@ impl Journal {
     }
 }
 
-/// Makes the file, for its owner only: the rows are people's data.
+/// What every line of the file begins with.
+const BEGINNING: &[u8] = br#"{"sequence":"#;
+
+/// Makes the file, for its owner only: the rows are people's data. One that is there already is
+/// emptied if it is a journal, and left alone otherwise.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
         options.mode(0o600);
     }
-    options.open(path)
+    let file = options.open(path)?;
+    let mut found = Vec::new();
+    let length = u64::try_from(BEGINNING.len()).unwrap_or_default();
+    (&file).take(length).read_to_end(&mut found)?;
+    if !found.is_empty() && found != BEGINNING {
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "the file holds something else than a journal",
+        ));
+    }
+    file.set_len(0)?;
+    (&file).rewind()?;
+    Ok(file)
 }

@@ -36,8 +36,8 @@ pub struct Options {
     /// The base language of a fresh environment; it fixes how text is compared and is never
     /// changed afterwards. Default 1033, English.
     pub language_code: i32,
-    /// A file that gets the whole journal, one JSON object a line; what it held before is gone. It
-    /// is flushed to the system with each request, before the answer.
+    /// A file that gets the whole journal, one JSON object a line; the journal that it
+    /// held before is gone. It is handed to the system with each request, before the answer.
     pub journal_file: Option<PathBuf>,
     /// How many effects the journal holds in memory. Default 100,000, which is some tens of
     /// megabytes.

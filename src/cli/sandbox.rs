@@ -178,7 +178,11 @@ impl SandboxArguments {
             (Some(file), _) | (None, Some(file)) => file.clone(),
             (None, None) => sandbox_file(self.settings.read()?.state(), "sandbox"),
         };
-        std::path::absolute(beside.with_extension("pem")).map_err(|error| {
+        let mut certificate = beside.with_extension("pem");
+        if certificate == beside {
+            certificate = beside.with_extension("ca.pem");
+        }
+        std::path::absolute(certificate).map_err(|error| {
             let help = "Start in a folder that exists.";
             Stop::of(&error, help, ExitCode::Usage)
         })

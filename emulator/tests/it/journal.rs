@@ -101,7 +101,7 @@ fn requests_are_counted_by_kind() {
 fn the_file_has_every_effect_however_few_are_held() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.jsonl");
-    std::fs::write(&path, "of another run").unwrap();
+    std::fs::write(&path, r#"{"sequence":1,"of":"another run"}"#).unwrap();
     let client = Client::with(Options {
         journal_entries: 1,
         journal_file: Some(path.clone()),
@@ -127,6 +127,23 @@ fn a_journal_file_that_cannot_be_made_is_told() {
         ..Options::default()
     });
     let error = opened.map(drop).unwrap_err();
+    assert!(matches!(
+        error,
+        segue_emulator::EmulatorError::JournalFile { .. }
+    ));
+}
+
+#[test]
+fn a_file_that_is_no_journal_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.csv");
+    std::fs::write(&path, "name\nAnn\n").unwrap();
+    let opened = segue_emulator::Service::open(Options {
+        journal_file: Some(path.clone()),
+        ..Options::default()
+    });
+    let error = opened.map(drop).unwrap_err();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "name\nAnn\n");
     assert!(matches!(
         error,
         segue_emulator::EmulatorError::JournalFile { .. }
