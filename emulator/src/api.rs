@@ -100,11 +100,11 @@ impl Service {
             rows,
             parts,
         };
-        self.troubled(&asked)
+        Ok(self.troubled(&asked))
     }
 
     /// Serves the request as far as the fault that strikes it lets it be served.
-    fn troubled(&self, asked: &Asked<'_>) -> Result<Response, Refusal> {
+    fn troubled(&self, asked: &Asked<'_>) -> Response {
         let options = &self.options;
         let queued = if self.is_writing(asked) {
             self.chaos.queued()
@@ -113,20 +113,25 @@ impl Service {
         };
         let trouble = self.chaos.next(&options.chaos, options.seed, queued);
         if let Some(answer) = chaos::answer(&trouble.fault) {
-            return Ok(answer);
+            return answer;
         }
         if trouble.fault == Fault::RevokeToken {
             self.tokens.revoke(asked.call.headers.bearer());
-            return Ok(challenge(asked.origin));
+            return challenge(asked.origin);
         }
-        let mut response = self.committed(asked, &trouble)?;
+        // What befalls an answer befalls a refusal as well.
+        let served = self.committed(asked, &trouble);
+        let mut response = served.unwrap_or_else(|refusal| {
+            let preferences = asked.call.headers.preferences();
+            Response::refused(&refusal, &preferences.annotations)
+        });
         response.delivery = match trouble.fault {
             Fault::CloseAfterCommit => Delivery::Nothing,
             Fault::TruncateBody => Delivery::HalfTheBody,
             Fault::Stall { time } => Delivery::Late(time),
             _ => Delivery::Whole,
         };
-        Ok(response)
+        response
     }
 
     /// Runs the request and commits it, whatever part of it succeeded.

@@ -61,6 +61,12 @@ fn an_answer_is_lost_before_or_after_the_commit() {
 }
 
 #[test]
+fn the_answer_to_a_refused_request_is_lost_as_well() {
+    let answer = troubled("close-after=1").post("accounts", "nonsense");
+    assert_eq!((answer.status, answer.delivery), (400, Delivery::Nothing));
+}
+
+#[test]
 fn reads_are_struck_as_well() {
     assert_eq!(troubled("503=1").get("WhoAmI").status, 503);
 }
