@@ -11,6 +11,7 @@ use crate::model::Layout;
 use crate::refusal::Refusal;
 use crate::request::Call;
 use crate::roles::{Access, Rights};
+use crate::rules;
 use crate::value::{Column, Value};
 
 impl Context<'_> {
@@ -65,6 +66,7 @@ impl Context<'_> {
         written: &Written,
         current: impl Fn(Column) -> Option<&'v Value<'static>>,
     ) -> Result<(), Refusal> {
+        rules::admit(self.rules, layout, written)?;
         for (column, value) in written {
             let Some(Value::Reference { table, .. }) = value else {
                 continue;

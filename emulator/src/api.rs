@@ -2,10 +2,14 @@
 //!
 //! What an operation does is left to `odata`, what a batch does to `batch`.
 
+use std::cell::Cell;
+use std::num::NonZeroUsize;
+
 use uuid::Uuid;
 
+use crate::arrivals::Arrival;
 use crate::batch;
-use crate::chaos::{self, Fault};
+use crate::chaos::{self, Fault, Trouble};
 use crate::context::{self, Context, Enclosure, Identity};
 use crate::engine::Engine;
 use crate::lock;
@@ -27,44 +31,43 @@ struct Asked<'a> {
     number: u64,
     /// The application whose token it bears.
     client: Uuid,
+    /// How many it wrote or showed.
+    rows: &'a Cell<u32>,
     /// Those of a batch.
     parts: Option<Vec<Part<'a>>>,
 }
 
 impl Service {
     /// Answers a request of the Web API.
-    pub(crate) fn api(&self, request: &Request, number: u64) -> Response {
+    pub(crate) fn api(&self, request: &Request, arrival: &Arrival) -> Response {
         let origin = self.origin_for(request);
         let call = request.call();
-        let Some(client) = self.client_asking(&call.headers) else {
+        let Some(client) = arrival.client else {
             return challenge(&origin);
         };
         let preferences = call.headers.preferences();
-        let served = self.authorised(&origin, &call, number, client);
+        let rows = Cell::new(0);
+        let served = self.authorised(&origin, &call, (arrival.number, client), &rows);
         let mut response =
             served.unwrap_or_else(|refusal| Response::refused(&refusal, &preferences.annotations));
-        let id = Uuid::new_v4().to_string();
-        if response.get("REQ_ID").is_none() {
-            response.headers.push(("REQ_ID", id.clone()));
+        if let Some(time) = self.options.service_time {
+            response.takes = time.of(rows.get());
         }
-        response.headers.push(("x-ms-service-request-id", id));
+        identify(&mut response);
         response
     }
 
     /// The application whose good token the request bears.
-    fn client_asking(&self, headers: &Headers<'_>) -> Option<Uuid> {
-        let header = headers.get("Authorization").unwrap_or_default();
-        let (scheme, token) = header.split_once(' ').unwrap_or_default();
-        let client = self.tokens.client_of(token.trim(), self.clock.now());
-        client.filter(|_| scheme.eq_ignore_ascii_case("Bearer"))
+    pub(crate) fn client_asking(&self, headers: &Headers<'_>) -> Option<Uuid> {
+        self.tokens.client_of(headers.bearer(), self.clock.now())
     }
 
     fn authorised(
         &self,
         origin: &str,
         call: &Call<'_>,
-        number: u64,
-        client: Uuid,
+        (number, client): (u64, Uuid),
+        rows: &Cell<u32>,
     ) -> Result<Response, Refusal> {
         let uri = || format!("{origin}{}", call.target);
         let (version, target) =
@@ -94,37 +97,45 @@ impl Service {
             version,
             number,
             client,
+            rows,
             parts,
         };
-        self.troubled(&asked)
+        Ok(self.troubled(&asked))
     }
 
     /// Serves the request as far as the fault that strikes it lets it be served.
-    fn troubled(&self, asked: &Asked<'_>) -> Result<Response, Refusal> {
-        let fault = if self.is_writing(asked) {
-            self.chaos.next()
+    fn troubled(&self, asked: &Asked<'_>) -> Response {
+        let options = &self.options;
+        let queued = if self.is_writing(asked) {
+            self.chaos.queued()
         } else {
-            Fault::Pass
+            None
         };
-        if let Some(answer) = chaos::answer(&fault) {
-            return Ok(answer);
+        let trouble = self.chaos.next(&options.chaos, options.seed, queued);
+        if let Some(answer) = chaos::answer(&trouble.fault) {
+            return answer;
         }
-        if fault == Fault::CloseBeforeCommit {
-            let mut nothing = Response::new(503);
-            nothing.delivery = Delivery::Nothing;
-            return Ok(nothing);
+        if trouble.fault == Fault::RevokeToken {
+            self.tokens.revoke(asked.call.headers.bearer());
+            return challenge(asked.origin);
         }
-        let mut response = self.committed(asked, &fault)?;
-        response.delivery = match fault {
+        // What befalls an answer befalls a refusal as well.
+        let served = self.committed(asked, &trouble);
+        let mut response = served.unwrap_or_else(|refusal| {
+            let preferences = asked.call.headers.preferences();
+            Response::refused(&refusal, &preferences.annotations)
+        });
+        response.delivery = match trouble.fault {
             Fault::CloseAfterCommit => Delivery::Nothing,
             Fault::TruncateBody => Delivery::HalfTheBody,
+            Fault::Stall { time } => Delivery::Late(time),
             _ => Delivery::Whole,
         };
-        Ok(response)
+        response
     }
 
     /// Runs the request and commits it, whatever part of it succeeded.
-    fn committed(&self, asked: &Asked<'_>, fault: &Fault) -> Result<Response, Refusal> {
+    fn committed(&self, asked: &Asked<'_>, trouble: &Trouble<'_>) -> Result<Response, Refusal> {
         let mut engine = lock(&self.engine);
         let headers = &asked.call.headers;
         let caller = users::caller(
@@ -144,21 +155,30 @@ impl Service {
             },
             caller: &caller,
             registry: &self.registry,
+            rules: &self.options.chaos.rules,
             origin: asked.origin,
             version: asked.version,
             references: &References::new(),
             empty_text: self.options.empty_text,
             read_only: self.options.read_only,
-            parallelism_hint: self.options.parallelism_hint,
+            parallelism_hint: self.parallelism_hint(),
             milliseconds: self.clock.now(),
             place: match asked.parts {
                 Some(_) => Enclosure::Batch,
                 None => Enclosure::Request,
             },
         };
-        let response = self.run(&mut engine, &context, asked, fault);
+        let response = self.run(&mut engine, &context, asked, trouble);
+        asked.rows.set(engine.rows_of_request());
         engine.commit(asked.number, caller.user)?;
         response
+    }
+
+    /// More requests at a time than there are workers would only wait.
+    fn parallelism_hint(&self) -> u32 {
+        let workers = self.options.workers.map(NonZeroUsize::get);
+        let workers = workers.and_then(|workers| u32::try_from(workers).ok());
+        workers.unwrap_or(self.options.parallelism_hint)
     }
 
     fn run(
@@ -166,20 +186,22 @@ impl Service {
         engine: &mut Engine,
         context: &Context<'_>,
         asked: &Asked<'_>,
-        fault: &Fault,
+        trouble: &Trouble<'_>,
     ) -> Result<Response, Refusal> {
-        match (&asked.parts, fault) {
-            (Some(parts), _) => {
+        match &asked.parts {
+            Some(parts) => {
                 let run = batch::Run {
                     context,
                     continues: asked.call.headers.preferences().continue_on_error,
                     failed_change_set: self.options.failed_change_set,
-                    fault,
+                    trouble,
                 };
                 Ok(batch::run(engine, &run, parts))
             }
-            (None, Fault::Operation { index: 0, fault }) => Err(fault.refusal()),
-            (None, _) => Ok(odata::execute(engine, context, &asked.call)?.response),
+            None => match trouble.of_operation(0, asked.call.method) {
+                Some(fault) => Err(fault.refusal()),
+                None => Ok(odata::execute(engine, context, &asked.call)?.response),
+            },
         }
     }
 
@@ -197,6 +219,15 @@ impl Service {
         self.counters.batched(reads, writes);
         writes > 0
     }
+}
+
+/// Gives an answer the ids by which support finds it.
+pub(crate) fn identify(response: &mut Response) {
+    let id = Uuid::new_v4().to_string();
+    if response.get("REQ_ID").is_none() {
+        response.headers.push(("REQ_ID", id.clone()));
+    }
+    response.headers.push(("x-ms-service-request-id", id));
 }
 
 /// Without a good token a client learns where to get one.

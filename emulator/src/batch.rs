@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::chaos::Fault;
+use crate::chaos::Trouble;
 use crate::context::Context;
 use crate::engine::Engine;
 use crate::multipart::{Inner, Part};
@@ -21,7 +21,7 @@ pub(crate) struct Run<'a> {
     /// What the outer request prefers.
     pub(crate) continues: bool,
     pub(crate) failed_change_set: FailedChangeSet,
-    pub(crate) fault: &'a Fault,
+    pub(crate) trouble: &'a Trouble<'a>,
 }
 
 /// Runs the parts of a batch and answers with one part for each that was run.
@@ -60,12 +60,7 @@ impl Run<'_> {
         inner: &Inner<'_>,
         index: usize,
     ) -> Result<Answer, Refusal> {
-        if let Fault::Operation {
-            index: chosen,
-            fault,
-        } = self.fault
-            && *chosen == index
-        {
+        if let Some(fault) = self.trouble.of_operation(index, inner.call.method) {
             return Err(fault.refusal());
         }
         let target = inner.call.target;

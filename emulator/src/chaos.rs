@@ -1,17 +1,20 @@
 //! Misbehaviour on demand: the only way in which the emulator answers other than the pages say.
 //!
-//! Tests queue faults; each write request takes the next one. Reads, and the token endpoint, are
-//! never touched. Source for the throttling answer: Microsoft Learn, "Service protection API
+//! Tests queue faults; each write request takes the next one, reads none. What the queue does not
+//! strike is struck by chance, reads as well. The token endpoint is never touched. Source for the throttling answer: Microsoft Learn, "Service protection API
 //! limits".
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use crate::chance::ChaosSpec;
 use crate::lock;
 use crate::refusal::Refusal;
-use crate::request::{Annotations, Response};
+use crate::request::{Annotations, Delivery, Response};
 
-/// What happens to one write request.
+/// What happens to one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing: it is served.
@@ -34,6 +37,13 @@ pub enum Fault {
     CloseAfterCommit,
     /// Everything is done; half of the answer's body arrives.
     TruncateBody,
+    /// Everything is done; the answer comes late.
+    Stall {
+        /// How late.
+        time: Duration,
+    },
+    /// The request's token is good no more, and the request is refused for it.
+    RevokeToken,
     /// One operation of a batch fails; the others are served. A request of its own is one
     /// operation with index 0.
     Operation {
@@ -83,6 +93,30 @@ impl OperationFault {
 #[derive(Debug, Default)]
 pub(crate) struct Chaos {
     queue: Mutex<VecDeque<Fault>>,
+    requests: AtomicU64,
+}
+
+/// What strikes a request and its operations.
+pub(crate) struct Trouble<'a> {
+    pub(crate) fault: Fault,
+    spec: &'a ChaosSpec,
+    seed: u64,
+    /// Counts the requests of the Web API, from 0.
+    number: u64,
+}
+
+impl Trouble<'_> {
+    /// What strikes the operation with this place; of operations that read, only what was queued.
+    pub(crate) fn of_operation(&self, index: usize, method: &str) -> Option<OperationFault> {
+        match &self.fault {
+            Fault::Operation {
+                index: chosen,
+                fault,
+            } => (*chosen == index).then(|| fault.clone()),
+            _ if method == "GET" => None,
+            _ => self.spec.operation(self.seed, self.number, index),
+        }
+    }
 }
 
 impl Chaos {
@@ -90,8 +124,25 @@ impl Chaos {
         lock(&self.queue).extend(faults);
     }
 
-    pub(crate) fn next(&self) -> Fault {
-        lock(&self.queue).pop_front().unwrap_or(Fault::Pass)
+    /// The fault that waits for the next write request.
+    pub(crate) fn queued(&self) -> Option<Fault> {
+        lock(&self.queue).pop_front()
+    }
+
+    /// What strikes the next request, unless a fault was queued for it.
+    pub(crate) fn next<'a>(
+        &self,
+        spec: &'a ChaosSpec,
+        seed: u64,
+        queued: Option<Fault>,
+    ) -> Trouble<'a> {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        Trouble {
+            fault: queued.unwrap_or_else(|| spec.request(seed, number)),
+            spec,
+            seed,
+            number,
+        }
     }
 }
 
@@ -122,10 +173,16 @@ pub(crate) fn answer(fault: &Fault) -> Option<Response> {
             response.body = body.clone().into();
             Some(response)
         }
+        Fault::CloseBeforeCommit => {
+            let mut nothing = Response::new(503);
+            nothing.delivery = Delivery::Nothing;
+            Some(nothing)
+        }
         Fault::Pass
-        | Fault::CloseBeforeCommit
         | Fault::CloseAfterCommit
         | Fault::TruncateBody
+        | Fault::Stall { .. }
+        | Fault::RevokeToken
         | Fault::Operation { .. } => None,
     }
 }

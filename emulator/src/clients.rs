@@ -18,7 +18,11 @@ use crate::service::Service;
 use crate::users;
 
 /// An application and its user, as an emulator begins with them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// As JSON: `{"client_id": "…", "secret": "…", "secret_state": "lapsed", "user": "disabled",
+/// "privileges": {"all_but": ["prvCreateContact"]}}`; what is left out is as by default.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct ClientOptions {
     /// Its id at the login service; default [`CLIENT_ID`].
     pub client_id: Uuid,
@@ -44,8 +48,9 @@ impl Default for ClientOptions {
     }
 }
 
-/// Whether a secret is still good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whether a secret is still good; as JSON `good` or `lapsed`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SecretState {
     /// It is.
     Good,
@@ -53,8 +58,9 @@ pub enum SecretState {
     Lapsed,
 }
 
-/// Whether an environment has an application user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whether an environment has an application user; as JSON `present`, `missing` or `disabled`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum UserState {
     /// It has, and the user is enabled.
     Present,
@@ -64,8 +70,9 @@ pub enum UserState {
     Disabled,
 }
 
-/// What a user's roles give.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a user's roles give; as JSON `"all"`, `"no_role"`, `{"only": […]}` or `{"all_but": […]}`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Privileges {
     /// As the System Administrator has.
     All,

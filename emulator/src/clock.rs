@@ -18,6 +18,12 @@ impl Clock {
         machine.saturating_add(self.ahead_milliseconds.load(Ordering::Relaxed))
     }
 
+    /// How long something took that began at this moment, by the machine's calendar.
+    pub(crate) fn since(begun: Timestamp) -> Duration {
+        let took = Timestamp::now().duration_since(begun);
+        took.try_into().unwrap_or_default()
+    }
+
     pub(crate) fn advance(&self, by: Duration) {
         let by = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
         self.ahead_milliseconds.fetch_add(by, Ordering::Relaxed);

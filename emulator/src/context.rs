@@ -10,6 +10,7 @@ use crate::options::{EmptyText, ReadOnly};
 use crate::payload::References;
 use crate::refusal::Refusal;
 use crate::roles::Caller;
+use crate::rules::Rule;
 use crate::schema::Schema;
 use crate::value::Value;
 
@@ -47,6 +48,7 @@ pub(crate) struct Context<'a> {
     pub(crate) identity: &'a Identity,
     pub(crate) caller: &'a Caller,
     pub(crate) registry: &'a Registry,
+    pub(crate) rules: &'a [Rule],
     /// `http://127.0.0.1:5000`
     pub(crate) origin: &'a str,
     /// `v9.2`

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Counts {
     /// All requests, refused ones and those for the journal included.
     pub requests: u64,
+    /// Requests that the service protection limits refused; they count in `requests` alone.
+    pub throttled: u64,
     /// Requests for a token.
     pub tokens: u64,
     /// GET requests of the Web API, metadata included.
@@ -24,6 +26,7 @@ pub struct Counts {
 #[derive(Default)]
 pub(crate) struct Counters {
     requests: AtomicU64,
+    throttled: AtomicU64,
     tokens: AtomicU64,
     reads: AtomicU64,
     writes: AtomicU64,
@@ -40,6 +43,10 @@ impl Counters {
     /// Counts a request of any kind and gives it its number, from 1.
     pub(crate) fn request(&self) -> u64 {
         add(&self.requests, 1) + 1
+    }
+
+    pub(crate) fn throttled(&self) {
+        add(&self.throttled, 1);
     }
 
     pub(crate) fn token(&self) {
@@ -67,6 +74,7 @@ impl Counters {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
             requests: read(&self.requests),
+            throttled: read(&self.throttled),
             tokens: read(&self.tokens),
             reads: read(&self.reads),
             writes: read(&self.writes),

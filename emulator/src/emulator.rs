@@ -2,17 +2,21 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 use crate::error::EmulatorError;
+use crate::line::Loopback;
 use crate::options::Options;
 use crate::server;
 use crate::service::Service;
+use crate::tls;
 
 /// How long a stop waits for requests under way.
 const GRACE: Duration = Duration::from_secs(5);
@@ -31,7 +35,8 @@ impl Emulator {
     /// Needs a tokio runtime with I/O and time. Dropped before it is ready, nothing listens.
     ///
     /// # Errors
-    /// If the port is taken, the data file is held or not ours, or the schema does not fit.
+    /// If the port is taken, the data file is held or not ours, the schema does not fit, or a file
+    /// cannot be written.
     pub async fn start(options: Options) -> Result<Self, EmulatorError> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
         let listener = TcpListener::bind(address).await.map_err(|source| {
@@ -45,7 +50,16 @@ impl Emulator {
             .local_addr()
             .map_err(|source| EmulatorError::Listen { address, source })?;
         let service = Arc::new(Service::open(options)?);
-        service.listens_at(format!("http://{address}"));
+        let acceptor = match &service.options.certificate {
+            Some(path) => Some(certified(path)?),
+            None => None,
+        };
+        service.listens_at(match acceptor {
+            // The certificate is for names, and clients write this one.
+            Some(_) => format!("https://localhost:{}", address.port()),
+            None => format!("http://{address}"),
+        });
+        let listener = Loopback::new(listener, acceptor);
         let (stop, stopped) = oneshot::channel::<()>();
         let mut tasks = JoinSet::new();
         let served = Arc::clone(&service);
@@ -67,7 +81,7 @@ impl Emulator {
         self.address
     }
 
-    /// The environment's URL: `http://127.0.0.1:5000`.
+    /// The environment's URL: `http://127.0.0.1:5000`, or `https://localhost:5000` with TLS.
     pub fn url(&self) -> String {
         self.service.origin().to_owned()
     }
@@ -93,6 +107,17 @@ impl Emulator {
             self.tasks.shutdown().await;
         }
     }
+}
+
+/// Makes a certificate, and leaves what clients are to trust in this file.
+fn certified(path: &Path) -> Result<TlsAcceptor, EmulatorError> {
+    let failed = |source| EmulatorError::Certificate {
+        path: path.to_owned(),
+        source,
+    };
+    let identity = tls::identity().map_err(failed)?;
+    std::fs::write(path, identity.authority).map_err(|source| failed(source.into()))?;
+    Ok(identity.acceptor)
 }
 
 impl Deref for Emulator {

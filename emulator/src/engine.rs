@@ -16,12 +16,14 @@ use crate::model::{Layout, Model};
 use crate::refusal::Refusal;
 use crate::render;
 use crate::table::{Row, Rows, fold_key};
+use crate::tally::Tally;
 use crate::value::{Cells, Column, TableNumber, Value};
 
 pub(crate) struct Engine {
     pub(crate) model: Arc<Model>,
     pub(crate) collation: Collation,
     pub(crate) journal: Journal,
+    pub(crate) tally: Tally,
     tables: HashMap<TableNumber, Rows>,
     version: u64,
     file: Option<DataFile>,
@@ -51,6 +53,7 @@ impl Engine {
             model,
             collation,
             journal,
+            tally: Tally::default(),
             tables: HashMap::new(),
             version: 1_000_000,
             file: None,
@@ -174,6 +177,12 @@ impl Engine {
         });
     }
 
+    /// How many rows the request wrote or showed, each operation taken for one at least; from here
+    /// on they are counted anew.
+    pub(crate) fn rows_of_request(&self) -> u32 {
+        self.tally.rows(self.effects.len())
+    }
+
     pub(crate) fn mark(&self) -> Mark {
         Mark {
             undo: self.undo.len(),
@@ -195,12 +204,13 @@ impl Engine {
 
     /// Makes the request's effects lasting, then shows them in the journal.
     ///
-    /// If the data file cannot be written, nothing of the request stands.
+    /// If the data file cannot be written, nothing of the request stands; if the journal's file
+    /// cannot, nothing of the requests after it.
     pub(crate) fn commit(&mut self, request: u64, user: Uuid) -> Result<(), Refusal> {
         if self.undo.is_empty() {
             return Ok(());
         }
-        if self.save().is_err() {
+        if self.journal.is_broken() || self.save().is_err() {
             self.roll_back_to(Mark {
                 undo: 0,
                 effects: 0,

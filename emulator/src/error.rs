@@ -54,6 +54,22 @@ pub enum EmulatorError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The file of the journal cannot be made.
+    #[error("cannot write the journal file `{path}`", path = path.display())]
+    JournalFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The certificate for TLS cannot be made, or its file cannot be written.
+    #[error("cannot make the certificate `{path}`", path = path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A schema file does not fit.
     #[error("the schema cannot be used")]
     Schema(#[from] crate::schema::SchemaError),
@@ -61,6 +77,12 @@ pub enum EmulatorError {
     #[error("the environment has no privilege `{name}`")]
     NoPrivilege {
         /// As it was written.
+        name: String,
+    },
+    /// A column that no table of the schema has.
+    #[error("no table of the environment has the column `{name}` of a business rule")]
+    NoColumn {
+        /// `column` or `table.column`.
         name: String,
     },
     /// A table is missing without which there is no environment.
@@ -83,11 +105,14 @@ impl EmulatorError {
             Self::SchemaLacks { .. } => {
                 "Start with the schema files that the data file was made with, or delete it."
             }
-            Self::DataFile { .. } => "Look at the folder's permissions and free space.",
+            Self::DataFile { .. } | Self::JournalFile { .. } | Self::Certificate { .. } => {
+                "Look at the folder's permissions and free space, or name another file."
+            }
             Self::Schema(_) => "Correct the schema file.",
             Self::NoPrivilege { .. } => {
                 "Write `prv`, the operation and the table's schema name: `prvCreateContact`."
             }
+            Self::NoColumn { .. } => "Write logical names, as `lastname` or `contact.lastname`.",
             Self::NoTable { .. } => "Start from the built-in schema and add to it.",
         }
     }

@@ -1,8 +1,11 @@
 //! What was committed, in order: so that a test compares truth with what a client believes.
 //!
-//! Bounded: the oldest entries are dropped. Effects that were rolled back never appear.
+//! Bounded in memory: the oldest entries are dropped; whole on disk where a file is asked for. Effects that were rolled back never appear.
 
 use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
@@ -63,39 +66,67 @@ struct Kept {
 pub(crate) struct Journal {
     model: Arc<Model>,
     capacity: usize,
-    dropped: u64,
+    /// How many effects there were since the start.
+    told: u64,
     kept: VecDeque<Kept>,
+    file: Option<File>,
+    is_broken: bool,
 }
 
 impl Journal {
-    pub(crate) fn new(model: Arc<Model>, capacity: usize) -> Self {
+    pub(crate) fn new(model: Arc<Model>, capacity: usize, file: Option<File>) -> Self {
         Self {
+            file,
+            is_broken: false,
             model,
             capacity,
-            dropped: 0,
+            told: 0,
             kept: VecDeque::new(),
         }
     }
 
+    /// Whether the file could not be written; then it would not be whole any more.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
     pub(crate) fn add(&mut self, request: u64, user: Uuid, effects: Vec<Effect>) {
-        for effect in effects {
-            if self.kept.len() >= self.capacity {
-                self.dropped += 1;
-                if self.kept.pop_front().is_none() {
-                    continue;
-                }
+        let kept = effects.into_iter().map(|effect| Kept {
+            request,
+            user,
+            effect,
+        });
+        let kept: Vec<Kept> = kept.collect();
+        self.is_broken = self.is_broken || self.write(&kept).is_err();
+        for kept in kept {
+            self.told += 1;
+            if self.capacity == 0 {
+                continue;
             }
-            self.kept.push_back(Kept {
-                request,
-                user,
-                effect,
-            });
+            if self.kept.len() >= self.capacity {
+                self.kept.pop_front();
+            }
+            self.kept.push_back(kept);
         }
+    }
+
+    /// Appends effects that were not told yet to the file, in one piece.
+    fn write(&mut self, effects: &[Kept]) -> io::Result<()> {
+        let Some(mut file) = self.file.as_ref() else {
+            return Ok(());
+        };
+        let mut lines = Vec::new();
+        for (number, kept) in (self.told + 1..).zip(effects) {
+            serde_json::to_writer(&mut lines, &self.entry(number, kept))?;
+            lines.push(b'\n');
+        }
+        file.write_all(&lines)
     }
 
     /// The entries after a sequence number, oldest first, as far as they are still held.
     pub(crate) fn after(&self, sequence: u64) -> Vec<JournalEntry> {
-        let numbered = (self.dropped + 1..).zip(&self.kept);
+        let held = u64::try_from(self.kept.len()).unwrap_or(u64::MAX);
+        let numbered = (self.told.saturating_sub(held) + 1..).zip(&self.kept);
         numbered
             .filter(|(number, _)| *number > sequence)
             .map(|(number, kept)| self.entry(number, kept))
@@ -119,4 +150,32 @@ impl Journal {
             user: kept.user,
         }
     }
+}
+
+/// What every line of the file begins with.
+const BEGINNING: &[u8] = br#"{"sequence":"#;
+
+/// Makes the file, for its owner only: the rows are people's data. One that is there already is
+/// emptied if it is a journal, and left alone otherwise.
+pub(crate) fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    let file = options.open(path)?;
+    let mut found = Vec::new();
+    let length = u64::try_from(BEGINNING.len()).unwrap_or_default();
+    (&file).take(length).read_to_end(&mut found)?;
+    if !found.is_empty() && found != BEGINNING {
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "the file holds something else than a journal",
+        ));
+    }
+    file.set_len(0)?;
+    (&file).rewind()?;
+    Ok(file)
 }

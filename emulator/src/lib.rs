@@ -8,7 +8,10 @@
 mod access;
 mod address;
 mod api;
+mod arrivals;
+mod attend;
 mod batch;
+mod chance;
 mod chaos;
 mod check;
 mod clients;
@@ -16,6 +19,7 @@ mod clock;
 mod context;
 mod counts;
 mod datafile;
+mod dice;
 mod draft;
 mod emulator;
 mod engine;
@@ -23,7 +27,10 @@ mod error;
 mod filter;
 mod fold;
 mod journal;
+mod limits;
+mod line;
 pub mod metadata;
+mod meter;
 mod model;
 mod moment;
 mod multipart;
@@ -40,6 +47,7 @@ mod render;
 mod request;
 mod restore;
 mod roles;
+mod rules;
 mod scan;
 pub mod schema;
 mod seed;
@@ -48,6 +56,8 @@ mod service;
 mod special;
 mod state;
 mod table;
+mod tally;
+mod tls;
 mod token;
 mod unbound;
 mod users;
@@ -57,6 +67,7 @@ mod write;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use chance::{ChaosError, ChaosSpec};
 pub use chaos::{Fault, OperationFault};
 pub use clients::{Client, ClientOptions, Privileges, SecretState, UserState};
 pub use counts::Counts;
@@ -64,8 +75,9 @@ pub use emulator::Emulator;
 pub use error::EmulatorError;
 pub use fold::Collation;
 pub use journal::{EffectKind, JournalEntry};
+pub use limits::Limits;
 pub use options::{
-    CLIENT_ID, CLIENT_SECRET, EmptyText, FailedChangeSet, Options, ReadOnly, TENANT_ID,
+    CLIENT_ID, CLIENT_SECRET, EmptyText, FailedChangeSet, Options, ReadOnly, ServiceTime, TENANT_ID,
 };
 pub use request::{Delivery, Request, Response};
 pub use service::Service;

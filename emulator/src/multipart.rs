@@ -3,6 +3,8 @@
 //! Strict as the service is: line ends are CRLF, also after the last boundary, otherwise the
 //! stream is not readable. Source: Microsoft Learn, "Execute batch operations using the Web API".
 
+use std::collections::HashSet;
+
 use crate::refusal::Refusal;
 use crate::request::{Call, Headers};
 
@@ -30,7 +32,7 @@ pub(crate) fn read<'a>(
              with a boundary."
         ))
     })?;
-    let mut ids: Vec<&str> = Vec::new();
+    let mut ids = HashSet::new();
     let mut count = 0;
     let mut parts = Vec::new();
     for bytes in split(body, &boundary, Level::Batch).ok_or_else(unreadable)? {
@@ -46,13 +48,12 @@ pub(crate) fn read<'a>(
             return Err(too_many(most));
         }
         for id in inners.iter().filter_map(|inner| inner.content_id) {
-            if ids.contains(&id) {
+            if !ids.insert(id) {
                 return Err(refused(&format!(
                     "The content ID '{id}' was found more than once in the same change set or \
                      same batch request. Content IDs have to be unique across all operations."
                 )));
             }
-            ids.push(id);
         }
         parts.push(part);
     }

@@ -45,6 +45,7 @@ pub(crate) fn execute(
     context: &Context<'_>,
     call: &Call<'_>,
 ) -> Result<Answer, Refusal> {
+    engine.tally.operation();
     let longest = match context.place {
         Enclosure::Request => LONGEST_URL,
         Enclosure::Batch => LONGEST_URL_IN_BATCH,

@@ -1,9 +1,12 @@
 //! How an emulator is set up, and the identity that every emulator has.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::chance::ChaosSpec;
 use crate::clients::ClientOptions;
+use crate::limits::Limits;
 use crate::schema::Schema;
 
 /// The tenant of every emulator. Not a secret.
@@ -20,6 +23,9 @@ pub struct Options {
     pub data: Option<PathBuf>,
     /// The port on 127.0.0.1; 0, the default, picks a free one.
     pub port: u16,
+    /// A file for the certificate that clients are to trust, in PEM. With it the emulator speaks
+    /// TLS alone, as `https://localhost:PORT`; the certificate is made anew with each start.
+    pub certificate: Option<PathBuf>,
     /// The tables; without it [`Schema::built_in`].
     pub schema: Option<Schema>,
     /// Applications beside the one of [`CLIENT_ID`], or that one set up otherwise. Their users and
@@ -30,7 +36,11 @@ pub struct Options {
     /// The base language of a fresh environment; it fixes how text is compared and is never
     /// changed afterwards. Default 1033, English.
     pub language_code: i32,
-    /// How many effects the journal holds. Default 100,000, which is some tens of megabytes.
+    /// A file that gets the whole journal, one JSON object a line; the journal that it
+    /// held before is gone. It is handed to the system with each request, before the answer.
+    pub journal_file: Option<PathBuf>,
+    /// How many effects the journal holds in memory. Default 100,000, which is some tens of
+    /// megabytes.
     pub journal_entries: usize,
     /// How many operations a batch may have. Default 1000, the documented maximum.
     pub batch_operations: usize,
@@ -40,8 +50,19 @@ pub struct Options {
     pub empty_text: EmptyText,
     /// How a failed change set is answered.
     pub failed_change_set: FailedChangeSet,
-    /// What `x-ms-dop-hint` says. Default 4: a laptop has few cores.
+    /// What `x-ms-dop-hint` says unless `workers` are set. Default 4: a laptop has few cores.
     pub parallelism_hint: u32,
+    /// The service protection limits; none by default.
+    pub limits: Option<Limits>,
+    /// How long the service takes for a request; without it, as long as the machine does.
+    pub service_time: Option<ServiceTime>,
+    /// How many requests of the Web API are worked on at a time; others wait in the order in which
+    /// they came. No bound by default. Holds for an emulator with a socket.
+    pub workers: Option<NonZeroUsize>,
+    /// What goes wrong by chance, and which rows a business rule refuses. Default nothing.
+    pub chaos: ChaosSpec,
+    /// What everything that is left to chance is drawn from. Default 0.
+    pub seed: u64,
     /// The longest body of a request, in bytes. Default 128 MiB, as the service is reported.
     pub body_bytes: usize,
 }
@@ -51,18 +72,44 @@ impl Default for Options {
         Self {
             data: None,
             port: 0,
+            certificate: None,
             schema: None,
             clients: Vec::new(),
             token_lifetime: Duration::from_secs(3599),
             language_code: 1033,
+            journal_file: None,
             journal_entries: 100_000,
             batch_operations: 1000,
             read_only: ReadOnly::Ignore,
             empty_text: EmptyText::Null,
             failed_change_set: FailedChangeSet::Wrapped,
             parallelism_hint: 4,
+            limits: None,
+            service_time: None,
+            workers: None,
+            chaos: ChaosSpec::default(),
+            seed: 0,
             body_bytes: 128 << 20,
         }
+    }
+}
+
+/// A modelled service: how long a worker takes for a request, whatever the machine does.
+///
+/// A request takes `per_request` and, for each row that it writes or shows, `per_row`; an operation
+/// of a batch counts as one row at least. Holds for an emulator with a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ServiceTime {
+    /// For a request of the Web API, whatever it does.
+    pub per_request: Duration,
+    /// For each of its rows.
+    pub per_row: Duration,
+}
+
+impl ServiceTime {
+    pub(crate) fn of(self, rows: u32) -> Duration {
+        self.per_request
+            .saturating_add(self.per_row.saturating_mul(rows))
     }
 }
 

@@ -43,6 +43,7 @@ pub(crate) struct View<'a> {
 impl View<'_> {
     /// The row's members, without braces and without `@odata.context`.
     pub(crate) fn members(&self, id: Uuid, row: &Row, out: &mut String) {
+        self.engine.tally.shown();
         out.push_str("\"@odata.etag\":");
         push_text(out, &etag(self.layout, row));
         match self.shown {

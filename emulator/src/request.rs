@@ -1,6 +1,7 @@
 //! Requests and responses apart from any socket, and what their headers ask for.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -43,6 +44,11 @@ impl Request {
         self
     }
 
+    /// The target without its query.
+    pub(crate) fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+
     pub(crate) fn call(&self) -> Call<'_> {
         let pairs = self.headers.iter();
         Call {
@@ -65,6 +71,8 @@ pub struct Response {
     pub body: Bytes,
     /// How much of it reaches the client.
     pub delivery: Delivery,
+    /// How long the modelled service takes for it; zero without a model.
+    pub takes: Duration,
 }
 
 /// How much of a response reaches the client.
@@ -77,6 +85,8 @@ pub enum Delivery {
     HalfTheBody,
     /// The connection is closed instead.
     Nothing,
+    /// All of it, after this time.
+    Late(Duration),
 }
 
 impl Response {
@@ -179,6 +189,17 @@ impl<'a> Headers<'a> {
         pairs
             .filter(move |(n, _)| n.eq_ignore_ascii_case(name))
             .map(|(_, value)| *value)
+    }
+
+    /// The token; empty without one.
+    pub(crate) fn bearer(&self) -> &'a str {
+        let header = self.get("Authorization").unwrap_or_default();
+        let (scheme, token) = header.split_once(' ').unwrap_or_default();
+        if scheme.eq_ignore_ascii_case("Bearer") {
+            token.trim()
+        } else {
+            ""
+        }
     }
 
     /// The preferences of all `Prefer` headers.

@@ -9,7 +9,7 @@ use crate::datafile::DataFile;
 use crate::engine::Engine;
 use crate::error::EmulatorError;
 use crate::fold::Collation;
-use crate::journal::Journal;
+use crate::journal::{self, Journal};
 use crate::model::{Model, Numbering};
 use crate::options::Options;
 use crate::schema::Schema;
@@ -52,7 +52,14 @@ pub(crate) fn restore(
     }
     let is_fresh = language.is_none();
     let language = language.unwrap_or(options.language_code);
-    let journal = Journal::new(Arc::clone(&model), options.journal_entries);
+    let written = options.journal_file.as_deref().map(|path| {
+        journal::create(path).map_err(|source| EmulatorError::JournalFile {
+            path: path.to_owned(),
+            source,
+        })
+    });
+    let entries = options.journal_entries;
+    let journal = Journal::new(Arc::clone(&model), entries, written.transpose()?);
     let mut engine = Engine::new(model, Collation::of_language(language), journal);
     if let Some(mut file) = file {
         let mut is_whole = true;

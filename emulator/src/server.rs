@@ -1,31 +1,27 @@
-//! The socket: real HTTP on loopback, and connections that break on demand.
+//! Real HTTP over connections that break on demand.
 //!
 //! What is answered is left to the service.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
-use axum::extract::connect_info::{ConnectInfo, Connected};
+use axum::extract::connect_info::ConnectInfo;
 use axum::extract::{DefaultBodyLimit, Extension};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::serve::{IncomingStream, Listener};
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
 
+use crate::line::{Cut, Loopback};
 use crate::refusal::Refusal;
 use crate::request::{Annotations, Delivery, Request, Response};
 use crate::service::Service;
 
 /// Serves until `stop` completes, then finishes what is under way.
 pub(crate) async fn serve(
-    listener: TcpListener,
+    listener: Loopback,
     service: Arc<Service>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
@@ -34,7 +30,7 @@ pub(crate) async fn serve(
         .layer(DefaultBodyLimit::disable())
         .layer(Extension(service));
     let router = router.into_make_service_with_connect_info::<Cut>();
-    axum::serve(Loopback(listener), router)
+    axum::serve(listener, router)
         .with_graceful_shutdown(stop)
         .await
 }
@@ -60,9 +56,7 @@ async fn answer(
         headers: headers.collect(),
         body,
     };
-    // Serving waits for a lock and for the disk, so it has a thread of its own.
-    let served = tokio::task::spawn_blocking(move || service.handle(&request)).await;
-    sent(served.unwrap_or_else(|_| Response::new(500)), &cut)
+    sent(service.attend(request).await, &cut)
 }
 
 /// Path and query, also of a request line with an absolute URL.
@@ -73,10 +67,10 @@ fn target(uri: &axum::http::Uri) -> String {
 
 fn sent(response: Response, cut: &Cut) -> axum::response::Response {
     let body = match response.delivery {
-        Delivery::Whole => Body::from(response.body),
+        Delivery::Whole | Delivery::Late(_) => Body::from(response.body),
         Delivery::HalfTheBody => Body::new(Half::new(&response.body)),
         Delivery::Nothing => {
-            cut.0.store(true, Ordering::Release);
+            cut.break_off();
             Body::empty()
         }
     };
@@ -135,93 +129,5 @@ impl HttpBody for Half {
 
     fn size_hint(&self) -> http_body::SizeHint {
         http_body::SizeHint::with_exact(self.announced)
-    }
-}
-
-/// Set when a connection is to break before its next answer.
-#[derive(Debug, Clone)]
-struct Cut(Arc<AtomicBool>);
-
-impl Connected<IncomingStream<'_, Loopback>> for Cut {
-    fn connect_info(stream: IncomingStream<'_, Loopback>) -> Self {
-        stream.io().cut.clone()
-    }
-}
-
-struct Loopback(TcpListener);
-
-impl Listener for Loopback {
-    type Io = Line;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Line, SocketAddr) {
-        let (stream, address) = Listener::accept(&mut self.0).await;
-        // Answers are small and awaited; without this a keep-alive answer may wait for 40 ms.
-        let undelayed = stream.set_nodelay(true);
-        debug_assert!(undelayed.is_ok(), "a connected socket takes the option");
-        let cut = Cut(Arc::new(AtomicBool::new(false)));
-        (Line { stream, cut }, address)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
-}
-
-/// A connection that can be told to break.
-struct Line {
-    stream: TcpStream,
-    cut: Cut,
-}
-
-impl Line {
-    fn check(&self) -> io::Result<()> {
-        if self.cut.0.load(Ordering::Acquire) {
-            return Err(io::ErrorKind::ConnectionReset.into());
-        }
-        Ok(())
-    }
-}
-
-impl AsyncRead for Line {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Line {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.check()?;
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.check()?;
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.check()?;
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
+use crate::arrivals::Arrival;
+use crate::attend::Workers;
 use crate::chaos::{Chaos, Fault};
 use crate::clients::Registry;
 use crate::clock::Clock;
@@ -18,6 +20,7 @@ use crate::engine::Engine;
 use crate::error::EmulatorError;
 use crate::journal::JournalEntry;
 use crate::lock;
+use crate::meter::Meter;
 use crate::model::Model;
 use crate::options::Options;
 use crate::refusal::Refusal;
@@ -27,6 +30,8 @@ use crate::restore;
 use crate::schema::Schema;
 use crate::token::{self, Endpoint, Issuer, Tokens};
 
+/// Everything below belongs to the environment, not to the login service.
+pub(crate) const API: &str = "/api/";
 /// Behind a tenant: where clients look first.
 const DISCOVERY: &str = "/v2.0/.well-known/openid-configuration";
 
@@ -42,6 +47,8 @@ pub struct Service {
     pub(crate) chaos: Chaos,
     pub(crate) clock: Clock,
     pub(crate) counters: Counters,
+    pub(crate) meter: Option<Arc<Meter>>,
+    pub(crate) workers: Workers,
     origin: OnceLock<String>,
 }
 
@@ -61,7 +68,11 @@ impl Service {
         };
         let clock = Clock::default();
         let (engine, identity) = restore::restore(&options, &schema, file, clock.now())?;
+        let meter = options.limits.clone();
+        let meter = meter.map(|limits| Arc::new(Meter::new(limits, options.seed)));
         let service = Self {
+            meter,
+            workers: Workers::new(options.workers),
             registry: Registry::new(&options.clients, &schema)?,
             options,
             model: Arc::clone(&engine.model),
@@ -74,6 +85,9 @@ impl Service {
             counters: Counters::default(),
             origin: OnceLock::new(),
         };
+        for rule in &service.options.chaos.rules {
+            rule.check(&service.model)?;
+        }
         for client in &service.options.clients {
             service.set_user(client.client_id, client.user)?;
         }
@@ -98,10 +112,17 @@ impl Service {
     ///
     /// Waits for its turn: requests are served one at a time.
     pub fn handle(&self, request: &Request) -> Response {
-        let number = self.counters.request();
-        let path = request.target.split('?').next().unwrap_or_default();
-        if path.starts_with("/api/") {
-            return self.api(request, number);
+        match self.arrive(request) {
+            Ok(arrival) => self.serve(request, &arrival),
+            Err(refused) => refused,
+        }
+    }
+
+    /// Answers a request of any kind that was let in.
+    pub(crate) fn answer(&self, request: &Request, arrival: &Arrival) -> Response {
+        let path = request.path();
+        if path.starts_with(API) {
+            return self.api(request, arrival);
         }
         match (request.method.as_str(), path) {
             ("GET", "/journal") => own(&self.journal_after(request)),
@@ -157,7 +178,8 @@ impl Service {
         if host.is_empty() || !host.chars().all(is_plain) {
             return self.origin().to_owned();
         }
-        format!("http://{host}")
+        let scheme = self.origin().split("://").next().unwrap_or_default();
+        format!("{scheme}://{host}")
     }
 
     /// The effects that were committed, oldest first, as far as the journal still holds them.

@@ -48,6 +48,10 @@ impl Tokens {
         (now < token.end).then_some(token.client)
     }
 
+    pub(crate) fn revoke(&self, token: &str) {
+        lock(&self.given).tokens.remove(token);
+    }
+
     pub(crate) fn revoke_all(&self) {
         *lock(&self.given) = Given::default();
     }

@@ -102,7 +102,7 @@ impl PushArguments {
 }
 
 /// `30m`, `90s`, `1h 30m`
-fn duration(written: &str) -> Result<Duration, String> {
+pub(super) fn duration(written: &str) -> Result<Duration, String> {
     let wrong = || format!("`{written}` is no time; write `30m` or `90s`");
     let span: jiff::SignedDuration = written.parse().map_err(|_| wrong())?;
     Duration::try_from(span).map_err(|_| wrong())

@@ -10,6 +10,7 @@ use crate::dataverse::{DataverseError, DataverseErrorKind};
 use crate::mapping::{MappingError, Problems};
 use crate::push::PushError;
 use crate::report::ExitCode;
+use crate::sandbox::SandboxError;
 use crate::snapshot::SnapshotError;
 
 /// Why a command ends before it has results.
@@ -146,6 +147,15 @@ impl From<SnapshotError> for Stop {
             }
         };
         Self::of(&error, help, ExitCode::Usage)
+    }
+}
+
+impl From<SandboxError> for Stop {
+    fn from(error: SandboxError) -> Self {
+        match error {
+            SandboxError::Emulator(error) => error.into(),
+            error => Self::of(&error, error.help(), ExitCode::Usage),
+        }
     }
 }
 

@@ -19,6 +19,7 @@ mod push_endings;
 mod push_waits;
 mod ready;
 mod roles;
+mod sandbox;
 mod secrets;
 mod states;
 mod stopping;

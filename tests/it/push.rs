@@ -11,7 +11,7 @@ use segue::mapping::{
 };
 use segue::model::{CsvDialect, ExtractSpec, Nulls};
 use segue::push::{Patience, Progress, Purpose, Report, Request, push};
-use segue::sandbox::Sandbox;
+use segue::sandbox::{Sandbox, SandboxOptions};
 use tokio::sync::watch;
 
 fn written(value: &str) -> Written<String> {
@@ -99,7 +99,7 @@ async fn a_second_run_sends_nothing_and_a_third_only_what_changed() {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/accounts/resellers.csv");
     let text = std::fs::read_to_string(shipped).unwrap();
     std::fs::write(&extract, &text).unwrap();
-    let sandbox = Sandbox::serve(None, 0).await.unwrap();
+    let sandbox = Sandbox::serve(SandboxOptions::default()).await.unwrap();
 
     let first = run(&sandbox, folder.path(), &extract).await;
     assert_eq!(

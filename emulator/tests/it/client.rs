@@ -71,6 +71,12 @@ impl Client {
         self.token = token.as_str().unwrap().to_owned();
     }
 
+    /// Goes on with a new token.
+    pub(crate) fn sign_in_again_and<T>(mut self, work: impl FnOnce(&Self) -> T) -> T {
+        self.sign_in();
+        work(&self)
+    }
+
     /// Adds the token and what every client sends.
     pub(crate) fn send(&self, request: Request) -> Response {
         let bearer = format!("Bearer {}", self.token);

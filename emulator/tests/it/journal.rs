@@ -93,6 +93,59 @@ fn requests_are_counted_by_kind() {
     let counts = client.service.counts();
     assert_eq!(
         json!(counts),
-        json!({"requests": 6, "tokens": 1, "reads": 2, "writes": 2, "batches": 1, "batched_reads": 2, "batched_writes": 1})
+        json!({"requests": 6, "throttled": 0, "tokens": 1, "reads": 2, "writes": 2, "batches": 1, "batched_reads": 2, "batched_writes": 1})
     );
+}
+
+#[test]
+fn the_file_has_every_effect_however_few_are_held() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.jsonl");
+    std::fs::write(&path, r#"{"sequence":1,"of":"another run"}"#).unwrap();
+    let client = Client::with(Options {
+        journal_entries: 1,
+        journal_file: Some(path.clone()),
+        ..Options::default()
+    });
+    let id = client.create("accounts", r#"{"name":"A"}"#);
+    client.post("accounts", r#"{"name":1}"#);
+    client.patch(&format!("accounts({id})"), r#"{"name":"B"}"#);
+    let file = std::fs::read_to_string(&path).unwrap();
+    let lines = file.lines().map(serde_json::from_str);
+    let lines: Vec<serde_json::Value> = lines.collect::<Result<_, _>>().unwrap();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0]["sequence"], 1);
+    assert_eq!(lines[0]["kind"], "create");
+    assert_eq!(lines[1], json!(client.service.journal()[0]));
+}
+
+#[test]
+fn a_journal_file_that_cannot_be_made_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = segue_emulator::Service::open(Options {
+        journal_file: Some(folder.path().to_owned()),
+        ..Options::default()
+    });
+    let error = opened.map(drop).unwrap_err();
+    assert!(matches!(
+        error,
+        segue_emulator::EmulatorError::JournalFile { .. }
+    ));
+}
+
+#[test]
+fn a_file_that_is_no_journal_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.csv");
+    std::fs::write(&path, "name\nAnn\n").unwrap();
+    let opened = segue_emulator::Service::open(Options {
+        journal_file: Some(path.clone()),
+        ..Options::default()
+    });
+    let error = opened.map(drop).unwrap_err();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "name\nAnn\n");
+    assert!(matches!(
+        error,
+        segue_emulator::EmulatorError::JournalFile { .. }
+    ));
 }

@@ -2,16 +2,19 @@
 #![cfg(test)]
 
 mod batch;
+mod chaos;
 mod client;
 mod foreign;
 mod journal;
 mod keys;
+mod limits;
 mod lookups;
 mod query;
 mod roles;
 mod rows;
 mod socket;
 mod states;
+mod tls;
 mod tokens;
 mod upserts;
 mod values;

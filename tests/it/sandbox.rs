@@ -1,0 +1,224 @@
+//! `segue sandbox` as a server of its own, with its switches.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value as Json;
+
+use crate::desk::{Ran, numbered, ran};
+
+/// A folder with a sandbox that listens.
+struct Served {
+    folder: tempfile::TempDir,
+    child: Child,
+    ready: Json,
+}
+
+fn segue(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_segue"));
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .stdin(Stdio::null());
+    command
+}
+
+/// The command alone, in an empty folder.
+fn told(arguments: &[&str]) -> Ran {
+    let folder = tempfile::tempdir().unwrap();
+    ran(&mut segue(folder.path(), arguments))
+}
+
+impl Served {
+    /// With these files beside it.
+    fn start(files: &[(&str, &str)], more: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        let arguments = ["sandbox", "--in-memory", "--ready-file", "ready.json"];
+        let mut child = segue(folder.path(), &[&arguments, more].concat())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        // It prints only once it listens.
+        stdout.lines().next().unwrap().unwrap();
+        let ready = std::fs::read_to_string(folder.path().join("ready.json")).unwrap();
+        Self {
+            ready: serde_json::from_str(&ready).unwrap(),
+            folder,
+            child,
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn value(&self, name: &str) -> &str {
+        self.ready[name].as_str().unwrap()
+    }
+
+    /// A command that has this sandbox as its destination.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = segue(self.folder.path(), arguments);
+        for name in [
+            "url",
+            "authority",
+            "tenant_id",
+            "client_id",
+            "client_secret",
+        ] {
+            let variable = format!("SEGUE_{}", name.to_uppercase());
+            command.env(variable, self.value(name));
+        }
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        ran(&mut self.command(arguments))
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+const ACCOUNTS: &str = "version: 1\nsource: { path: a.csv }\n\
+    target: { table: account, key: [accountnumber] }\n\
+    columns:\n  accountnumber: number\n  name: name\n";
+
+#[test]
+fn the_help_reads_like_a_form() {
+    let help = told(&["sandbox", "--help"]).out;
+    for heading in [
+        "Address:",
+        "Content:",
+        "Access:",
+        "Limits and speed:",
+        "Trouble:",
+    ] {
+        assert!(
+            help.contains(&format!("\n{heading}\n")),
+            "{heading}: {help}"
+        );
+    }
+    assert!(help.contains("close-after"), "{help}");
+}
+
+#[test]
+fn a_wrong_switch_says_what_is_allowed() {
+    for (switch, value, said) in [
+        ("--limits", "none", "`off`, `real` or a factor"),
+        (
+            "--chaos",
+            "404=0.1",
+            "allowed are 429, 500, 502, 503, close-before",
+        ),
+        ("--chaos", "429=7", "a share is a number from 0 to 1"),
+        ("--service-time", "fast", "`fast` is no time"),
+        ("--workers", "0", "0"),
+    ] {
+        let ran = told(&["sandbox", "--in-memory", switch, value]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.err.contains(said), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_file_that_does_not_fit_is_named() {
+    for (switch, text, said) in [
+        ("--schema", "{", "schema file `wrong.json`"),
+        (
+            "--clients",
+            r#"[{"secrets": "x"}]"#,
+            "unknown field `secrets`",
+        ),
+        (
+            "--clients",
+            r#"[{"privileges": {"only": ["prvReadNothing"]}}]"#,
+            "no privilege `prvReadNothing`",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("wrong.json"), text).unwrap();
+        let arguments = ["sandbox", "--in-memory", switch, "wrong.json"];
+        let ran = ran(&mut segue(folder.path(), &arguments));
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.err.contains(said), "{ran:?}");
+    }
+    let missing = told(&["sandbox", "--in-memory", "--schema", "absent.json"]);
+    assert_eq!(missing.code, Some(2));
+    assert!(
+        missing.err.contains("cannot read `absent.json`"),
+        "{missing:?}"
+    );
+}
+
+#[test]
+fn tables_and_applications_come_from_files() {
+    let schema = r#"{"table": "Account", "columns": {"new_Extra": "text(9)"}}"#;
+    let clients = r#"[{"client_id": "00000000-0000-4000-8000-00000000000a", "secret": "other",
+        "privileges": {"all_but": ["prvReadAccount"]}}]"#;
+    let files = [("schema.json", schema), ("clients.json", clients)];
+    let switches = ["--schema", "schema.json", "--clients", "clients.json"];
+    let served = Served::start(&files, &switches);
+    let described = served.run(&["describe", "account"]);
+    assert!(described.out.contains("new_extra"), "{described:?}");
+    let read = ["get", "account", "accountnumber=1"];
+    assert_eq!(served.run(&read).code, Some(1));
+    let other = ran(served
+        .command(&read)
+        .env("SEGUE_CLIENT_ID", "00000000-0000-4000-8000-00000000000a")
+        .env("SEGUE_CLIENT_SECRET", "other"));
+    assert_eq!(other.code, Some(3), "{other:?}");
+    assert!(other.err.contains("prvReadAccount"), "{other:?}");
+}
+
+#[test]
+fn the_journal_file_tells_what_stands_after_deadlocks_and_a_rule() {
+    let rows = numbered(60);
+    let switches = [
+        "--chaos",
+        "deadlock=0.1,rule=accountnumber:A7",
+        "--seed",
+        "3",
+        "--journal",
+        "journal.jsonl",
+    ];
+    let served = Served::start(&[("a.csv", &rows), ("accounts.yaml", ACCOUNTS)], &switches);
+    let pushed = served.run(&["push", "-m", "accounts.yaml", "--json"]);
+    assert_eq!(pushed.code, Some(1), "{pushed:?}");
+    assert_eq!((pushed.rows("created"), pushed.rows("rejected")), (59, 1));
+    assert!(pushed.requests("retried") > 0, "{pushed:?}");
+    let journal = std::fs::read_to_string(served.path("journal.jsonl")).unwrap();
+    assert_eq!(journal.matches(r#""kind":"create""#).count(), 59);
+}
+
+#[test]
+fn segue_reaches_a_sandbox_over_tls_that_it_was_told_to_trust() {
+    let served = Served::start(
+        &[("a.csv", &numbered(5)), ("accounts.yaml", ACCOUNTS)],
+        &["--tls"],
+    );
+    assert!(served.value("url").starts_with("https://localhost:"));
+    assert_eq!(
+        Path::new(served.value("certificate")),
+        served.path("ready.pem")
+    );
+    let push = ["push", "-m", "accounts.yaml", "--json"];
+    let trusting = ran(served
+        .command(&push)
+        .env("SSL_CERT_FILE", served.value("certificate")));
+    assert_eq!(trusting.code, Some(0), "{trusting:?}");
+    assert_eq!(trusting.rows("created"), 5);
+    let other = served.path("a.csv");
+    let doubting = ran(served.command(&push).env("SSL_CERT_FILE", other));
+    assert_eq!(doubting.code, Some(3), "{doubting:?}");
+}
