@@ -7,6 +7,7 @@
 use uuid::Uuid;
 
 use crate::address::{self, Address, Place, Predicate};
+use crate::bulk::{Bulk, Message};
 use crate::context::{Context, Enclosure};
 use crate::engine::Engine;
 use crate::model::Layout;
@@ -15,6 +16,7 @@ use crate::privileges;
 use crate::property::Property;
 use crate::query::{self, Asked};
 use crate::refusal::Refusal;
+use crate::removal;
 use crate::render::{self, View};
 use crate::request::{Call, Condition, Preferences, Response};
 use crate::unbound;
@@ -64,6 +66,7 @@ pub(crate) fn execute(
     let layout = context.model.of_set(&address.segment);
     let layout = layout.ok_or_else(|| Refusal::no_segment(&address.segment))?;
     context.admit_request(layout, call, address.rest.as_deref())?;
+    check_writable(layout, call.method, address.rest.as_deref())?;
     let operation = Operation {
         context,
         call,
@@ -78,6 +81,21 @@ pub(crate) fn execute(
         engine.roll_back_to(mark);
     }
     answer
+}
+
+/// Rows of some tables come and go by other means than these. What stands behind a row is of its
+/// own kind.
+fn check_writable(layout: &Layout, method: &str, rest: Option<&str>) -> Result<(), Refusal> {
+    let verb = match (method, rest) {
+        _ if layout.def.is_writable() => return Ok(()),
+        ("POST", None) => "Create",
+        ("PATCH" | "PUT", _) => "Update",
+        ("DELETE", _) => "Delete",
+        _ => return Ok(()),
+    };
+    let table = &layout.def.logical_name;
+    let message = format!("The '{verb}' method does not support entities of type '{table}'.");
+    Err(Refusal::new(400, "0x80100008", message))
 }
 
 /// An operation on a table.
@@ -102,7 +120,7 @@ impl Operation<'_> {
             (Some(key), None, "PATCH") => self.upsert(engine, key),
             (Some(key), None, "DELETE") => Ok(self.delete(engine, key)?.into()),
             (_, None, _) | (None, Some("$count"), _) => Err(Refusal::wrong_method(method)),
-            (None, Some(rest), _) => Err(Refusal::no_segment(rest)),
+            (None, Some(rest), _) => self.message(engine, rest),
             (Some(key), Some(rest), _) => self.property(engine, key, rest),
         }
     }
@@ -153,6 +171,22 @@ impl Operation<'_> {
             assignments,
         )?;
         Ok(self.written(engine, &asked, done, address))
+    }
+
+    /// An action on the whole set.
+    fn message(&self, engine: &mut Engine, name: &str) -> Result<Answer, Refusal> {
+        let message = Message::of(name).ok_or_else(|| Refusal::no_segment(name))?;
+        if self.call.method != "POST" {
+            let uri = format!("{}/{}", self.context.base(), self.path);
+            return Err(Refusal::no_resource(&uri));
+        }
+        let bulk = Bulk {
+            context: self.context,
+            layout: self.layout,
+            message,
+        };
+        let response = bulk.serve(engine, self.body()?, &self.preferences.annotations)?;
+        Ok(response.into())
     }
 
     fn body(&self) -> Result<&[u8], Refusal> {
@@ -262,12 +296,7 @@ impl Operation<'_> {
         let found = write::find(engine, self.layout, &key);
         let id = found.ok_or_else(|| write::absent(self.layout, &key))?;
         write::check_version(engine, self.layout, id, condition)?;
-        if self.context.identity.has(id) {
-            let message = "The object you tried to delete is associated with another object and \
-                           cannot be deleted.";
-            return Err(Refusal::new(405, "0x80040227", message));
-        }
-        engine.delete(self.layout, id);
+        removal::remove(engine, self.context, self.layout, id)?;
         Ok(Response::odata(204))
     }
 }

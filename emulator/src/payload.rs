@@ -11,7 +11,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::address::{self, Place};
+use crate::address::{self, Place, RowKey};
 use crate::check;
 use crate::context::Context;
 use crate::engine::{Engine, Written};
@@ -21,24 +21,47 @@ use crate::value::{Column, TableNumber, Value};
 use crate::write;
 
 /// What a body says about a row.
+#[derive(Default)]
 pub(crate) struct Assignments {
     /// The primary id, if the body has it.
     pub(crate) id: Option<Uuid>,
     pub(crate) values: Written,
+    /// `@odata.id`, by which a target of a bulk message names its row.
+    pub(crate) address: Option<String>,
+    /// Whether it says which table it is of, rightly.
+    pub(crate) kind: Kind,
+}
+
+/// Whether a body has `@odata.type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Kind {
+    #[default]
+    Unsaid,
+    Said,
 }
 
 /// Where `$<Content-ID>` leads: the entity set and id of rows that a change set wrote.
 pub(crate) type References = HashMap<String, (String, Uuid)>;
 
-/// Whether objects under a navigation property would be a deep insert or a deep update.
+/// What a body is read for; it decides what objects under a navigation property would be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     Create,
     Upsert,
+    /// One row of a bulk message.
+    Target,
 }
 
 /// The members of an object in the order in which they stand.
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(crate) struct Members<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'a> Members<'a> {
+    /// Reads a whole object.
+    pub(crate) fn read(set: &str, body: &'a [u8]) -> Result<Self, Refusal> {
+        serde_json::from_slice(body)
+            .map_err(|error| Refusal::odata_payload(set, &format!("Invalid JSON. {error}")))
+    }
+}
 
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -75,16 +98,15 @@ pub(crate) fn assignments(
     purpose: Purpose,
 ) -> Result<Assignments, Refusal> {
     let set = &layout.def.entity_set;
-    let members: Members<'_> = serde_json::from_slice(body)
-        .map_err(|error| Refusal::odata_payload(set, &format!("Invalid JSON. {error}")))?;
+    let members = Members::read(set, body)?;
     let mut reader = Reader {
         engine,
         context,
         layout,
         purpose,
         found: Assignments {
-            id: None,
             values: Written::with_capacity(members.0.len()),
+            ..Assignments::default()
         },
     };
     let mut seen: Vec<&str> = Vec::with_capacity(members.0.len());
@@ -117,6 +139,7 @@ impl Reader<'_> {
         if let Some((property, annotation)) = name.split_once('@') {
             return match (property, annotation) {
                 ("", "odata.type") => self.check_type(value),
+                ("", "odata.id") if self.purpose == Purpose::Target => self.address(value),
                 (_, "odata.bind") => self.bind(property, value.get()),
                 _ => Ok(()),
             };
@@ -152,12 +175,19 @@ impl Reader<'_> {
         }
     }
 
-    fn check_type(&self, value: &RawValue) -> Result<(), Refusal> {
+    fn address(&mut self, value: &RawValue) -> Result<(), Refusal> {
+        let text: Result<String, _> = serde_json::from_str(value.get());
+        self.found.address = Some(text.map_err(|_| Refusal::query_syntax())?);
+        Ok(())
+    }
+
+    fn check_type(&mut self, value: &RawValue) -> Result<(), Refusal> {
         let table = &self.layout.def.logical_name;
         let expected = format!("Microsoft.Dynamics.CRM.{table}");
         let given: Option<String> = serde_json::from_str(value.get()).ok();
         let given = given.unwrap_or_default();
         if given.trim_start_matches('#') == expected {
+            self.found.kind = Kind::Said;
             return Ok(());
         }
         Err(Refusal::odata_payload(
@@ -199,6 +229,11 @@ impl Reader<'_> {
                 "0x80060888",
                 "Deep update of navigation properties is not allowed.",
             ),
+            Purpose::Target => Refusal::new(
+                400,
+                "0x80060888",
+                "Deep insert of navigation properties is not allowed in a bulk message.",
+            ),
             Purpose::Create => Refusal::not_served("deep insert"),
         })
     }
@@ -219,7 +254,7 @@ impl Reader<'_> {
             let inner = format!("The value of '{property}@odata.bind' must be a string.");
             Refusal::odata_payload(set, &inner)
         })?;
-        let (table, id) = self.bound(&text)?;
+        let (table, id) = row_of(self.engine, self.context, &text)?;
         let found = targets.iter().find(|(_, target)| *target == table);
         let Some((column, table)) = found.copied() else {
             let inner = format!("'{text}' is not of a type that '{property}' can refer to.");
@@ -228,29 +263,38 @@ impl Reader<'_> {
         self.assign(column, Some(Value::Reference { table, id }));
         Ok(())
     }
+}
 
-    /// The row that a bind string means; it must exist.
-    fn bound(&self, text: &str) -> Result<(TableNumber, Uuid), Refusal> {
-        let model = self.context.model;
-        if let Some(reference) = text.strip_prefix('$') {
-            let (set, id) = self.context.reference(reference)?;
-            let layout = model.of_set(set).ok_or_else(|| Refusal::no_segment(set))?;
-            return Ok((layout.number, *id));
-        }
-        let path = self
-            .context
-            .bound_path(text)
-            .ok_or_else(Refusal::query_syntax)?;
-        let address = address::parse(path, Place::Bind)?;
-        let layout = model
-            .of_set(&address.segment)
-            .ok_or_else(|| Refusal::no_segment(&address.segment))?;
-        let (Some(predicate), None) = (&address.key, &address.rest) else {
-            return Err(Refusal::query_syntax());
-        };
-        let key = address::resolve(layout, predicate)?;
-        let id = write::find(self.engine, layout, &key);
-        let id = id.ok_or_else(|| write::absent(layout, &key))?;
-        Ok((layout.number, id))
+/// The table and key that a bind string or an `@odata.id` means.
+pub(crate) fn key_of<'m>(
+    context: &Context<'m>,
+    text: &str,
+) -> Result<(&'m Layout, RowKey), Refusal> {
+    let model = context.model;
+    if let Some(reference) = text.strip_prefix('$') {
+        let (set, id) = context.reference(reference)?;
+        let layout = model.of_set(set).ok_or_else(|| Refusal::no_segment(set))?;
+        return Ok((layout, RowKey::Id(*id)));
     }
+    let path = context.bound_path(text).ok_or_else(Refusal::query_syntax)?;
+    let address = address::parse(path, Place::Bind)?;
+    let layout = model
+        .of_set(&address.segment)
+        .ok_or_else(|| Refusal::no_segment(&address.segment))?;
+    let (Some(predicate), None) = (&address.key, &address.rest) else {
+        return Err(Refusal::query_syntax());
+    };
+    Ok((layout, address::resolve(layout, predicate)?))
+}
+
+/// The row that a bind string means; it must exist.
+pub(crate) fn row_of(
+    engine: &Engine,
+    context: &Context<'_>,
+    text: &str,
+) -> Result<(TableNumber, Uuid), Refusal> {
+    let (layout, key) = key_of(context, text)?;
+    let id = write::find(engine, layout, &key);
+    let id = id.ok_or_else(|| write::absent(layout, &key))?;
+    Ok((layout.number, id))
 }

@@ -248,6 +248,11 @@ impl TableDef {
         self.nature == TableNature::Elastic
     }
 
+    /// Whether clients write its rows.
+    pub fn is_writable(&self) -> bool {
+        matches!(self.nature, TableNature::Standard | TableNature::Elastic)
+    }
+
     /// Whether it is an activity (a task, a phone call): those share the primary id `activityid`.
     pub fn is_activity(&self) -> bool {
         self.primary_id == "activityid"

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod batch;
+mod bulk;
 mod client;
 mod foreign;
 mod journal;
