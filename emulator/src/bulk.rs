@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::address::RowKey;
+use crate::bind;
 use crate::context::Context;
 use crate::engine::Engine;
 use crate::model::Layout;
@@ -169,7 +170,7 @@ impl Bulk<'_> {
 
     /// The row of `@odata.id`.
     fn addressed(&self, text: &str) -> Result<RowKey, Refusal> {
-        let (layout, key) = payload::key_of(self.context, text)?;
+        let (layout, key) = bind::key_of(self.context, text)?;
         let set = &self.layout.def.entity_set;
         if layout.number != self.layout.number {
             let inner = format!("'{text}' is not a row of '{set}'.");

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::address::{self, Address, Place, Predicate};
 use crate::bulk::{Bulk, Message};
 use crate::context::{Context, Enclosure};
+use crate::deep;
 use crate::engine::Engine;
 use crate::model::Layout;
 use crate::payload::{self, Purpose};
@@ -83,19 +84,15 @@ pub(crate) fn execute(
     answer
 }
 
-/// Rows of some tables come and go by other means than these. What stands behind a row is of its
-/// own kind.
+/// What stands behind a row is of its own kind.
 fn check_writable(layout: &Layout, method: &str, rest: Option<&str>) -> Result<(), Refusal> {
-    let verb = match (method, rest) {
-        _ if layout.def.is_writable() => return Ok(()),
-        ("POST", None) => "Create",
-        ("PATCH" | "PUT", _) => "Update",
-        ("DELETE", _) => "Delete",
-        _ => return Ok(()),
-    };
-    let table = &layout.def.logical_name;
-    let message = format!("The '{verb}' method does not support entities of type '{table}'.");
-    Err(Refusal::new(400, "0x80100008", message))
+    match (method, rest) {
+        ("POST", None) => layout.check_writable("Create"),
+        ("PATCH" | "PUT", _) => layout.check_writable("Update"),
+        ("DELETE", None) => layout.check_writable("Delete"),
+        ("DELETE", Some(_)) => layout.check_writable("Update"),
+        _ => Ok(()),
+    }
 }
 
 /// An operation on a table.
@@ -146,10 +143,10 @@ impl Operation<'_> {
 
     fn create(&self, engine: &mut Engine) -> Result<Answer, Refusal> {
         let asked = self.asked(engine)?;
-        let body = self.body()?;
+        let body = self.call.json()?;
         let purpose = Purpose::Create;
         let assignments = payload::assignments(engine, self.context, self.layout, body, purpose)?;
-        let done = write::create(engine, self.context, self.layout, assignments)?;
+        let done = deep::create(engine, self.context, self.layout, assignments)?;
         let address = self.address_of(done.id());
         Ok(self.written(engine, &asked, done, address))
     }
@@ -158,7 +155,7 @@ impl Operation<'_> {
         let asked = self.asked(engine)?;
         let condition = self.call.headers.condition()?;
         let key = address::resolve(self.layout, key)?;
-        let body = self.body()?;
+        let body = self.call.json()?;
         let purpose = Purpose::Upsert;
         let assignments = payload::assignments(engine, self.context, self.layout, body, purpose)?;
         let address = format!("{}/{}", self.context.base(), as_header(self.path));
@@ -185,18 +182,8 @@ impl Operation<'_> {
             layout: self.layout,
             message,
         };
-        let response = bulk.serve(engine, self.body()?, &self.preferences.annotations)?;
+        let response = bulk.serve(engine, self.call.json()?, &self.preferences.annotations)?;
         Ok(response.into())
-    }
-
-    fn body(&self) -> Result<&[u8], Refusal> {
-        let kind = self.call.headers.get("Content-Type").unwrap_or_default();
-        let kind = kind.split(';').next().unwrap_or_default().trim();
-        if kind.eq_ignore_ascii_case("application/json") {
-            return Ok(self.call.body);
-        }
-        let message = "The content type of the request is not application/json.";
-        Err(Refusal::new(415, "0x80060888", message))
     }
 
     fn address_of(&self, id: Uuid) -> String {
@@ -283,6 +270,7 @@ impl Operation<'_> {
             layout: self.layout,
             id: found.ok_or_else(|| write::absent(self.layout, &key))?,
             path,
+            query: self.query,
         };
         Ok(property.serve(engine, self.call)?.into())
     }

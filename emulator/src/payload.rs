@@ -11,14 +11,14 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::address::{self, Place, RowKey};
+use crate::bind::row_of;
 use crate::check;
+use crate::collection::Collection;
 use crate::context::Context;
 use crate::engine::{Engine, Written};
 use crate::model::Layout;
 use crate::refusal::Refusal;
 use crate::value::{Column, TableNumber, Value};
-use crate::write;
 
 /// What a body says about a row.
 #[derive(Default)]
@@ -30,6 +30,8 @@ pub(crate) struct Assignments {
     pub(crate) address: Option<String>,
     /// Whether it says which table it is of, rightly.
     pub(crate) kind: Kind,
+    /// Rows that come with it.
+    pub(crate) nested: Vec<Nested>,
 }
 
 /// Whether a body has `@odata.type`.
@@ -38,6 +40,29 @@ pub(crate) enum Kind {
     #[default]
     Unsaid,
     Said,
+}
+
+/// Rows that a body holds under a navigation property.
+pub(crate) enum Nested {
+    /// The row to which a lookup will point.
+    Above {
+        column: Column,
+        table: TableNumber,
+        row: Assignments,
+    },
+    /// Rows that will belong to the row, by a collection.
+    Below {
+        collection: Collection,
+        rows: Vec<Below>,
+    },
+}
+
+/// A row that will belong to another.
+pub(crate) enum Below {
+    /// It comes to be.
+    New(Assignments),
+    /// It is there.
+    Known(Uuid),
 }
 
 /// Where `$<Content-ID>` leads: the entity set and id of rows that a change set wrote.
@@ -89,6 +114,9 @@ impl<'de> Deserialize<'de> for Members<'de> {
 #[serde(transparent)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
+/// Rows in rows stand only so deep. What the service takes is not documented.
+const DEEPEST: usize = 8;
+
 /// Reads a body against a table.
 pub(crate) fn assignments(
     engine: &Engine,
@@ -97,33 +125,15 @@ pub(crate) fn assignments(
     body: &[u8],
     purpose: Purpose,
 ) -> Result<Assignments, Refusal> {
-    let set = &layout.def.entity_set;
-    let members = Members::read(set, body)?;
-    let mut reader = Reader {
+    let reader = Reader {
         engine,
         context,
         layout,
         purpose,
-        found: Assignments {
-            values: Written::with_capacity(members.0.len()),
-            ..Assignments::default()
-        },
+        depth: 0,
+        found: Assignments::default(),
     };
-    let mut seen: Vec<&str> = Vec::with_capacity(members.0.len());
-    for (name, value) in &members.0 {
-        if seen.contains(&&**name) {
-            return Err(Refusal::odata_payload(
-                set,
-                &format!(
-                    "Multiple properties with the name '{name}' were detected in a resource or a \
-                     complex value."
-                ),
-            ));
-        }
-        seen.push(name);
-        reader.member(name, value)?;
-    }
-    Ok(reader.found)
+    reader.read(body)
 }
 
 struct Reader<'a> {
@@ -131,10 +141,33 @@ struct Reader<'a> {
     context: &'a Context<'a>,
     layout: &'a Layout,
     purpose: Purpose,
+    /// How many rows it stands in.
+    depth: usize,
     found: Assignments,
 }
 
 impl Reader<'_> {
+    fn read(mut self, body: &[u8]) -> Result<Assignments, Refusal> {
+        let set = &self.layout.def.entity_set;
+        let members = Members::read(set, body)?.0;
+        self.found.values = Written::with_capacity(members.len());
+        let mut seen: Vec<&str> = Vec::with_capacity(members.len());
+        for (name, value) in &members {
+            if seen.contains(&&**name) {
+                return Err(Refusal::odata_payload(
+                    set,
+                    &format!(
+                        "Multiple properties with the name '{name}' were detected in a resource \
+                         or a complex value."
+                    ),
+                ));
+            }
+            seen.push(name);
+            self.member(name, value)?;
+        }
+        Ok(self.found)
+    }
+
     fn member(&mut self, name: &str, value: &RawValue) -> Result<(), Refusal> {
         if let Some((property, annotation)) = name.split_once('@') {
             return match (property, annotation) {
@@ -208,10 +241,11 @@ impl Reader<'_> {
             layout.number_of(inner)
         });
         let Some(targets) = layout.navigation(name) else {
-            return Err(match lookup {
-                Some(_) => Refusal::reference_as_value(),
-                None => Refusal::unknown_property(table, name),
-            });
+            return match (layout.collection(name), lookup) {
+                (Some(collection), _) => self.below(name, collection, json),
+                (None, Some(_)) => Err(Refusal::reference_as_value()),
+                (None, None) => Err(Refusal::unknown_property(table, name)),
+            };
         };
         let Some((column, _)) = targets.first() else {
             return Err(Refusal::unknown_property(table, name));
@@ -223,26 +257,101 @@ impl Reader<'_> {
         if !json.starts_with(['{', '[']) {
             return Err(Refusal::reference_as_value());
         }
-        Err(match self.purpose {
-            Purpose::Upsert => Refusal::new(
-                400,
-                "0x80060888",
-                "Deep update of navigation properties is not allowed.",
-            ),
-            Purpose::Target => Refusal::new(
-                400,
-                "0x80060888",
-                "Deep insert of navigation properties is not allowed in a bulk message.",
-            ),
-            Purpose::Create => Refusal::not_served("deep insert"),
+        self.check_deep()?;
+        self.above(name, targets, json)
+    }
+
+    /// Rows in rows belong to a create alone.
+    fn check_deep(&self) -> Result<(), Refusal> {
+        let message = match self.purpose {
+            Purpose::Upsert => "Deep update of navigation properties is not allowed.",
+            Purpose::Target => {
+                "Deep insert of navigation properties is not allowed in a bulk message."
+            }
+            Purpose::Create if self.depth == DEEPEST => {
+                "The depth limit of navigation properties in a deep insert is exceeded."
+            }
+            Purpose::Create => return Ok(()),
+        };
+        Err(Refusal::new(400, "0x80060888", message))
+    }
+
+    /// A row in this one; `json` is an object.
+    fn inner(&self, table: TableNumber, json: &str) -> Result<Assignments, Refusal> {
+        let layout = self.context.model.layout(table);
+        let layout = layout.ok_or_else(Refusal::query_syntax)?;
+        layout.check_writable("Create")?;
+        let reader = Reader {
+            layout,
+            depth: self.depth + 1,
+            found: Assignments::default(),
+            ..*self
+        };
+        reader.read(json.as_bytes())
+    }
+
+    fn above(
+        &mut self,
+        name: &str,
+        targets: &[(Column, TableNumber)],
+        json: &str,
+    ) -> Result<(), Refusal> {
+        let set = &self.layout.def.entity_set;
+        // A property that leads to rows of several tables does not tell of which the new one is.
+        let [(column, table)] = *targets else {
+            let inner = format!("The type of the row under '{name}' cannot be told.");
+            return Err(Refusal::odata_payload(set, &inner));
+        };
+        let row = self.inner(table, json)?;
+        self.found.nested.push(Nested::Above { column, table, row });
+        Ok(())
+    }
+
+    fn below(&mut self, name: &str, collection: Collection, json: &str) -> Result<(), Refusal> {
+        self.check_deep()?;
+        let bodies = self.list::<&RawValue>(name, json)?;
+        let rows = bodies.iter().map(|body| {
+            let row = self.inner(collection.table(), body.get())?;
+            Ok(Below::New(row))
+        });
+        let rows = rows.collect::<Result<_, Refusal>>()?;
+        let nested = Nested::Below { collection, rows };
+        self.found.nested.push(nested);
+        Ok(())
+    }
+
+    fn list<'j, T: Deserialize<'j>>(&self, name: &str, json: &'j str) -> Result<Vec<T>, Refusal> {
+        serde_json::from_str(json).map_err(|_| {
+            let inner = format!("The value of '{name}' must be a list, as the property is.");
+            Refusal::odata_payload(&self.layout.def.entity_set, &inner)
         })
+    }
+
+    fn bind_all(&mut self, name: &str, collection: Collection, json: &str) -> Result<(), Refusal> {
+        self.check_deep()?;
+        let texts: Vec<String> = self.list(name, json)?;
+        let rows = texts.iter().map(|text| {
+            let (table, id) = row_of(self.engine, self.context, text)?;
+            if table != collection.table() {
+                let inner = format!("'{text}' is not of the type that '{name}' holds.");
+                return Err(Refusal::odata_payload(&self.layout.def.entity_set, &inner));
+            }
+            Ok(Below::Known(id))
+        });
+        let rows = rows.collect::<Result<_, Refusal>>()?;
+        let nested = Nested::Below { collection, rows };
+        self.found.nested.push(nested);
+        Ok(())
     }
 
     fn bind(&mut self, property: &str, json: &str) -> Result<(), Refusal> {
         let layout = self.layout;
         let set = &layout.def.entity_set;
         let Some(targets) = layout.navigation(property) else {
-            return Err(Refusal::undeclared(set, property));
+            return match layout.collection(property) {
+                Some(collection) => self.bind_all(property, collection, json),
+                None => Err(Refusal::undeclared(set, property)),
+            };
         };
         if json == "null" {
             if let Some((column, _)) = targets.first() {
@@ -263,38 +372,4 @@ impl Reader<'_> {
         self.assign(column, Some(Value::Reference { table, id }));
         Ok(())
     }
-}
-
-/// The table and key that a bind string or an `@odata.id` means.
-pub(crate) fn key_of<'m>(
-    context: &Context<'m>,
-    text: &str,
-) -> Result<(&'m Layout, RowKey), Refusal> {
-    let model = context.model;
-    if let Some(reference) = text.strip_prefix('$') {
-        let (set, id) = context.reference(reference)?;
-        let layout = model.of_set(set).ok_or_else(|| Refusal::no_segment(set))?;
-        return Ok((layout, RowKey::Id(*id)));
-    }
-    let path = context.bound_path(text).ok_or_else(Refusal::query_syntax)?;
-    let address = address::parse(path, Place::Bind)?;
-    let layout = model
-        .of_set(&address.segment)
-        .ok_or_else(|| Refusal::no_segment(&address.segment))?;
-    let (Some(predicate), None) = (&address.key, &address.rest) else {
-        return Err(Refusal::query_syntax());
-    };
-    Ok((layout, address::resolve(layout, predicate)?))
-}
-
-/// The row that a bind string means; it must exist.
-pub(crate) fn row_of(
-    engine: &Engine,
-    context: &Context<'_>,
-    text: &str,
-) -> Result<(TableNumber, Uuid), Refusal> {
-    let (layout, key) = key_of(context, text)?;
-    let id = write::find(engine, layout, &key);
-    let id = id.ok_or_else(|| write::absent(layout, &key))?;
-    Ok((layout.number, id))
 }

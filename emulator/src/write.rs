@@ -222,7 +222,8 @@ fn fresh(
     Ok((draft, written))
 }
 
-fn change(
+/// Writes to a row that is there.
+pub(crate) fn change(
     engine: &mut Engine,
     context: &Context<'_>,
     layout: &Layout,

@@ -4,6 +4,7 @@
 mod batch;
 mod bulk;
 mod client;
+mod deep;
 mod foreign;
 mod journal;
 mod keys;
