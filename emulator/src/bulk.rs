@@ -17,6 +17,7 @@ use crate::bind;
 use crate::context::Context;
 use crate::engine::Engine;
 use crate::model::Layout;
+use crate::parameters::Parameters;
 use crate::payload::{self, Assignments, Kind, Members, Purpose};
 use crate::refusal::Refusal;
 use crate::removal;
@@ -123,31 +124,13 @@ impl Bulk<'_> {
 
     /// The objects in `Targets`.
     fn bodies<'b>(&self, body: &'b [u8]) -> Result<Vec<&'b RawValue>, Refusal> {
-        let set = &self.layout.def.entity_set;
         let name = self.message.name();
-        let mut targets = None;
-        for (parameter, value) in Members::read(set, body)?.0 {
-            if parameter.starts_with('@') {
-                continue;
-            }
-            if parameter != "Targets" || targets.is_some() {
-                let inner = format!(
-                    "The parameter '{parameter}' in the request payload is not a valid parameter \
-                     for the operation '{name}'."
-                );
-                return Err(Refusal::odata_payload(set, &inner));
-            }
-            targets = Some(value);
+        let targets: Vec<&RawValue> = Parameters::read(name, body, &["Targets"])?.get("Targets")?;
+        if targets.is_empty() {
+            let inner = format!("'{name}' needs at least one row in 'Targets'.");
+            return Err(Refusal::odata_payload(name, &inner));
         }
-        let targets: Option<Vec<&RawValue>> =
-            targets.and_then(|targets| serde_json::from_str(targets.get()).ok());
-        match targets {
-            Some(targets) if !targets.is_empty() => Ok(targets),
-            _ => {
-                let inner = format!("'{name}' needs 'Targets', a list of at least one row.");
-                Err(Refusal::odata_payload(set, &inner))
-            }
-        }
+        Ok(targets)
     }
 
     fn target(&self, engine: &Engine, body: &RawValue) -> Result<Target, Refusal> {

@@ -6,16 +6,19 @@
 //! `GET /counts` ([`Counts`]); they need no token.
 
 mod access;
+mod actions;
 mod address;
 mod api;
 mod association;
 mod batch;
 mod bind;
 mod bulk;
+mod bulk_delete;
 mod chaos;
 mod check;
 mod clients;
 mod clock;
+mod closing;
 mod collection;
 mod context;
 mod counts;
@@ -35,11 +38,13 @@ mod moment;
 mod multipart;
 mod odata;
 mod options;
+mod parameters;
 mod parties;
 mod pattern;
 mod payload;
 mod privileges;
 mod property;
+mod qualify;
 mod query;
 mod refusal;
 mod removal;

@@ -6,8 +6,9 @@
 
 use uuid::Uuid;
 
+use crate::actions;
 use crate::address::{self, Address, Place, Predicate};
-use crate::bulk::{Bulk, Message};
+use crate::bulk::{Bulk, Message, NAMESPACE};
 use crate::context::{Context, Enclosure};
 use crate::deep;
 use crate::engine::Engine;
@@ -63,6 +64,14 @@ pub(crate) fn execute(
     if let Some(answer) = privileges::answer(engine, context, call, path, query)? {
         return Ok(answer.into());
     }
+    let mark = engine.mark();
+    let acted = actions::answer(engine, context, call, path);
+    if acted.is_err() {
+        engine.roll_back_to(mark);
+    }
+    if let Some(response) = acted? {
+        return Ok(response.into());
+    }
     let address = address::parse(path, Place::Url)?;
     let layout = context.model.of_set(&address.segment);
     let layout = layout.ok_or_else(|| Refusal::no_segment(&address.segment))?;
@@ -76,7 +85,6 @@ pub(crate) fn execute(
         query,
         preferences: call.headers.preferences(),
     };
-    let mark = engine.mark();
     let answer = operation.run(engine, &address);
     if answer.is_err() {
         engine.roll_back_to(mark);
@@ -265,10 +273,14 @@ impl Operation<'_> {
     ) -> Result<Answer, Refusal> {
         let key = address::resolve(self.layout, key)?;
         let found = write::find(engine, self.layout, &key);
+        let id = found.ok_or_else(|| write::absent(self.layout, &key))?;
+        if path.starts_with(NAMESPACE) && self.layout.def.logical_name == "lead" {
+            return Ok(actions::bound(engine, self.context, self.call, (id, path))?.into());
+        }
         let property = Property {
             context: self.context,
             layout: self.layout,
-            id: found.ok_or_else(|| write::absent(self.layout, &key))?,
+            id,
             path,
             query: self.query,
         };

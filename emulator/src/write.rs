@@ -246,6 +246,31 @@ pub(crate) fn change(
     Ok(Done::Updated(id))
 }
 
+/// Brings a row to a state, whatever its own rules say of that.
+pub(crate) fn set_state(
+    engine: &mut Engine,
+    context: &Context<'_>,
+    layout: &Layout,
+    id: Uuid,
+    (state, reason): (i32, Option<i32>),
+) -> Result<(), Refusal> {
+    let special = &layout.special;
+    let values = [(special.state, Some(state)), (special.status, reason)];
+    let written = values.into_iter().filter_map(|(column, number)| {
+        let value = number.map(Value::Integer);
+        column.map(|column| (column, value))
+    });
+    let written: Written = written.collect();
+    let Some(row) = engine.row(layout, id) else {
+        return Err(absent(layout, &RowKey::Id(id)));
+    };
+    let mut draft = Draft(row.cells.unpacked());
+    context.admit_update(layout, &written, |column| draft.get(column))?;
+    draft.take(&written);
+    draft.compute(engine, context, layout);
+    engine.update(layout, id, Cells::pack(&draft.0), written)
+}
+
 /// Which of a column's two switches counts.
 #[derive(Debug, Clone, Copy)]
 enum Verb {

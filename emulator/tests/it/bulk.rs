@@ -169,9 +169,12 @@ fn a_request_must_be_what_the_message_takes() {
         format!(r#"{{"Targets":[{{"@odata.type":"Microsoft.Dynamics.CRM.contact",{row}}}]}}"#)
     };
     for (body, told) in [
-        ("{}".to_owned(), "needs 'Targets'"),
+        ("{}".to_owned(), "is missing or not of its type"),
         (r#"{"Targets":[]}"#.to_owned(), "at least one row"),
-        (r#"{"Targets":{}}"#.to_owned(), "needs 'Targets'"),
+        (
+            r#"{"Targets":{}}"#.to_owned(),
+            "is missing or not of its type",
+        ),
         (r#"{"Targets":[1]}"#.to_owned(), "Invalid JSON"),
         (r#"{"targets":[]}"#.to_owned(), "The parameter 'targets'"),
         (r#"{"Targets":[{}]}"#.to_owned(), "no '@odata.type'"),

@@ -1,6 +1,7 @@
 //! The emulator as its clients see it: request bytes in; status, headers and body out.
 #![cfg(test)]
 
+mod actions;
 mod batch;
 mod bulk;
 mod client;
