@@ -56,18 +56,18 @@ impl Property<'_> {
             ("", "PUT") => {
                 self.column(name)?;
                 let value = self.member(call, "value")?;
-                self.write(engine, name, value.get())
+                self.write(engine, call, (name, value.get()))
             }
             ("", "DELETE") => {
                 self.column(name)?;
-                self.write(engine, name, "null")
+                self.write(engine, call, (name, "null"))
             }
             ("$ref", "PUT") => {
                 let target = self.member(call, "@odata.id")?;
                 self.check_string(target)?;
-                self.write(engine, &format!("{name}@odata.bind"), target.get())
+                self.write(engine, call, (&format!("{name}@odata.bind"), target.get()))
             }
-            ("$ref", "DELETE") => self.write(engine, &format!("{name}@odata.bind"), "null"),
+            ("$ref", "DELETE") => self.write(engine, call, (&format!("{name}@odata.bind"), "null")),
             ("" | "$value", _) => Err(Refusal::wrong_method(call.method)),
             ("$ref", _) if self.layout.navigation(name).is_some() => {
                 Err(Refusal::wrong_method(call.method))
@@ -199,7 +199,17 @@ impl Property<'_> {
     }
 
     /// Writes as an update of the whole row would.
-    fn write(&self, engine: &mut Engine, name: &str, json: &str) -> Result<Response, Refusal> {
+    fn write(
+        &self,
+        engine: &mut Engine,
+        call: &Call<'_>,
+        (name, json): (&str, &str),
+    ) -> Result<Response, Refusal> {
+        let condition = match call.headers.condition()? {
+            Condition::None => Condition::Exists,
+            Condition::Absent => return Err(Refusal::unfit_condition()),
+            condition => condition,
+        };
         let mut body = String::from("{");
         push_text(&mut body, name);
         body.push(':');
@@ -209,7 +219,7 @@ impl Property<'_> {
         let purpose = Purpose::Upsert;
         let assignments = payload::assignments(engine, context, layout, body.as_bytes(), purpose)?;
         let key = RowKey::Id(self.id);
-        write::upsert(engine, context, layout, key, Condition::Exists, assignments)?;
+        write::upsert(engine, context, layout, key, condition, assignments)?;
         Ok(Response::odata(204))
     }
 }

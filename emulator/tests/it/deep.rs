@@ -454,3 +454,18 @@ fn single_properties_are_written_as_json() {
         "PUT",
     );
 }
+
+#[test]
+fn a_single_property_heeds_conditions() {
+    let client = Client::fresh();
+    let id = client.create("accounts", r#"{"name":"A"}"#);
+    let path = format!("accounts({id})/name");
+    let row = json(&client.get(&format!("accounts({id})")));
+    let tag = row["@odata.etag"].as_str().unwrap();
+    let put =
+        |condition: (&str, &str)| client.request("PUT", &path, &[condition], r#"{"value":"B"}"#);
+    assert_eq!(put(("If-Match", tag)).status, 204);
+    refused(&put(("If-Match", tag)), 412, "0x80060882", "RowVersion");
+    assert_eq!(put(("If-None-Match", "*")).status, 400);
+    assert_eq!(put(("If-Match", "*")).status, 204);
+}
