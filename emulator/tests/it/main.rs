@@ -6,6 +6,7 @@ mod batch;
 mod bulk;
 mod client;
 mod deep;
+mod examples;
 mod foreign;
 mod journal;
 mod keys;
