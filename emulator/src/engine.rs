@@ -203,6 +203,29 @@ impl Engine {
         self.referrers.range(whole).map(|(_, _, id)| *id)
     }
 
+    /// Effects that no commit has closed.
+    #[cfg(test)]
+    pub(crate) fn open_effects(&self) -> usize {
+        self.undo.len() + self.effects.len()
+    }
+
+    /// Whether the index of who points to whom differs from what the rows say.
+    #[cfg(test)]
+    pub(crate) fn index_is_wrong(&self) -> bool {
+        let layouts = self.model.layouts();
+        let rows = layouts.flat_map(|layout| {
+            let rows = self
+                .rows(layout)
+                .into_iter()
+                .flat_map(|rows| rows.after(None));
+            rows.map(move |(id, row)| (layout, id, row))
+        });
+        let pairs = rows.flat_map(|(layout, id, row)| {
+            pointed(layout, &row.cells).map(move |target| (target, layout.number, id))
+        });
+        pairs.collect::<BTreeSet<_>>() != self.referrers
+    }
+
     pub(crate) fn mark(&self) -> Mark {
         Mark {
             undo: self.undo.len(),

@@ -30,6 +30,8 @@ mod engine;
 mod error;
 mod filter;
 mod fold;
+#[cfg(test)]
+mod footprint;
 mod journal;
 mod messages;
 pub mod metadata;
