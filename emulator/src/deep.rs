@@ -4,13 +4,16 @@
 //! Source: Microsoft Learn, "Create a table row using the Web API", "Create related table rows in
 //! one operation", "Associate table rows on create".
 
+use serde_json::value::RawValue;
+
 use crate::association::Association;
 use crate::collection::Collection;
 use crate::context::Context;
-use crate::engine::Engine;
+use crate::engine::{Engine, Written};
 use crate::model::Layout;
-use crate::payload::{Assignments, Below, Nested};
+use crate::payload::{self, Assignments, Below, Nested, Purpose};
 use crate::refusal::Refusal;
+use crate::state;
 use crate::value::{Column, TableNumber, Value};
 use crate::write::{self, Done};
 
@@ -60,6 +63,42 @@ pub(crate) fn create(
         }
     }
     Ok(done)
+}
+
+/// Puts other rows in the place of those that belong to an activity as its parties.
+pub(crate) fn replace_parties(
+    engine: &mut Engine,
+    association: &Association<'_>,
+    bodies: &[&RawValue],
+) -> Result<(), Refusal> {
+    let (context, layout) = (association.context, association.layout);
+    let parties = association.other()?;
+    let Collection::Many { column, .. } = association.collection else {
+        return Err(Refusal::wrong_method("PUT"));
+    };
+    let rows = bodies.iter().map(|body| {
+        let body = body.get().as_bytes();
+        payload::assignments(engine, context, parties, body, Purpose::Create)
+    });
+    let rows = rows.collect::<Result<Vec<_>, _>>()?;
+    if !state::is_open(engine, layout, association.id) {
+        let message = "The object cannot be updated because it is read-only.";
+        return Err(Refusal::new(400, "0x8004022e", message));
+    }
+    write::change(engine, context, layout, association.id, Written::new())?;
+    let old: Vec<_> = engine.referrers(association.id, parties.number).collect();
+    for party in old {
+        engine.delete(parties, party);
+    }
+    for mut row in rows {
+        let above = Value::Reference {
+            table: layout.number,
+            id: association.id,
+        };
+        point(&mut row, column, above);
+        create(engine, context, parties, row)?;
+    }
+    Ok(())
 }
 
 fn create_in(

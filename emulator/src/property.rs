@@ -12,6 +12,7 @@ use crate::address::{self, Address, Place, RowKey};
 use crate::association::Association;
 use crate::bind;
 use crate::context::Context;
+use crate::deep;
 use crate::engine::Engine;
 use crate::model::Layout;
 use crate::payload::{self, Purpose};
@@ -102,6 +103,14 @@ impl Property<'_> {
                 let other = write::find(engine, layout, &key);
                 let other = other.ok_or_else(|| write::absent(layout, &key))?;
                 association.remove(engine, other)?;
+            }
+            (None, "", "PUT") if association.other()?.def.holds_parties() => {
+                let value = self.member(call, "value")?;
+                let bodies: Vec<&RawValue> = serde_json::from_str(value.get()).map_err(|_| {
+                    let inner = "The value of 'value' must be a list.";
+                    Refusal::odata_payload(&self.layout.def.entity_set, inner)
+                })?;
+                deep::replace_parties(engine, association, &bodies)?;
             }
             (_, _, "GET") => {
                 return Err(Refusal::not_served(&format!("'{}' of a row", self.path)));

@@ -97,6 +97,10 @@ fn clear(
 ) -> Result<(), Refusal> {
     let rows: Vec<Uuid> = pointing(engine, other, column, id).collect();
     for row in rows {
+        if other.def.holds_parties() && other.column_name(column) == "activityid" {
+            engine.delete(other, row);
+            continue;
+        }
         let Some(found) = engine.row(other, row) else {
             continue;
         };

@@ -74,10 +74,10 @@ impl Access {
         }
     }
 
-    /// Only rows with an owner are assigned and shared.
+    /// Only rows with an owner are assigned and shared; parties are their activity's affair.
     fn exists_for(self, table: &TableDef) -> bool {
         let needs_owner = matches!(self, Self::Assign | Self::Share);
-        !needs_owner || table.ownership == Ownership::User
+        !table.holds_parties() && (!needs_owner || table.ownership == Ownership::User)
     }
 }
 

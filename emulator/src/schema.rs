@@ -253,6 +253,11 @@ impl TableDef {
         matches!(self.nature, TableNature::Standard | TableNature::Elastic)
     }
 
+    /// Whether its rows are the parties of activities: those come with their activity alone.
+    pub fn holds_parties(&self) -> bool {
+        self.logical_name == "activityparty"
+    }
+
     /// Whether it is an activity (a task, a phone call): those share the primary id `activityid`.
     pub fn is_activity(&self) -> bool {
         self.primary_id == "activityid"

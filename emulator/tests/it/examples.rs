@@ -240,7 +240,7 @@ fn conventions() {
 
 #[test]
 fn rows() {
-    all_hold(include_str!("examples/3-rows.txt"), 50);
+    all_hold(include_str!("examples/3-rows.txt"), 52);
 }
 
 #[test]

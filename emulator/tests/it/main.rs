@@ -11,6 +11,7 @@ mod foreign;
 mod journal;
 mod keys;
 mod lookups;
+mod parties;
 mod query;
 mod roles;
 mod rows;
