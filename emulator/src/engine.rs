@@ -156,25 +156,6 @@ impl Engine {
         self.put(layout, id, None, EffectKind::Delete, Written::new());
     }
 
-    fn put(
-        &mut self,
-        layout: &Layout,
-        id: Uuid,
-        row: Option<Row>,
-        kind: EffectKind,
-        written: Written,
-    ) {
-        let before = self.place(layout, id, row);
-        let table = layout.number;
-        self.undo.push(Undo { table, id, before });
-        self.effects.push(Effect {
-            table,
-            id,
-            kind,
-            written,
-        });
-    }
-
     /// Sets or removes a row, indexes included, and returns what stood there.
     fn place(&mut self, layout: &Layout, id: Uuid, row: Option<Row>) -> Option<Row> {
         let table = layout.number;
@@ -224,6 +205,25 @@ impl Engine {
             pointed(layout, &row.cells).map(move |target| (target, layout.number, id))
         });
         pairs.collect::<BTreeSet<_>>() != self.referrers
+    }
+
+    fn put(
+        &mut self,
+        layout: &Layout,
+        id: Uuid,
+        row: Option<Row>,
+        kind: EffectKind,
+        written: Written,
+    ) {
+        let before = self.place(layout, id, row);
+        let table = layout.number;
+        self.undo.push(Undo { table, id, before });
+        self.effects.push(Effect {
+            table,
+            id,
+            kind,
+            written,
+        });
     }
 
     pub(crate) fn mark(&self) -> Mark {
