@@ -5,7 +5,8 @@
 
 use std::collections::HashMap;
 
-use crate::collection::{self, Collection};
+use crate::collection;
+pub(crate) use crate::collection::Collection;
 use crate::refusal::Refusal;
 use crate::schema::{
     ColumnDef, ColumnKind, KeyIndexStatus, OnDelete, OptionDef, RequiredLevel, Schema, TableDef,
