@@ -10,7 +10,7 @@ use crate::engine::Written;
 use crate::model::Layout;
 use crate::refusal::Refusal;
 use crate::request::Call;
-use crate::roles::{Access, Rights};
+use crate::roles::{Access, BYPASS_LOGIC, BYPASS_PLUGINS, OVERRIDE_CREATED_ON, Rights};
 use crate::rules;
 use crate::value::{Column, Value};
 
@@ -30,6 +30,19 @@ impl Context<'_> {
         if *self.caller.rights == Rights::Everything {
             return Ok(());
         }
+        for (header, privilege) in [
+            ("MSCRM.BypassBusinessLogicExecution", BYPASS_LOGIC),
+            ("MSCRM.BypassBusinessLogicExecutionStepIds", BYPASS_LOGIC),
+            ("MSCRM.BypassCustomPluginExecution", BYPASS_PLUGINS),
+        ] {
+            if call
+                .headers
+                .get(header)
+                .is_some_and(|value| value != "false")
+            {
+                self.caller.require_named(privilege)?;
+            }
+        }
         match (call.method, rest) {
             ("GET", _) => self.require(layout, Access::Read)?,
             ("POST", None) => self.require(layout, Access::Create)?,
@@ -45,6 +58,13 @@ impl Context<'_> {
     /// Whether a row with these values may come to be.
     pub(crate) fn admit_create(&self, layout: &Layout, written: &Written) -> Result<(), Refusal> {
         self.require(layout, Access::Create)?;
+        let overridden = layout.special.overridden_created_on;
+        if written
+            .iter()
+            .any(|(column, value)| Some(*column) == overridden && value.is_some())
+        {
+            self.caller.require_named(OVERRIDE_CREATED_ON)?;
+        }
         let caller = self.caller_reference();
         self.admit(layout, written, |_| caller.as_ref())
     }

@@ -4,7 +4,7 @@
 //! Effects can be rolled back to a mark (a change set, a failed operation) or as a whole; a commit
 //! stands in the data file before it returns. Which values a row gets is decided elsewhere.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -25,6 +25,8 @@ pub(crate) struct Engine {
     pub(crate) journal: Journal,
     pub(crate) tally: Tally,
     tables: HashMap<TableNumber, Rows>,
+    /// Which rows point to a row, by traced lookups and pairs.
+    referrers: BTreeSet<(Uuid, TableNumber, Uuid)>,
     version: u64,
     file: Option<DataFile>,
     undo: Vec<Undo>,
@@ -55,6 +57,7 @@ impl Engine {
             journal,
             tally: Tally::default(),
             tables: HashMap::new(),
+            referrers: BTreeSet::new(),
             version: 1_000_000,
             file: None,
             undo: Vec::new(),
@@ -69,8 +72,7 @@ impl Engine {
             return;
         };
         self.version = self.version.max(row.version);
-        let rows = self.tables.entry(table).or_default();
-        rows.put(layout, self.collation, id, Some(row));
+        self.place(layout, id, Some(row));
     }
 
     /// From now on commits stand in this file.
@@ -157,6 +159,57 @@ impl Engine {
         self.put(layout, id, None, EffectKind::Delete, Written::new());
     }
 
+    /// Sets or removes a row, indexes included, and returns what stood there.
+    fn place(&mut self, layout: &Layout, id: Uuid, row: Option<Row>) -> Option<Row> {
+        let table = layout.number;
+        let now = row.iter().flat_map(|row| pointed(layout, &row.cells));
+        let now: Vec<Uuid> = now.collect();
+        for target in &now {
+            self.referrers.insert((*target, table, id));
+        }
+        let rows = self.tables.entry(table).or_default();
+        let before = rows.put(layout, self.collation, id, row);
+        for target in before.iter().flat_map(|row| pointed(layout, &row.cells)) {
+            if !now.contains(&target) {
+                self.referrers.remove(&(target, table, id));
+            }
+        }
+        before
+    }
+
+    /// The rows of a table that point to a row, by whatever traced lookup.
+    pub(crate) fn referrers(
+        &self,
+        target: Uuid,
+        table: TableNumber,
+    ) -> impl Iterator<Item = Uuid> + '_ {
+        let whole = (target, table, Uuid::nil())..=(target, table, Uuid::max());
+        self.referrers.range(whole).map(|(_, _, id)| *id)
+    }
+
+    /// Effects that no commit has closed.
+    #[cfg(test)]
+    pub(crate) fn open_effects(&self) -> usize {
+        self.undo.len() + self.effects.len()
+    }
+
+    /// Whether the index of who points to whom differs from what the rows say.
+    #[cfg(test)]
+    pub(crate) fn index_is_wrong(&self) -> bool {
+        let layouts = self.model.layouts();
+        let rows = layouts.flat_map(|layout| {
+            let rows = self
+                .rows(layout)
+                .into_iter()
+                .flat_map(|rows| rows.after(None));
+            rows.map(move |(id, row)| (layout, id, row))
+        });
+        let pairs = rows.flat_map(|(layout, id, row)| {
+            pointed(layout, &row.cells).map(move |target| (target, layout.number, id))
+        });
+        pairs.collect::<BTreeSet<_>>() != self.referrers
+    }
+
     fn put(
         &mut self,
         layout: &Layout,
@@ -165,8 +218,7 @@ impl Engine {
         kind: EffectKind,
         written: Written,
     ) {
-        let rows = self.tables.entry(layout.number).or_default();
-        let before = rows.put(layout, self.collation, id, row);
+        let before = self.place(layout, id, row);
         let table = layout.number;
         self.undo.push(Undo { table, id, before });
         self.effects.push(Effect {
@@ -195,8 +247,7 @@ impl Engine {
         while self.undo.len() > mark.undo {
             let Some(undo) = self.undo.pop() else { break };
             if let Some(layout) = model.layout(undo.table) {
-                let rows = self.tables.entry(undo.table).or_default();
-                rows.put(layout, self.collation, undo.id, undo.before);
+                self.place(layout, undo.id, undo.before);
             }
         }
         self.effects.truncate(mark.effects);
@@ -246,6 +297,17 @@ impl Engine {
             (table, id, row)
         }))
     }
+}
+
+/// The rows to which a row points.
+fn pointed<'r>(layout: &'r Layout, cells: &'r Cells) -> impl Iterator<Item = Uuid> + 'r {
+    let traced = &layout.traced;
+    let any = if traced.is_empty() { None } else { Some(cells) };
+    let cells = any.into_iter().flat_map(Cells::iter);
+    cells.filter_map(|(column, value)| match value {
+        Value::Reference { id, .. } | Value::Guid(id) if traced.contains(&column) => Some(id),
+        _ => None,
+    })
 }
 
 fn key_violation(layout: &Layout, key: usize, cells: &Cells) -> Refusal {

@@ -501,7 +501,14 @@ mod tests {
         assert!(found("IsPrivate eq true").is_empty());
         assert_eq!(
             found("IsActivity eq true and CanCreateAttributes/Value eq true"),
-            ["task"]
+            [
+                "appointment",
+                "email",
+                "incidentresolution",
+                "opportunityclose",
+                "phonecall",
+                "task"
+            ]
         );
         assert_eq!(
             found("not (IsCustomEntity eq false)"),

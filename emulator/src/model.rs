@@ -5,6 +5,9 @@
 
 use std::collections::HashMap;
 
+use crate::collection;
+pub(crate) use crate::collection::Collection;
+use crate::refusal::Refusal;
 use crate::schema::{
     ColumnDef, ColumnKind, KeyIndexStatus, OnDelete, OptionDef, RequiredLevel, Schema, TableDef,
 };
@@ -34,26 +37,11 @@ pub(crate) struct Layout {
     columns: HashMap<String, Column>,
     /// Navigation properties: the lookup column and the table, one entry per table.
     navigations: HashMap<String, Vec<(Column, TableNumber)>>,
-    collections: HashMap<String, Collection>,
+    pub(crate) collections: HashMap<String, Collection>,
+    /// Lookups whose rows are found by the row that they point to.
+    pub(crate) traced: Vec<Column>,
     /// Lookups of other tables to this one, and what a delete does to them.
     pub(crate) referencing: Vec<(TableNumber, Column, OnDelete)>,
-}
-
-/// Rows of another table that belong to a row, by a navigation property of many.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Collection {
-    /// One to many: the rows whose lookup points to the row.
-    Many { table: TableNumber, column: Column },
-    /// Many to many: the rows that are paired with it.
-    Across {
-        table: TableNumber,
-        /// The intersect that holds the pairs.
-        pairs: TableNumber,
-        /// Its column with the id of the row.
-        here: Column,
-        /// Its column with the id of the other row.
-        there: Column,
-    },
 }
 
 /// An alternate key that is active.
@@ -81,7 +69,7 @@ impl Model {
             let columns = columns.map_or(&[][..], |(_, columns)| columns);
             layouts.push(Layout::new(number, in_order(def, columns)?, &numbers));
         }
-        link(&mut layouts);
+        collection::link(&mut layouts);
         let by = |name: fn(&Layout) -> &String| {
             let pairs = layouts
                 .iter()
@@ -184,10 +172,12 @@ impl Layout {
                 entry.push((*column, target));
             }
         }
+        let special = Special::of(&def, &columns);
         Self {
             number,
             keys: active_keys(&def, &columns),
-            special: Special::of(&def, &columns),
+            traced: traced(&def, &special),
+            special,
             defaults: defaults(&def),
             needed: needed(&def),
             columns,
@@ -218,6 +208,21 @@ impl Layout {
     /// The lookup column and tables of a navigation property; case matters.
     pub(crate) fn navigation(&self, name: &str) -> Option<&[(Column, TableNumber)]> {
         self.navigations.get(name).map(Vec::as_slice)
+    }
+
+    /// The rows of other tables that a navigation property of many holds; case matters.
+    pub(crate) fn collection(&self, name: &str) -> Option<Collection> {
+        self.collections.get(name).copied()
+    }
+
+    /// Refuses what clients do not do to rows of some tables, which come and go by other means.
+    pub(crate) fn check_writable(&self, verb: &str) -> Result<(), Refusal> {
+        if self.def.is_writable() {
+            return Ok(());
+        }
+        let table = &self.def.logical_name;
+        let message = format!("The '{verb}' method does not support entities of type '{table}'.");
+        Err(Refusal::new(400, "0x80100008", message))
     }
 
     /// The navigation property by which a lookup that holds this table's row is read.
@@ -271,48 +276,24 @@ impl Layout {
     }
 }
 
-/// Tells each table which others point to it.
-fn link(layouts: &mut [Layout]) {
-    let place = |name: &str| layouts.iter().position(|l| l.def.logical_name == name);
-    let mut links = Vec::new();
-    for layout in &*layouts {
-        let table = layout.number;
-        for lookup in &layout.def.relationships {
-            if let (Some(target), Some(column)) =
-                (place(&lookup.target), layout.number_of(&lookup.column))
-            {
-                let collection = Collection::Many { table, column };
-                let on_delete = Some((table, column, lookup.on_delete));
-                links.push((target, lookup.collection.clone(), collection, on_delete));
-            }
-        }
-        let sides = layout.def.intersect().map(|intersect| &intersect.sides);
-        for [here, there] in sides.into_iter().flat_map(|[a, b]| [[a, b], [b, a]]) {
-            let columns = (
-                layout.number_of(&here.column),
-                layout.number_of(&there.column),
-            );
-            if let (Some(from), Some(to)) = (place(&here.table), place(&there.table))
-                && let (Some(here_column), Some(there_column)) = columns
-                && let Some(other) = layouts.get(to)
-            {
-                let collection = Collection::Across {
-                    table: other.number,
-                    pairs: table,
-                    here: here_column,
-                    there: there_column,
-                };
-                let on_delete = None;
-                links.push((from, here.navigation.clone(), collection, on_delete));
-            }
-        }
-    }
-    for (target, name, collection, on_delete) in links {
-        if let Some(layout) = layouts.get_mut(target) {
-            layout.collections.insert(name, collection);
-            layout.referencing.extend(on_delete);
-        }
-    }
+/// Not those that every row has: nobody asks for all rows that a user wrote.
+fn traced(def: &TableDef, special: &Special) -> Vec<Column> {
+    let is_pair = def.intersect().is_some();
+    let untraced = [
+        special.owner,
+        special.owning_business_unit,
+        special.created_by,
+        special.modified_by,
+        special.currency,
+        special.id,
+    ];
+    let columns = (0..).map(Column).zip(&def.columns);
+    let traced = columns.filter(|(number, column)| match column.kind {
+        ColumnKind::Lookup { .. } => !untraced.contains(&Some(*number)),
+        ColumnKind::Guid => is_pair && Some(*number) != special.id,
+        _ => false,
+    });
+    traced.map(|(number, _)| number).collect()
 }
 
 fn active_keys(def: &TableDef, columns: &HashMap<String, Column>) -> Vec<Key> {

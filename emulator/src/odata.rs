@@ -6,8 +6,11 @@
 
 use uuid::Uuid;
 
+use crate::actions;
 use crate::address::{self, Address, Place, Predicate};
+use crate::bulk::{Bulk, Message, NAMESPACE};
 use crate::context::{Context, Enclosure};
+use crate::deep;
 use crate::engine::Engine;
 use crate::model::Layout;
 use crate::payload::{self, Purpose};
@@ -15,6 +18,7 @@ use crate::privileges;
 use crate::property::Property;
 use crate::query::{self, Asked};
 use crate::refusal::Refusal;
+use crate::removal;
 use crate::render::{self, View};
 use crate::request::{Call, Condition, Preferences, Response};
 use crate::unbound;
@@ -61,10 +65,19 @@ pub(crate) fn execute(
     if let Some(answer) = privileges::answer(engine, context, call, path, query)? {
         return Ok(answer.into());
     }
+    let mark = engine.mark();
+    let acted = actions::answer(engine, context, call, path);
+    if acted.is_err() {
+        engine.roll_back_to(mark);
+    }
+    if let Some(response) = acted? {
+        return Ok(response.into());
+    }
     let address = address::parse(path, Place::Url)?;
     let layout = context.model.of_set(&address.segment);
     let layout = layout.ok_or_else(|| Refusal::no_segment(&address.segment))?;
     context.admit_request(layout, call, address.rest.as_deref())?;
+    check_writable(layout, call.method, address.rest.as_deref())?;
     let operation = Operation {
         context,
         call,
@@ -73,12 +86,22 @@ pub(crate) fn execute(
         query,
         preferences: call.headers.preferences(),
     };
-    let mark = engine.mark();
     let answer = operation.run(engine, &address);
     if answer.is_err() {
         engine.roll_back_to(mark);
     }
     answer
+}
+
+/// What stands behind a row is of its own kind.
+fn check_writable(layout: &Layout, method: &str, rest: Option<&str>) -> Result<(), Refusal> {
+    match (method, rest) {
+        ("POST", None) => layout.check_writable("Create"),
+        ("PATCH" | "PUT", _) => layout.check_writable("Update"),
+        ("DELETE", None) => layout.check_writable("Delete"),
+        ("DELETE", Some(_)) => layout.check_writable("Update"),
+        _ => Ok(()),
+    }
 }
 
 /// An operation on a table.
@@ -103,7 +126,7 @@ impl Operation<'_> {
             (Some(key), None, "PATCH") => self.upsert(engine, key),
             (Some(key), None, "DELETE") => Ok(self.delete(engine, key)?.into()),
             (_, None, _) | (None, Some("$count"), _) => Err(Refusal::wrong_method(method)),
-            (None, Some(rest), _) => Err(Refusal::no_segment(rest)),
+            (None, Some(rest), _) => self.message(engine, rest),
             (Some(key), Some(rest), _) => self.property(engine, key, rest),
         }
     }
@@ -129,10 +152,10 @@ impl Operation<'_> {
 
     fn create(&self, engine: &mut Engine) -> Result<Answer, Refusal> {
         let asked = self.asked(engine)?;
-        let body = self.body()?;
+        let body = self.call.json()?;
         let purpose = Purpose::Create;
         let assignments = payload::assignments(engine, self.context, self.layout, body, purpose)?;
-        let done = write::create(engine, self.context, self.layout, assignments)?;
+        let done = deep::create(engine, self.context, self.layout, assignments)?;
         let address = self.address_of(done.id());
         Ok(self.written(engine, &asked, done, address))
     }
@@ -141,7 +164,7 @@ impl Operation<'_> {
         let asked = self.asked(engine)?;
         let condition = self.call.headers.condition()?;
         let key = address::resolve(self.layout, key)?;
-        let body = self.body()?;
+        let body = self.call.json()?;
         let purpose = Purpose::Upsert;
         let assignments = payload::assignments(engine, self.context, self.layout, body, purpose)?;
         let address = format!("{}/{}", self.context.base(), as_header(self.path));
@@ -156,14 +179,20 @@ impl Operation<'_> {
         Ok(self.written(engine, &asked, done, address))
     }
 
-    fn body(&self) -> Result<&[u8], Refusal> {
-        let kind = self.call.headers.get("Content-Type").unwrap_or_default();
-        let kind = kind.split(';').next().unwrap_or_default().trim();
-        if kind.eq_ignore_ascii_case("application/json") {
-            return Ok(self.call.body);
+    /// An action on the whole set.
+    fn message(&self, engine: &mut Engine, name: &str) -> Result<Answer, Refusal> {
+        let message = Message::of(name).ok_or_else(|| Refusal::no_segment(name))?;
+        if self.call.method != "POST" {
+            let uri = format!("{}/{}", self.context.base(), self.path);
+            return Err(Refusal::no_resource(&uri));
         }
-        let message = "The content type of the request is not application/json.";
-        Err(Refusal::new(415, "0x80060888", message))
+        let bulk = Bulk {
+            context: self.context,
+            layout: self.layout,
+            message,
+        };
+        let response = bulk.serve(engine, self.call.json()?, &self.preferences.annotations)?;
+        Ok(response.into())
     }
 
     fn address_of(&self, id: Uuid) -> String {
@@ -245,11 +274,16 @@ impl Operation<'_> {
     ) -> Result<Answer, Refusal> {
         let key = address::resolve(self.layout, key)?;
         let found = write::find(engine, self.layout, &key);
+        let id = found.ok_or_else(|| write::absent(self.layout, &key))?;
+        if path.starts_with(NAMESPACE) && self.layout.def.logical_name == "lead" {
+            return Ok(actions::bound(engine, self.context, self.call, (id, path))?.into());
+        }
         let property = Property {
             context: self.context,
             layout: self.layout,
-            id: found.ok_or_else(|| write::absent(self.layout, &key))?,
+            id,
             path,
+            query: self.query,
         };
         Ok(property.serve(engine, self.call)?.into())
     }
@@ -263,12 +297,7 @@ impl Operation<'_> {
         let found = write::find(engine, self.layout, &key);
         let id = found.ok_or_else(|| write::absent(self.layout, &key))?;
         write::check_version(engine, self.layout, id, condition)?;
-        if self.context.identity.has(id) {
-            let message = "The object you tried to delete is associated with another object and \
-                           cannot be deleted.";
-            return Err(Refusal::new(405, "0x80040227", message));
-        }
-        engine.delete(self.layout, id);
+        removal::remove(engine, self.context, self.layout, id)?;
         Ok(Response::odata(204))
     }
 }

@@ -156,6 +156,11 @@ impl Refusal {
         )
     }
 
+    /// The same in the words of the database.
+    pub(crate) fn duplicate_insert() -> Self {
+        Self::new(412, "0x80040237", "Cannot insert duplicate key.")
+    }
+
     /// `pairs` are the key's columns and the values that are taken.
     pub(crate) fn duplicate_key(key: &str, columns: &str, pairs: &[(&str, String)]) -> Self {
         let attributes = pairs.iter().map(|(column, value)| {
@@ -196,6 +201,13 @@ impl Refusal {
             "0x80060888",
             "The If-None-Match header with this value is not supported for this request.",
         )
+    }
+
+    /// A row that others need.
+    pub(crate) fn associated() -> Self {
+        let message = "The object you tried to delete is associated with another object and \
+                       cannot be deleted.";
+        Self::new(405, "0x80040227", message)
     }
 
     pub(crate) fn unavailable(message: &str) -> Self {

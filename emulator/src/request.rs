@@ -174,6 +174,19 @@ pub(crate) struct Call<'a> {
     pub(crate) body: &'a [u8],
 }
 
+impl<'a> Call<'a> {
+    /// The body, which must be JSON and say so.
+    pub(crate) fn json(&self) -> Result<&'a [u8], Refusal> {
+        let kind = self.headers.get("Content-Type").unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if kind.eq_ignore_ascii_case("application/json") {
+            return Ok(self.body);
+        }
+        let message = "The content type of the request is not application/json.";
+        Err(Refusal::new(415, "0x80060888", message))
+    }
+}
+
 /// Headers; case of their names does not matter.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Headers<'a>(pub(crate) Vec<(&'a str, &'a str)>);

@@ -10,6 +10,7 @@ use crate::engine::Engine;
 use crate::error::EmulatorError;
 use crate::fold::Collation;
 use crate::journal::{self, Journal};
+use crate::messages;
 use crate::model::{Model, Numbering};
 use crate::options::Options;
 use crate::schema::Schema;
@@ -76,8 +77,9 @@ pub(crate) fn restore(
     }
     if is_fresh {
         seed::plant(&mut engine, language, milliseconds);
-        engine.commit_silently().map_err(unusable)?;
     }
+    messages::plant(&mut engine);
+    engine.commit_silently().map_err(unusable)?;
     let identity = seed::identity(&engine)?;
     Ok((engine, identity.ok_or_else(corrupt)?))
 }

@@ -18,6 +18,20 @@ use crate::schema::{Ownership, Schema, TableDef};
 /// Lets a user act as another one.
 pub(crate) const ACT_ON_BEHALF: &str = "prvActOnBehalfOfAnotherUser";
 
+/// Lets a user say when a row was created.
+pub(crate) const OVERRIDE_CREATED_ON: &str = "prvOverrideCreatedOnCreatedBy";
+/// Let a user pass by plug-ins and flows.
+pub(crate) const BYPASS_LOGIC: &str = "prvBypassCustomBusinessLogic";
+pub(crate) const BYPASS_PLUGINS: &str = "prvBypassCustomPlugins";
+
+/// Privileges that belong to no table.
+const OTHERS: [&str; 4] = [
+    ACT_ON_BEHALF,
+    OVERRIDE_CREATED_ON,
+    BYPASS_LOGIC,
+    BYPASS_PLUGINS,
+];
+
 /// What can be done with a table, as far as privileges tell it apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -60,10 +74,10 @@ impl Access {
         }
     }
 
-    /// Only rows with an owner are assigned and shared.
+    /// Only rows with an owner are assigned and shared; parties are their activity's affair.
     fn exists_for(self, table: &TableDef) -> bool {
         let needs_owner = matches!(self, Self::Assign | Self::Share);
-        !needs_owner || table.ownership == Ownership::User
+        !table.holds_parties() && (!needs_owner || table.ownership == Ownership::User)
     }
 }
 
@@ -116,7 +130,7 @@ fn everything(schema: &Schema) -> BTreeSet<String> {
         let existing = Access::ALL.into_iter().filter(|it| it.exists_for(table));
         existing.map(|access| name(table, access))
     });
-    names.chain([ACT_ON_BEHALF.to_owned()]).collect()
+    names.chain(OTHERS.map(str::to_owned)).collect()
 }
 
 /// What a user's roles give.
@@ -199,6 +213,20 @@ impl Caller {
             return Ok(());
         }
         Err(self.lacks(layout, &name))
+    }
+
+    /// The same for a privilege that belongs to no table.
+    pub(crate) fn require_named(&self, privilege: &str) -> Result<(), Refusal> {
+        if *self.rights == Rights::Everything || self.rights.hold(privilege) {
+            return Ok(());
+        }
+        let user = self.user;
+        let message = format!(
+            "Principal user (Id={user}, type=8) is missing {privilege} privilege (Id={}). \
+             context.Caller={user}.",
+            id(privilege)
+        );
+        Err(Refusal::new(403, "0x80040220", message))
     }
 
     fn lacks(&self, layout: &Layout, privilege: &str) -> Refusal {

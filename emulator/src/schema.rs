@@ -248,6 +248,16 @@ impl TableDef {
         self.nature == TableNature::Elastic
     }
 
+    /// Whether clients write its rows.
+    pub fn is_writable(&self) -> bool {
+        matches!(self.nature, TableNature::Standard | TableNature::Elastic)
+    }
+
+    /// Whether its rows are the parties of activities: those come with their activity alone.
+    pub fn holds_parties(&self) -> bool {
+        self.logical_name == "activityparty"
+    }
+
     /// Whether it is an activity (a task, a phone call): those share the primary id `activityid`.
     pub fn is_activity(&self) -> bool {
         self.primary_id == "activityid"

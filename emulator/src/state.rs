@@ -7,7 +7,7 @@
 use uuid::Uuid;
 
 use crate::draft::Draft;
-use crate::engine::Written;
+use crate::engine::{Engine, Written};
 use crate::model::Layout;
 use crate::refusal::Refusal;
 use crate::schema::OptionDef;
@@ -58,6 +58,27 @@ pub(crate) fn follow(layout: &Layout, draft: &mut Draft, written: &Written) {
     if !keeps {
         draft.set(status, default_reason(layout, current).map(Value::Integer));
     }
+}
+
+/// The reason that a row gets in a state: the wanted one, or the state's first.
+pub(crate) fn reason_of(
+    layout: &Layout,
+    id: Uuid,
+    state: i32,
+    wanted: Option<i32>,
+) -> Result<Option<i32>, Refusal> {
+    let reason = wanted.or_else(|| default_reason(layout, state));
+    check_pair(layout, id, state, reason)?;
+    Ok(reason)
+}
+
+/// Whether a row is in the state in which it began.
+pub(crate) fn is_open(engine: &Engine, layout: &Layout, id: Uuid) -> bool {
+    let open = layout.states().first().map(|state| state.value);
+    let column = layout.special.state;
+    let row = engine.row(layout, id);
+    let current = column.and_then(|column| row?.cells.get(column));
+    open.map(Value::Integer) == current
 }
 
 fn wanted(written: &Written, column: Option<Column>) -> Option<i32> {

@@ -7,6 +7,7 @@
 use uuid::Uuid;
 
 use crate::address::RowKey;
+use crate::check;
 use crate::context::Context;
 use crate::draft::Draft;
 use crate::engine::{Engine, Written};
@@ -15,6 +16,7 @@ use crate::options::ReadOnly;
 use crate::parties;
 use crate::payload::Assignments;
 use crate::refusal::Refusal;
+use crate::render;
 use crate::request::Condition;
 use crate::schema::ColumnDef;
 use crate::state;
@@ -67,7 +69,7 @@ pub(crate) fn upsert(
             return Err(absent(layout, &key));
         }
         let id = key.id(layout).unwrap_or_else(|| context.new_id(engine));
-        add_key(layout, key, &mut assignments);
+        add_key(engine, context, layout, key, &mut assignments)?;
         return insert(engine, context, layout, id, assignments.values);
     };
     if condition == Condition::Absent {
@@ -75,7 +77,7 @@ pub(crate) fn upsert(
     }
     check_version(engine, layout, id, condition)?;
     if layout.special.partition.is_some() && condition == Condition::None {
-        add_key(layout, key, &mut assignments);
+        add_key(engine, context, layout, key, &mut assignments)?;
         return replace(engine, context, layout, id, assignments.values);
     }
     if let RowKey::Alternate { values, .. } = &key {
@@ -86,16 +88,68 @@ pub(crate) fn upsert(
 }
 
 /// A created row has the values of its key; a value in the body wins over the one in the URL.
-fn add_key(layout: &Layout, key: RowKey, assignments: &mut Assignments) {
+fn add_key(
+    engine: &Engine,
+    context: &Context<'_>,
+    layout: &Layout,
+    key: RowKey,
+    assignments: &mut Assignments,
+) -> Result<(), Refusal> {
     let RowKey::Alternate { values, .. } = key else {
-        return;
+        return Ok(());
     };
     for (column, value) in values {
         let is_known = assignments.values.iter().any(|(known, _)| *known == column);
         if !is_known && Some(column) != layout.special.id {
+            let value = key_value(engine, context, layout, column, value)?;
             assignments.values.push((column, Some(value)));
         }
     }
+    Ok(())
+}
+
+/// A value of a URL's key as the column takes it: it has the same limits there as in a body.
+fn key_value(
+    engine: &Engine,
+    context: &Context<'_>,
+    layout: &Layout,
+    column: Column,
+    value: Value<'static>,
+) -> Result<Value<'static>, Refusal> {
+    if let Value::Reference { id, .. } = value {
+        return referred(engine, layout, column, id);
+    }
+    let Some(def) = layout.column(column) else {
+        return Ok(value);
+    };
+    let mut json = String::new();
+    render::push_value(layout, column, Some(&value), &mut json);
+    check::read(layout, def, &json, context.empty_text)?.ok_or_else(|| {
+        let name = &def.logical_name;
+        let message = format!("Invalid EntityKey Operation performed : '{name}' has no value");
+        Refusal::new(400, "0x8006088f", message)
+    })
+}
+
+/// The row of a key on a lookup; it must exist in one of the tables to which the lookup can point.
+fn referred(
+    engine: &Engine,
+    layout: &Layout,
+    column: Column,
+    id: Uuid,
+) -> Result<Value<'static>, Refusal> {
+    let targets = layout.targets(column);
+    let targets = || {
+        targets
+            .iter()
+            .filter_map(|table| engine.model.layout(*table))
+    };
+    if let Some(target) = targets().find(|target| engine.row(target, id).is_some()) {
+        let table = target.number;
+        return Ok(Value::Reference { table, id });
+    }
+    let first = targets().next().map(|target| &*target.def.logical_name);
+    Err(Refusal::no_such_row(first.unwrap_or_default(), id))
 }
 
 /// An upsert by alternate key must not choose the id as well: the documented algorithm would take
@@ -222,7 +276,8 @@ fn fresh(
     Ok((draft, written))
 }
 
-fn change(
+/// Writes to a row that is there.
+pub(crate) fn change(
     engine: &mut Engine,
     context: &Context<'_>,
     layout: &Layout,
@@ -243,6 +298,31 @@ fn change(
     check_needed(layout, &draft)?;
     engine.update(layout, id, Cells::pack(&draft.0), written)?;
     Ok(Done::Updated(id))
+}
+
+/// Brings a row to a state, whatever its own rules say of that.
+pub(crate) fn set_state(
+    engine: &mut Engine,
+    context: &Context<'_>,
+    layout: &Layout,
+    id: Uuid,
+    (state, reason): (i32, Option<i32>),
+) -> Result<(), Refusal> {
+    let special = &layout.special;
+    let values = [(special.state, Some(state)), (special.status, reason)];
+    let written = values.into_iter().filter_map(|(column, number)| {
+        let value = number.map(Value::Integer);
+        column.map(|column| (column, value))
+    });
+    let written: Written = written.collect();
+    let Some(row) = engine.row(layout, id) else {
+        return Err(absent(layout, &RowKey::Id(id)));
+    };
+    let mut draft = Draft(row.cells.unpacked());
+    context.admit_update(layout, &written, |column| draft.get(column))?;
+    draft.take(&written);
+    draft.compute(engine, context, layout);
+    engine.update(layout, id, Cells::pack(&draft.0), written)
 }
 
 /// Which of a column's two switches counts.

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// The tables as files; a global choice stands in the first table that has it.
-pub(super) const BUILT_IN: [&str; 15] = [
+pub(super) const BUILT_IN: [&str; 16] = [
     include_str!("../../schema/account.json"),
     include_str!("../../schema/contact.json"),
     include_str!("../../schema/lead.json"),
@@ -30,6 +30,7 @@ pub(super) const BUILT_IN: [&str; 15] = [
     include_str!("../../schema/related.json"),
     include_str!("../../schema/new_subscription.json"),
     include_str!("../../schema/service.json"),
+    include_str!("../../schema/activities.json"),
 ];
 
 const BASE: &str = include_str!("../../schema/block_base.json");

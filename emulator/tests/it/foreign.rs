@@ -63,6 +63,18 @@ fn path() -> impl Strategy<Value = String> {
         Just("EntityDefinitions"),
         Just("@p"),
         Just("$1"),
+        Just("Microsoft.Dynamics.CRM.CreateMultiple"),
+        Just("Microsoft.Dynamics.CRM.UpsertMultiple"),
+        Just("Microsoft.Dynamics.CRM.QualifyLead"),
+        Just("contoso_sensordatas"),
+        Just("contact_customer_accounts"),
+        Just("accountleads_association"),
+        Just("primarycontactid"),
+        Just("$id="),
+        Just("leads"),
+        Just("teammemberships"),
+        Just("WinOpportunity"),
+        Just("BulkDelete"),
     ];
     prop::collection::vec(piece, 0..14).prop_map(|pieces| pieces.concat())
 }
@@ -106,6 +118,145 @@ fn body() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Where bodies of many shapes are read.
+fn writing_path() -> impl Strategy<Value = String> {
+    let known = "00000000-0000-0000-0000-000000000001";
+    let paths = [
+        "accounts".to_owned(),
+        "contacts/Microsoft.Dynamics.CRM.CreateMultiple".to_owned(),
+        "contacts/Microsoft.Dynamics.CRM.UpdateMultiple".to_owned(),
+        "contacts/Microsoft.Dynamics.CRM.UpsertMultiple".to_owned(),
+        "contoso_sensordatas/Microsoft.Dynamics.CRM.UpsertMultiple".to_owned(),
+        "contoso_sensordatas/Microsoft.Dynamics.CRM.DeleteMultiple".to_owned(),
+        format!("accounts({known})/contact_customer_accounts/$ref"),
+        format!("accounts({known})/accountleads_association/$ref"),
+        format!("leads({known})/Microsoft.Dynamics.CRM.QualifyLead"),
+        "WinOpportunity".to_owned(),
+        "CloseIncident".to_owned(),
+        "BulkDelete".to_owned(),
+    ];
+    prop::sample::select(paths.to_vec())
+}
+
+/// The words of bodies that actions, bulk messages and deep inserts read.
+const NAMES: [&str; 32] = [
+    "Targets",
+    "@odata.type",
+    "@odata.id",
+    "contactid",
+    "accountid",
+    "lastname",
+    "emailaddress1",
+    "contoso_sensordataid",
+    "partitionid",
+    "primarycontactid",
+    "primarycontactid@odata.bind",
+    "parentcustomerid_account",
+    "contact_customer_accounts",
+    "contact_customer_accounts@odata.bind",
+    "accountleads_association",
+    "Status",
+    "OpportunityClose",
+    "opportunityid@odata.bind",
+    "IncidentResolution",
+    "CreateAccount",
+    "CreateContact",
+    "CreateOpportunity",
+    "QuerySet",
+    "EntityName",
+    "Criteria",
+    "Conditions",
+    "Filters",
+    "AttributeName",
+    "Operator",
+    "Values",
+    "Value",
+    "Type",
+];
+
+/// JSON of the words that those bodies are made of, nested at random.
+fn nested() -> impl Strategy<Value = serde_json::Value> {
+    use serde_json::{Value, json};
+    let id = "00000000-0000-0000-0000-000000000001";
+    let leaves = vec![
+        json!(null),
+        json!(true),
+        json!(-1),
+        json!(3),
+        json!(1e300),
+        json!(""),
+        json!("x"),
+        json!(id),
+        json!("$1"),
+        json!(format!("contacts({id})")),
+        json!(format!("{BASE}/contacts({id})")),
+        json!("contacts(emailaddress1='a@x.example')"),
+        json!("Microsoft.Dynamics.CRM.contact"),
+        json!("Microsoft.Dynamics.CRM.contoso_sensordata"),
+        json!("contact"),
+        json!("In"),
+        json!("2024-05-01T00:00:00Z"),
+        json!("System.Guid"),
+    ];
+    let name = prop::sample::select(NAMES.to_vec());
+    prop::sample::select(leaves).prop_recursive(5, 40, 6, move |inner| {
+        let members = prop::collection::vec((name.clone(), inner.clone()), 0..6);
+        prop_oneof![
+            prop::collection::vec(inner, 0..4).prop_map(Value::Array),
+            members.prop_map(|members| {
+                let members = members.into_iter();
+                Value::Object(
+                    members
+                        .map(|(name, value)| (name.to_owned(), value))
+                        .collect(),
+                )
+            }),
+        ]
+    })
+}
+
+/// A batch of every kind of part.
+const GOOD_BATCH: &str = "--b\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\nPATCH /api/data/v9.2/contacts(emailaddress1='f@x.example') HTTP/1.1\r\nContent-Type: application/json\r\nIf-None-Match: null\r\n\r\n{\"lastname\":\"Lee\"}\r\n--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\nContent-ID: 1\r\n\r\nPOST /api/data/v9.2/accounts HTTP/1.1\r\nContent-Type: application/json\r\nPrefer: return=minimal\r\n\r\n{\"name\":\"A\",\"primarycontactid\":{\"lastname\":\"S\"}}\r\n--c\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\nContent-ID: 2\r\n\r\nPOST $1/contact_customer_accounts/$ref HTTP/1.1\r\nContent-Type: application/json\r\n\r\n{\"@odata.id\":\"http://127.0.0.1/api/data/v9.2/contacts(emailaddress1='f@x.example')\"}\r\n--c--\r\n--b\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\nPOST /api/data/v9.2/contacts/Microsoft.Dynamics.CRM.UpsertMultiple HTTP/1.1\r\nContent-Type: application/json\r\n\r\n{\"Targets\":[{\"@odata.type\":\"Microsoft.Dynamics.CRM.contact\",\"@odata.id\":\"contacts(emailaddress1='g@x.example')\"}]}\r\n--b\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\nGET /api/data/v9.2/accounts?$top=1&$select=name HTTP/1.1\r\nAccept: application/json\r\n\r\n\r\n--b--\r\n";
+
+/// One change of some bytes: where, how many go, what comes.
+fn mutation() -> impl Strategy<Value = (prop::sample::Index, usize, Vec<u8>)> {
+    let pieces = [
+        "",
+        "\r\n",
+        "\n",
+        "--b",
+        "--c",
+        "--",
+        "--b--\r\n",
+        "$1",
+        "\"",
+        "{",
+        "}",
+        "'",
+        "%",
+        "\0",
+        "Content-ID: 1\r\n",
+        "GET",
+        "HTTP/1.1",
+        "\u{e9}",
+        ": ",
+        ";",
+    ];
+    let piece = prop::sample::select(pieces.map(|piece| piece.as_bytes().to_vec()).to_vec());
+    let bytes = prop_oneof![piece, prop::collection::vec(any::<u8>(), 0..4)];
+    (any::<prop::sample::Index>(), 0..30_usize, bytes)
+}
+
+#[test]
+fn the_batch_that_is_mutated_is_good() {
+    let client = Client::fresh();
+    let request = Request::new("POST", "/api/data/v9.2/$batch")
+        .header("Content-Type", "multipart/mixed; boundary=b")
+        .body(GOOD_BATCH);
+    let answer = client.send(request);
+    assert_eq!(answer.status, 200, "{}", text(&answer));
+}
+
 proptest! {
     #[test]
     fn any_request_is_answered(requests in prop::collection::vec((method(), path(), body()), 1..6)) {
@@ -128,6 +279,50 @@ proptest! {
             .header("Content-Type", "multipart/mixed; boundary=b")
             .body(bytes);
         prop_assert_eq!(client.send(request).status, 400);
+    }
+
+    #[test]
+    fn any_nested_body_is_answered(path in writing_path(), body in nested()) {
+        let client = &*CLIENT;
+        let answer = client.post(&path, &body.to_string());
+        prop_assert_ne!(answer.status, 500, "{} {}", path, body);
+    }
+
+    #[test]
+    fn any_target_is_answered(
+        message in "(Create|Update|Upsert)Multiple",
+        rows in prop::collection::vec(nested(), 1..4),
+    ) {
+        let client = &*CLIENT;
+        let mut rows = rows;
+        for row in &mut rows {
+            if let Some(row) = row.as_object_mut() {
+                let kind = "Microsoft.Dynamics.CRM.contact".into();
+                row.insert("@odata.type".to_owned(), kind);
+            }
+        }
+        let body = serde_json::json!({ "Targets": rows }).to_string();
+        let path = format!("contacts/Microsoft.Dynamics.CRM.{message}");
+        let answer = client.post(&path, &body);
+        prop_assert_ne!(answer.status, 500, "{} {}", path, body);
+    }
+
+    #[test]
+    fn any_mutated_batch_is_answered(mutations in prop::collection::vec(mutation(), 1..4)) {
+        let client = &*CLIENT;
+        let mut bytes = GOOD_BATCH.as_bytes().to_vec();
+        for (at, gone, new) in mutations {
+            let start = at.index(bytes.len().max(1)).min(bytes.len());
+            let end = (start + gone).min(bytes.len());
+            bytes.splice(start..end, new);
+        }
+        let request = Request::new("POST", "/api/data/v9.2/$batch")
+            .header("Content-Type", "multipart/mixed; boundary=b")
+            .body(bytes.clone());
+        let answer = client.send(request);
+        let body = String::from_utf8_lossy(&answer.body);
+        let is_fault = answer.status == 500 || body.contains("HTTP/1.1 500");
+        prop_assert!(!is_fault, "{}", String::from_utf8_lossy(&bytes));
     }
 
     #[test]

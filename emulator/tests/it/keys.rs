@@ -311,3 +311,114 @@ fn keys_hold_numbers_dates_and_lookups() {
         "the same value for Number already exists",
     );
 }
+
+#[test]
+fn a_key_in_a_url_has_the_limits_of_its_columns_when_it_creates() {
+    let client = Client::fresh();
+    let long = format!("accounts(accountnumber='{}')", "x".repeat(21));
+    refused(
+        &client.patch(&long, "{}"),
+        400,
+        "0x80044331",
+        "'accountnumber'",
+    );
+    assert_eq!(client.patch(&long, r#"{"accountnumber":"x"}"#).status, 204);
+    let option = "new_subscriptions(new_customernumber='1',new_plan=7)";
+    refused(
+        &client.patch(option, "{}"),
+        400,
+        "0x8004431a",
+        "Accepted Values",
+    );
+    let empty = "accounts(accountnumber='')";
+    refused(
+        &client.patch(empty, "{}"),
+        400,
+        "0x8006088f",
+        "'accountnumber'",
+    );
+    assert_eq!(client.service.rows("account").len(), 1);
+}
+
+#[test]
+fn a_key_may_be_a_lookup_a_date_or_a_decimal() {
+    let mut schema = Schema::built_in().unwrap();
+    schema
+        .add_json(
+            r#"{"table": "new_Visit", "columns": {"new_When": "date", "new_Cost": "decimal(0..1000, 2)", "new_Where": "lookup(account)"},
+                "keys": {"new_a": ["new_when", "new_cost"], "new_b": ["new_where"]}}"#,
+        )
+        .unwrap();
+    let client = Client::with(Options {
+        schema: Some(schema),
+        ..Options::default()
+    });
+    assert_eq!(
+        client
+            .patch("new_visits(new_when=2024-05-01,new_cost=1.50)", "{}")
+            .status,
+        204
+    );
+    assert_eq!(
+        client
+            .get("new_visits(new_cost=1.5,new_when=2024-05-01)")
+            .status,
+        200
+    );
+    let high = client.patch("new_visits(new_when=2024-05-01,new_cost=1001)", "{}");
+    refused(&high, 400, "0x80044330", "new_cost");
+    let by_lookup = format!("new_visits(_new_where_value={ID})");
+    refused(
+        &client.patch(&by_lookup, "{}"),
+        404,
+        "0x80040217",
+        "account With Id",
+    );
+    client.create("accounts", &json!({"accountid": ID}).to_string());
+    assert_eq!(client.patch(&by_lookup, "{}").status, 204);
+    let found = json(&client.get(&by_lookup));
+    assert_eq!(found["_new_where_value"], ID);
+    refused(
+        &client.get(&format!("new_visits(new_where={ID})")),
+        400,
+        "0x80060888",
+        "",
+    );
+}
+
+#[test]
+fn a_key_that_is_not_active_is_no_key() {
+    for status in ["pending", "in-progress", "failed"] {
+        let mut schema = Schema::built_in().unwrap();
+        let json = format!(
+            r#"{{"table": "account", "columns": {{"new_Code": "text(10)"}}, "keys": {{"new_k": {{"columns": ["new_code"], "status": "{status}"}}}}}}"#
+        );
+        schema.add_json(&json).unwrap();
+        let client = Client::with(Options {
+            schema: Some(schema),
+            ..Options::default()
+        });
+        let told = "Ensure that the names and number of key properties match";
+        refused(
+            &client.patch("accounts(new_code='1')", "{}"),
+            400,
+            "0x80060888",
+            told,
+        );
+        refused(
+            &client.post(
+                "accounts",
+                r#"{"ownerid@odata.bind":"teams(new_code='1')"}"#,
+            ),
+            400,
+            "0x80060888",
+            told,
+        );
+        for name in ["A", "B"] {
+            client.create(
+                "accounts",
+                &json!({"name": name, "new_code": "1"}).to_string(),
+            );
+        }
+    }
+}

@@ -1,14 +1,19 @@
 //! The emulator as its clients see it: request bytes in; status, headers and body out.
 #![cfg(test)]
 
+mod actions;
 mod batch;
+mod bulk;
 mod chaos;
 mod client;
+mod deep;
+mod examples;
 mod foreign;
 mod journal;
 mod keys;
 mod limits;
 mod lookups;
+mod parties;
 mod query;
 mod roles;
 mod rows;

@@ -459,3 +459,35 @@ fn users_outlive_the_process_and_are_set_up_as_asked() {
     let service = open(vec![ClientOptions::default()]);
     assert!(service.client().user_id().is_some());
 }
+
+#[test]
+fn some_privileges_belong_to_no_table() {
+    let client = lacking("prvOverrideCreatedOnCreatedBy");
+    let answer = client.post(
+        "contacts",
+        r#"{"overriddencreatedon":"2020-01-01T00:00:00Z"}"#,
+    );
+    refused(&answer, 403, "0x80040220", "prvOverrideCreatedOnCreatedBy");
+    for (header, value, privilege) in [
+        (
+            "MSCRM.BypassBusinessLogicExecution",
+            "CustomSync",
+            "prvBypassCustomBusinessLogic",
+        ),
+        (
+            "MSCRM.BypassCustomPluginExecution",
+            "true",
+            "prvBypassCustomPlugins",
+        ),
+    ] {
+        let client = lacking(privilege);
+        let answer = client.request("POST", "contacts", &[(header, value)], "{}");
+        refused(&answer, 403, "0x80040220", privilege);
+        assert_eq!(
+            Client::fresh()
+                .request("POST", "contacts", &[(header, value)], "{}")
+                .status,
+            204
+        );
+    }
+}
