@@ -36,6 +36,7 @@ mod privileges;
 mod property;
 mod query;
 mod refusal;
+mod related;
 mod render;
 mod request;
 mod restore;

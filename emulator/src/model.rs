@@ -56,6 +56,15 @@ pub(crate) enum Collection {
     },
 }
 
+impl Collection {
+    /// The table whose rows they are.
+    pub(crate) fn table(self) -> TableNumber {
+        match self {
+            Self::Many { table, .. } | Self::Across { table, .. } => table,
+        }
+    }
+}
+
 /// An alternate key that is active.
 pub(crate) struct Key {
     pub(crate) display_name: String,
@@ -220,6 +229,11 @@ impl Layout {
         self.navigations.get(name).map(Vec::as_slice)
     }
 
+    /// The rows that a navigation property of many means; case matters.
+    pub(crate) fn collection(&self, name: &str) -> Option<Collection> {
+        self.collections.get(name).copied()
+    }
+
     /// The navigation property by which a lookup that holds this table's row is read.
     pub(crate) fn navigation_of(&self, column: Column, target: TableNumber) -> Option<&str> {
         let entry = self
@@ -245,6 +259,16 @@ impl Layout {
         let inner = property.strip_prefix('_')?.strip_suffix("_value")?;
         let column = self.number_of(inner)?;
         self.is_lookup(column).then_some(column)
+    }
+
+    /// How a column is read: `name`, or `_name_value` for a lookup.
+    pub(crate) fn property(&self, column: Column) -> String {
+        let name = self.column_name(column);
+        if self.is_lookup(column) {
+            format!("_{name}_value")
+        } else {
+            name.to_owned()
+        }
     }
 
     pub(crate) fn is_lookup(&self, column: Column) -> bool {

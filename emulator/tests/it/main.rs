@@ -8,6 +8,7 @@ mod journal;
 mod keys;
 mod lookups;
 mod query;
+mod related;
 mod roles;
 mod rows;
 mod socket;

@@ -27,7 +27,7 @@ fn people() -> Client {
     client
 }
 
-fn names(rows: &[Value]) -> String {
+pub(crate) fn names(rows: &[Value]) -> String {
     let names: Vec<_> = rows
         .iter()
         .map(|row| row["firstname"].as_str().unwrap())
@@ -35,7 +35,7 @@ fn names(rows: &[Value]) -> String {
     names.join(" ")
 }
 
-fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' => {
@@ -208,10 +208,10 @@ fn wrong_queries_are_told() {
         "Syntax error",
     );
     for query in [
-        "$expand=parentcustomerid_account",
-        "$apply=x",
         "fetchXml=x",
-        "$filter=parentcustomerid_account/name%20eq%20'x'",
+        "savedQuery=x",
+        "$expand=ownerid",
+        "$filter=Microsoft.Dynamics.CRM.EqualUserTeams(PropertyName='ownerid')",
     ] {
         assert_eq!(
             client.get(&format!("contacts?{query}")).status,
