@@ -3,6 +3,7 @@
 //! Source: Microsoft Learn, "Filter rows using OData".
 
 mod dates;
+mod fetched;
 mod functions;
 mod literal;
 
@@ -20,6 +21,7 @@ use crate::schema::ColumnKind;
 use crate::table::FoldedKey;
 use crate::value::{Column, TableNumber, Value};
 use crate::words::{Token, Words};
+pub(crate) use fetched::fetched;
 use literal::typed;
 
 /// Parentheses and `not` may stand in each other only so deep.

@@ -20,6 +20,7 @@ mod draft;
 mod emulator;
 mod engine;
 mod error;
+mod fetch;
 mod filter;
 mod fold;
 mod journal;

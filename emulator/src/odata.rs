@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::address::{self, Address, Place, Predicate};
 use crate::context::{Context, Enclosure};
 use crate::engine::Engine;
+use crate::fetch;
 use crate::model::Layout;
 use crate::payload::{self, Purpose};
 use crate::privileges;
@@ -113,6 +114,11 @@ impl Operation<'_> {
     }
 
     fn list(&self, engine: &Engine) -> Result<Response, Refusal> {
+        if let Some(text) = fetch::written(self.query) {
+            let (context, layout) = (self.context, self.layout);
+            let body = fetch::list(engine, context, layout, &text?, &self.preferences)?;
+            return Ok(Response::json(200, body));
+        }
         let asked = self.asked(engine)?;
         let body = query::list(&self.listing(engine), &asked, &self.preferences)?;
         Ok(Response::json(200, body))

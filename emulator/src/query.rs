@@ -20,6 +20,7 @@ use crate::request::{Preferences, Response};
 use crate::scan::{Scan, compare};
 use crate::table::Row;
 use crate::value::{Column, Value};
+pub(crate) use apply::Method;
 pub(crate) use asked::Asked;
 use asked::Direction;
 use cookie::Cookie;

@@ -26,9 +26,9 @@ use crate::words::Token;
 const NAMESPACE: &str = "Microsoft.Dynamics.CRM.";
 
 /// `PropertyName='x',PropertyValues=["a","b"]`
-struct Arguments {
-    column: Column,
-    values: Vec<String>,
+pub(super) struct Arguments {
+    pub(super) column: Column,
+    pub(super) values: Vec<String>,
 }
 
 impl<'a> Parser<'a> {
@@ -147,7 +147,11 @@ impl<'a> Parser<'a> {
     }
 
     /// The condition of a function of Dataverse; `None` if it is not served.
-    fn dataverse(&self, name: &str, arguments: &Arguments) -> Result<Option<Filter>, Refusal> {
+    pub(super) fn dataverse(
+        &self,
+        name: &str,
+        arguments: &Arguments,
+    ) -> Result<Option<Filter>, Refusal> {
         let column = arguments.column;
         let identity = self.ground.context.identity;
         Ok(Some(match name {
@@ -166,7 +170,7 @@ impl<'a> Parser<'a> {
         }))
     }
 
-    fn value(&self, column: Column, text: &str) -> Result<Value<'static>, Refusal> {
+    pub(super) fn value(&self, column: Column, text: &str) -> Result<Value<'static>, Refusal> {
         typed(self.layout, column, text).ok_or_else(|| self.mismatch(text))
     }
 
@@ -290,11 +294,11 @@ fn texts(list: &[Json]) -> Vec<String> {
     texts.collect()
 }
 
-fn not(filter: Filter) -> Filter {
+pub(super) fn not(filter: Filter) -> Filter {
     Filter::Not(Box::new(filter))
 }
 
-fn compared(column: Column, operator: Operator, value: Value<'static>) -> Filter {
+pub(super) fn compared(column: Column, operator: Operator, value: Value<'static>) -> Filter {
     Filter::Compare {
         column,
         operator,

@@ -36,8 +36,9 @@ struct Measure {
     of: Option<(Column, Method)>,
 }
 
+/// What is made of the values of a column.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Method {
+pub(crate) enum Method {
     Sum,
     Average,
     Least,
@@ -257,7 +258,7 @@ impl Measure {
 
 impl Method {
     /// Null for no values.
-    fn of(
+    pub(crate) fn of(
         self,
         collation: Collation,
         values: &[Value<'static>],

@@ -3,6 +3,7 @@
 
 mod batch;
 mod client;
+mod fetch;
 mod foreign;
 mod journal;
 mod keys;

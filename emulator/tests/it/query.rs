@@ -208,7 +208,6 @@ fn wrong_queries_are_told() {
         "Syntax error",
     );
     for query in [
-        "fetchXml=x",
         "savedQuery=x",
         "$expand=ownerid",
         "$filter=Microsoft.Dynamics.CRM.EqualUserTeams(PropertyName='ownerid')",
