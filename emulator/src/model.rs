@@ -57,7 +57,7 @@ pub(crate) enum Collection {
 }
 
 impl Collection {
-    /// The table whose rows they are.
+    /// The table of the rows that it holds.
     pub(crate) fn table(self) -> TableNumber {
         match self {
             Self::Many { table, .. } | Self::Across { table, .. } => table,
@@ -229,7 +229,7 @@ impl Layout {
         self.navigations.get(name).map(Vec::as_slice)
     }
 
-    /// The rows that a navigation property of many means; case matters.
+    /// The rows of other tables that a navigation property of many holds; case matters.
     pub(crate) fn collection(&self, name: &str) -> Option<Collection> {
         self.collections.get(name).copied()
     }

@@ -18,6 +18,7 @@ use crate::refusal::Refusal;
 use crate::render::{View, push_text, value_of};
 use crate::request::{Preferences, Response};
 use crate::scan::{Scan, compare};
+use crate::schema::Schema;
 use crate::table::Row;
 use crate::value::{Column, Value};
 pub(crate) use apply::Method;
@@ -29,9 +30,13 @@ use expand::Style;
 /// Rows of a page, and the greatest number that a count tells.
 const MOST: usize = 5000;
 
+/// Changes with the definitions.
+const METADATA_VERSION: &str = "Microsoft.Dynamics.CRM.globalmetadataversion";
+
 /// What is listed, and where it stands.
 pub(crate) struct Listing<'a> {
     pub(crate) engine: &'a Engine,
+    pub(crate) schema: &'a Schema,
     pub(crate) layout: &'a Layout,
     /// `http://127.0.0.1:5000/api/data/v9.2`
     pub(crate) base: String,
@@ -72,11 +77,10 @@ pub(crate) fn entity(
     id: Uuid,
 ) -> String {
     let (engine, layout) = (listing.engine, listing.layout);
-    let mut body = format!(
-        "{{\"@odata.context\":\"{}/$metadata#{}/$entity\",",
-        listing.base,
-        asked.shape(layout)
-    );
+    let context = format!("{}/$metadata#{}/$entity", listing.base, asked.shape(layout));
+    let mut body = String::with_capacity(512);
+    listing.head(&mut body, &context, preferences);
+    body.push(',');
     let view = View {
         engine,
         layout,
@@ -170,6 +174,18 @@ impl<'a> Listing<'a> {
         }
     }
 
+    /// The brace, the context and what clients ask to be told about the definitions.
+    fn head(&self, body: &mut String, context: &str, preferences: &Preferences) {
+        body.push_str("{\"@odata.context\":");
+        push_text(body, context);
+        if preferences.annotations.includes(METADATA_VERSION) {
+            body.push(',');
+            push_text(body, &format!("@{METADATA_VERSION}"));
+            body.push(':');
+            push_text(body, &self.schema.fingerprint().to_string());
+        }
+    }
+
     /// Everything before the first row.
     fn opened(
         &self,
@@ -179,8 +195,7 @@ impl<'a> Listing<'a> {
         capacity: usize,
     ) -> String {
         let mut body = String::with_capacity(capacity);
-        body.push_str("{\"@odata.context\":");
-        push_text(&mut body, context);
+        self.head(&mut body, context, preferences);
         if asked.wants_count {
             let count = count(self.engine, self.layout, asked.filter.as_ref());
             push_count(&mut body, count, preferences);

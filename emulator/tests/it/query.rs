@@ -314,6 +314,29 @@ fn counts_come_with_a_byte_order_mark() {
 }
 
 #[test]
+fn the_version_of_the_definitions_is_told() {
+    let client = people();
+    let term = "Microsoft.Dynamics.CRM.globalmetadataversion";
+    let id = client.service.rows("contact")[0]["contactid"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for path in ["contacts?$top=1".to_owned(), format!("contacts({id})")] {
+        let prefer = format!("odata.include-annotations=\"{term}\"");
+        let body = json(&client.request("GET", &path, &[("Prefer", &prefer)], ""));
+        assert!(
+            body[format!("@{term}")]
+                .as_str()
+                .unwrap()
+                .parse::<u32>()
+                .is_ok(),
+            "{body}"
+        );
+        assert_eq!(json(&client.get(&path)).get(format!("@{term}")), None);
+    }
+}
+
+#[test]
 fn a_query_with_special_characters_finds_what_a_key_cannot() {
     let client = Client::fresh();
     client.create("accounts", r#"{"accountnumber":"M&M+/?:*%\\<>#"}"#);
