@@ -127,7 +127,7 @@ impl Operation<'_> {
     fn listing<'e>(&'e self, engine: &'e Engine) -> Listing<'e> {
         Listing {
             engine,
-            schema: self.context.schema,
+            schema: (self.call.method == "GET").then_some(self.context.schema),
             layout: self.layout,
             base: self.context.base(),
             path: self.layout.def.entity_set.clone(),

@@ -36,7 +36,8 @@ const METADATA_VERSION: &str = "Microsoft.Dynamics.CRM.globalmetadataversion";
 /// What is listed, and where it stands.
 pub(crate) struct Listing<'a> {
     pub(crate) engine: &'a Engine,
-    pub(crate) schema: &'a Schema,
+    /// Whose version reads tell; the answers of writes do not.
+    pub(crate) schema: Option<&'a Schema>,
     pub(crate) layout: &'a Layout,
     /// `http://127.0.0.1:5000/api/data/v9.2`
     pub(crate) base: String,
@@ -178,11 +179,12 @@ impl<'a> Listing<'a> {
     fn head(&self, body: &mut String, context: &str, preferences: &Preferences) {
         body.push_str("{\"@odata.context\":");
         push_text(body, context);
-        if preferences.annotations.includes(METADATA_VERSION) {
+        let is_asked = preferences.annotations.includes(METADATA_VERSION);
+        if let Some(schema) = self.schema.filter(|_| is_asked) {
             body.push(',');
             push_text(body, &format!("@{METADATA_VERSION}"));
             body.push(':');
-            push_text(body, &self.schema.fingerprint().to_string());
+            push_text(body, &schema.fingerprint().to_string());
         }
     }
 

@@ -213,7 +213,7 @@ impl Related<'_> {
         let set = &self.layout.def.entity_set;
         Listing {
             engine,
-            schema: self.context.schema,
+            schema: Some(self.context.schema),
             layout,
             base: self.context.base(),
             path: format!("{set}({})/{}", self.id, self.path),
