@@ -27,6 +27,9 @@ use literal::typed;
 /// Parentheses and `not` may stand in each other only so deep.
 const DEEPEST: usize = 64;
 
+/// And a way may lead over only so many lookups.
+const FARTHEST: usize = 8;
+
 /// A condition on a row.
 #[derive(Debug)]
 pub(crate) enum Filter {
@@ -212,6 +215,9 @@ impl<'a> Parser<'a> {
             property: inside.ok_or_else(|| self.words.syntax())?,
         };
         while let Some((step, rest)) = way.property.split_once('/') {
+            if way.hops.len() >= FARTHEST {
+                return Err(self.words.syntax());
+            }
             let (lookup, target) = related::target(self.ground.context, way.layout, step)?;
             way.hops.push((lookup, target.number));
             way.layout = target;
