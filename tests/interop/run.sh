@@ -86,7 +86,7 @@ install_node() {
   rm -rf "$modules"
   mkdir -p "$modules"
   cp node/package.json node/package-lock.json "$modules/"
-  (cd "$modules" && npm ci --no-audit --no-fund --loglevel=error) >"$work/npm.log" 2>&1 || return 1
+  (cd "$modules" && npm ci --no-audit --no-fund --fetch-retries=1 --loglevel=error) >"$work/npm.log" 2>&1 || return 1
   cp node/package-lock.json "$modules/installed.json"
 }
 
@@ -112,7 +112,7 @@ install_python() {
   if cmp -s python/requirements.txt "$environment/installed.txt"; then return 0; fi
   rm -rf "$environment"
   python3 -m venv "$environment" >"$work/pip.log" 2>&1 || return 1
-  "$environment/bin/python" -m pip install --quiet --disable-pip-version-check \
+  "$environment/bin/python" -m pip install --quiet --retries 1 --disable-pip-version-check \
     -r python/requirements.txt >>"$work/pip.log" 2>&1 || return 1
   cp python/requirements.txt "$environment/installed.txt"
 }
