@@ -105,7 +105,7 @@ pub(crate) fn serve(
     let mut rows = Vec::new();
     for query in &queries {
         let layout = table(context, query)?;
-        let found = matching(engine, layout, query)?;
+        let found = matching(engine, context, layout, query)?;
         rows.extend(found.into_iter().map(|id| (layout, id)));
     }
     let first = queries.first().map(|query| query.table.as_str());
@@ -228,7 +228,12 @@ fn put(
     Ok(id)
 }
 
-fn matching(engine: &Engine, layout: &Layout, query: &Query) -> Result<Vec<Uuid>, Refusal> {
+fn matching(
+    engine: &Engine,
+    context: &Context<'_>,
+    layout: &Layout,
+    query: &Query,
+) -> Result<Vec<Uuid>, Refusal> {
     let mut option = String::new();
     if let Some(criteria) = &query.criteria {
         let filter = criteria.written(layout)?;
@@ -238,7 +243,7 @@ fn matching(engine: &Engine, layout: &Layout, query: &Query) -> Result<Vec<Uuid>
             option = format!("$filter={encoded}");
         }
     }
-    let asked = Asked::parse(layout, engine.collation, &option)?;
+    let asked = Asked::parse(engine, context, layout, &option)?;
     let scan = Scan {
         engine,
         layout,

@@ -2,24 +2,33 @@
 //!
 //! Source: Microsoft Learn, "Filter rows using OData".
 
-use std::borrow::Cow;
-use std::collections::HashSet;
+mod dates;
+mod fetched;
+mod functions;
+mod literal;
 
-use serde_json::Value as Json;
+use std::collections::{BTreeSet, HashSet};
 
-use crate::address::guid;
-use crate::fold::Collation;
+use uuid::Uuid;
+
+use crate::context::Context;
+use crate::engine::Engine;
 use crate::model::Layout;
-use crate::moment;
 use crate::pattern::Pattern;
 use crate::refusal::Refusal;
+use crate::related;
 use crate::schema::ColumnKind;
-use crate::table::{FoldedKey, fold_value};
+use crate::table::FoldedKey;
 use crate::value::{Column, TableNumber, Value};
 use crate::words::{Token, Words};
+pub(crate) use fetched::fetched;
+use literal::typed;
 
 /// Parentheses and `not` may stand in each other only so deep.
 const DEEPEST: usize = 64;
+
+/// And a way may lead over only so many lookups.
+const FARTHEST: usize = 8;
 
 /// A condition on a row.
 #[derive(Debug)]
@@ -42,6 +51,19 @@ pub(crate) enum Filter {
         /// The values as the collation folds them.
         folded: HashSet<FoldedKey>,
     },
+    /// A multi-select holds one of these choices.
+    Choices {
+        column: Column,
+        numbers: Vec<i32>,
+    },
+    /// A condition on the row that a lookup points to; without one its columns are null.
+    Related {
+        lookup: Column,
+        target: TableNumber,
+        inner: Box<Filter>,
+    },
+    /// One of these rows.
+    Ids(BTreeSet<Uuid>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,17 +86,20 @@ pub(crate) enum Operand {
 /// Parameter aliases: `@p` and what stands for it.
 pub(crate) type Aliases = Vec<(String, String)>;
 
-/// Reads a decoded filter.
-pub(crate) fn parse(
-    layout: &Layout,
-    collation: Collation,
-    text: &str,
-    aliases: &Aliases,
-) -> Result<Filter, Refusal> {
+/// What a filter is read against.
+#[derive(Clone, Copy)]
+pub(crate) struct Ground<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) context: &'a Context<'a>,
+    pub(crate) aliases: &'a Aliases,
+}
+
+/// Reads a decoded filter on rows of a table.
+pub(crate) fn parse(ground: Ground<'_>, layout: &Layout, text: &str) -> Result<Filter, Refusal> {
     let mut parser = Parser {
+        ground,
         layout,
-        collation,
-        aliases,
+        variable: None,
         words: Words::of(text),
         depth: 0,
     };
@@ -86,11 +111,38 @@ pub(crate) fn parse(
 }
 
 struct Parser<'a> {
+    ground: Ground<'a>,
     layout: &'a Layout,
-    collation: Collation,
-    aliases: &'a Aliases,
+    /// Inside `any` and `all`: what stands for the related row.
+    variable: Option<&'a str>,
     words: Words<'a>,
     depth: usize,
+}
+
+/// The way to a property: over the rows that lookups point to.
+struct Way<'a> {
+    hops: Vec<(Column, TableNumber)>,
+    /// The table that the way ends at.
+    layout: &'a Layout,
+    property: &'a str,
+}
+
+impl Way<'_> {
+    fn column(&self) -> Result<Column, Refusal> {
+        let table = &self.layout.def.logical_name;
+        let column = self.layout.readable(self.property);
+        column.ok_or_else(|| Refusal::unknown_column(table, self.property))
+    }
+
+    /// A condition at the way's end, seen from where it begins.
+    fn at_its_end(self, filter: Filter) -> Filter {
+        let hops = self.hops.into_iter().rev();
+        hops.fold(filter, |inner, (lookup, target)| Filter::Related {
+            lookup,
+            target,
+            inner: Box::new(inner),
+        })
+    }
 }
 
 impl<'a> Parser<'a> {
@@ -129,117 +181,53 @@ impl<'a> Parser<'a> {
         if self.words.keyword("not") {
             return Ok(Filter::Not(Box::new(self.one()?)));
         }
-        let before = self.words;
         let word = self.words.word()?;
         if self.words.symbol('(') {
             return self.function(word);
         }
-        if word.contains('/') {
-            return Err(Refusal::not_served("filters on related rows"));
+        if !is_name(word) {
+            // `5 lt numberofemployees`
+            return Err(self.words.syntax());
         }
-        let Some(column) = self.layout.readable(word) else {
-            self.words = before;
-            return self.literal_first();
-        };
+        let way = self.way(word)?;
+        let column = way.column()?;
         let operator = self.operator()?;
-        let operand = self.operand(column)?;
-        Ok(Filter::Compare {
+        let operand = self.operand(&way, column)?;
+        Ok(way.at_its_end(Filter::Compare {
             column,
             operator,
             operand,
-        })
+        }))
     }
 
-    /// `5 lt numberofemployees`
-    fn literal_first(&mut self) -> Result<Filter, Refusal> {
-        let name = self.words.word()?;
-        let is_name = name.starts_with(|c: char| c.is_alphabetic() || c == '_');
-        if is_name && !matches!(name, "null" | "true" | "false") {
-            return Err(Refusal::unknown_column(&self.layout.def.logical_name, name));
-        }
-        Err(self.words.syntax())
-    }
-
-    fn function(&mut self, name: &str) -> Result<Filter, Refusal> {
-        match name {
-            "contains" | "startswith" | "endswith" => {
-                let word = self.words.word()?;
-                let column = self.column(word)?;
-                self.words.expect(',')?;
-                let Token::Quoted(text) = self.words.token()? else {
-                    return Err(self.words.syntax());
-                };
-                self.words.expect(')')?;
-                let wanted = match name {
-                    "contains" => format!("%{text}%"),
-                    "startswith" => format!("{text}%"),
-                    _ => format!("%{text}"),
-                };
-                let pattern = Pattern::new(self.collation, &wanted);
-                Ok(Filter::Like { column, pattern })
+    /// Follows `primarycontactid/fullname` to the table of its last part.
+    fn way(&self, word: &'a str) -> Result<Way<'a>, Refusal> {
+        let inside = match self.variable {
+            None => Some(word),
+            Some(variable) => {
+                let rest = word.strip_prefix(variable);
+                rest.and_then(|rest| rest.strip_prefix('/'))
             }
-            "Microsoft.Dynamics.CRM.In" => self.in_list(),
-            _ => Err(Refusal::not_served(&format!("the function '{name}'"))),
-        }
-    }
-
-    fn column(&self, name: &str) -> Result<Column, Refusal> {
-        let table = &self.layout.def.logical_name;
-        self.layout
-            .readable(name)
-            .ok_or_else(|| Refusal::unknown_column(table, name))
-    }
-
-    /// `PropertyName='x',PropertyValues=["a","b"])`
-    fn in_list(&mut self) -> Result<Filter, Refusal> {
-        self.argument("PropertyName")?;
-        let Token::Quoted(name) = self.words.token()? else {
-            return Err(self.words.syntax());
         };
-        let plain = self.layout.number_of(&name);
-        let column = match plain {
-            Some(column) => column,
-            None => self.column(&name)?,
+        let mut way = Way {
+            hops: Vec::new(),
+            layout: self.layout,
+            property: inside.ok_or_else(|| self.words.syntax())?,
         };
-        self.words.expect(',')?;
-        self.argument("PropertyValues")?;
-        let values = self.values()?;
-        self.words.expect(')')?;
-        let values = values.iter().map(|value| {
-            let text = match value {
-                Json::String(text) => Cow::Borrowed(text.as_str()),
-                other => Cow::Owned(other.to_string()),
-            };
-            typed(self.layout, column, &text).ok_or_else(|| self.mismatch(&text))
-        });
-        let values = values.collect::<Result<Vec<_>, _>>()?;
-        let folded = values.iter().map(|value| fold_value(self.collation, value));
-        Ok(Filter::In {
-            column,
-            folded: folded.collect(),
-            values,
-        })
-    }
-
-    fn argument(&mut self, name: &str) -> Result<(), Refusal> {
-        if self.words.word()? == name && self.words.symbol('=') {
-            return Ok(());
+        while let Some((step, rest)) = way.property.split_once('/') {
+            if way.hops.len() >= FARTHEST {
+                return Err(self.words.syntax());
+            }
+            let (lookup, target) = related::target(self.ground.context, way.layout, step)?;
+            way.hops.push((lookup, target.number));
+            way.layout = target;
+            way.property = rest;
         }
-        Err(self.words.syntax())
-    }
-
-    /// A list in JSON, or an alias of one.
-    fn values(&mut self) -> Result<Vec<Json>, Refusal> {
-        if let Some(values) = self.words.json_list() {
-            return Ok(values);
-        }
-        let name = self.words.word()?;
-        let text = self.alias(name)?;
-        serde_json::from_str(text).map_err(|_| self.words.syntax())
+        Ok(way)
     }
 
     fn alias(&self, name: &str) -> Result<&'a str, Refusal> {
-        let found = self.aliases.iter().find(|(alias, _)| alias == name);
+        let found = self.ground.aliases.iter().find(|(alias, _)| alias == name);
         let text = found.map(|(_, text)| text.as_str());
         text.ok_or_else(|| self.words.syntax())
     }
@@ -256,58 +244,45 @@ impl<'a> Parser<'a> {
         })
     }
 
-    fn operand(&mut self, column: Column) -> Result<Operand, Refusal> {
-        let layout = self.layout;
+    fn operand(&mut self, way: &Way<'_>, column: Column) -> Result<Operand, Refusal> {
         let token = match self.words.token()? {
             Token::Word(alias) if alias.starts_with('@') => {
                 let text = self.alias(alias)?;
-                match text.strip_prefix('\'').and_then(|t| t.strip_suffix('\'')) {
-                    Some(quoted) => Token::Quoted(quoted.replace("''", "'")),
+                match literal::unquoted(text) {
+                    Some(quoted) => Token::Quoted(quoted),
                     None => Token::Word(text),
                 }
             }
             token => token,
         };
-        match token {
-            Token::Word("null") => Ok(Operand::Null),
+        let kind = way.layout.column(column).map(|def| &def.kind);
+        let (text, fits) = match token {
+            Token::Word("null") => return Ok(Operand::Null),
+            // GUIDs of lookups are tolerated in quotes; other literals are what they look like.
             Token::Quoted(text) => {
-                let kind = layout.column(column).map(|def| &def.kind);
-                // GUIDs of lookups are tolerated in quotes; other literals are what they look like.
-                let is_text = matches!(
-                    kind,
-                    Some(
-                        ColumnKind::Text { .. }
-                            | ColumnKind::Memo { .. }
-                            | ColumnKind::MultiSelect { .. }
-                            | ColumnKind::Lookup { .. }
-                    )
-                );
-                let value = if is_text {
-                    typed(layout, column, &text)
-                } else {
-                    None
-                };
-                value
-                    .map(Operand::Value)
-                    .ok_or_else(|| self.mismatch(&text))
+                let is_text = literal::is_text(kind);
+                let fits = is_text || matches!(kind, Some(ColumnKind::Lookup { .. }));
+                (text, fits)
             }
             Token::Word(word) => {
-                if let Some(other) = layout.readable(word) {
+                let other = self.sibling(way, word);
+                if let Some(other) = other {
                     return Ok(Operand::Column(other));
                 }
-                let kind = layout.column(column).map(|def| &def.kind);
-                let is_text = matches!(
-                    kind,
-                    Some(ColumnKind::Text { .. } | ColumnKind::Memo { .. })
-                );
-                let value = if is_text {
-                    None
-                } else {
-                    typed(layout, column, word)
-                };
-                value.map(Operand::Value).ok_or_else(|| self.mismatch(word))
+                (word.to_owned(), !literal::is_text(kind))
             }
-        }
+        };
+        let value = fits.then(|| typed(way.layout, column, &text)).flatten();
+        value
+            .map(Operand::Value)
+            .ok_or_else(|| self.mismatch(&text))
+    }
+
+    /// Another column of the row that a way leads to, where the way has no hops.
+    fn sibling(&self, way: &Way<'_>, word: &'a str) -> Option<Column> {
+        let other = self.way(word).ok()?;
+        let both_near = way.hops.is_empty() && other.hops.is_empty();
+        other.layout.readable(other.property).filter(|_| both_near)
     }
 
     fn mismatch(&self, literal: &str) -> Refusal {
@@ -322,6 +297,11 @@ impl<'a> Parser<'a> {
     }
 }
 
+fn is_name(word: &str) -> bool {
+    let is_name = word.starts_with(|c: char| c.is_alphabetic() || c == '_');
+    is_name && !matches!(word, "null" | "true" | "false")
+}
+
 fn single(mut parts: Vec<Filter>, many: fn(Vec<Filter>) -> Filter) -> Filter {
     match (parts.len(), parts.pop()) {
         (1, Some(only)) => only,
@@ -330,32 +310,4 @@ fn single(mut parts: Vec<Filter>, many: fn(Vec<Filter>) -> Filter) -> Filter {
             many(parts)
         }
     }
-}
-
-/// A literal as the column's type has it.
-fn typed(layout: &Layout, column: Column, text: &str) -> Option<Value<'static>> {
-    Some(match &layout.column(column)?.kind {
-        ColumnKind::Text { .. } | ColumnKind::Memo { .. } | ColumnKind::MultiSelect { .. } => {
-            Value::Text(Cow::Owned(text.to_owned()))
-        }
-        ColumnKind::Integer { .. }
-        | ColumnKind::Picklist { .. }
-        | ColumnKind::State { .. }
-        | ColumnKind::Status { .. } => Value::Integer(text.parse().ok()?),
-        ColumnKind::BigInt => Value::BigInt(text.parse().ok()?),
-        ColumnKind::Decimal { .. } | ColumnKind::Money { .. } => Value::Decimal(text.parse().ok()?),
-        ColumnKind::Double { .. } => Value::Double(text.parse().ok()?),
-        ColumnKind::Boolean { .. } => Value::Boolean(text.parse().ok()?),
-        ColumnKind::Date => Value::Date(moment::date(text)?),
-        ColumnKind::DateTime | ColumnKind::DateTimeIndependent => {
-            let midnight = || moment::date_time(&format!("{text}T00:00:00Z"));
-            Value::DateTime(moment::date_time(text).or_else(midnight)?)
-        }
-        ColumnKind::Guid => Value::Guid(guid(text)?),
-        // Ids alone are compared; which table a lookup points to does not count.
-        ColumnKind::Lookup { .. } => Value::Reference {
-            table: TableNumber(u16::MAX),
-            id: guid(text)?,
-        },
-    })
 }

@@ -32,6 +32,7 @@ mod draft;
 mod emulator;
 mod engine;
 mod error;
+mod fetch;
 mod filter;
 mod fold;
 #[cfg(test)]
@@ -56,6 +57,7 @@ mod property;
 mod qualify;
 mod query;
 mod refusal;
+mod related;
 mod removal;
 mod render;
 mod request;

@@ -15,6 +15,7 @@ mod attribute;
 pub(crate) mod changes;
 pub(crate) mod csdl;
 mod entity;
+mod enums;
 mod filter;
 mod node;
 mod option_set;
@@ -528,6 +529,12 @@ mod tests {
         );
         let required = "RequiredLevel/Value eq Microsoft.Dynamics.CRM.AttributeRequiredLevel'ApplicationRequired'";
         assert_eq!(found(required), ["lastname"]);
+        assert!(found("AttributeType eq 'Memo'").contains(&"description".to_owned()));
+        assert_eq!(
+            found("RequiredLevel/Value eq 'ApplicationRequired'"),
+            ["lastname"]
+        );
+        assert!(!found("AttributeType ne 'Virtual'").contains(&"statecodename".to_owned()));
         let nested = "$expand=Attributes($select=LogicalName;$filter=LogicalName eq 'lastname')";
         assert_eq!(names(&get(CONTACT, nested)["Attributes"]), ["lastname"]);
     }
@@ -535,7 +542,7 @@ mod tests {
     #[test]
     fn enumerations_and_managed_properties_are_not_plain_values() {
         for filter in [
-            "AttributeType eq 'Memo'",
+            "AttributeType eq 'Nothing'",
             "AttributeType eq Microsoft.Dynamics.CRM.OwnershipTypes'Memo'",
             "IsCustomizable eq true",
             "RequiredLevel eq 'None'",

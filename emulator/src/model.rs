@@ -252,6 +252,16 @@ impl Layout {
         self.is_lookup(column).then_some(column)
     }
 
+    /// How a column is read: `name`, or `_name_value` for a lookup.
+    pub(crate) fn property(&self, column: Column) -> String {
+        let name = self.column_name(column);
+        if self.is_lookup(column) {
+            format!("_{name}_value")
+        } else {
+            name.to_owned()
+        }
+    }
+
     pub(crate) fn is_lookup(&self, column: Column) -> bool {
         let kind = self.column(column).map(|def| &def.kind);
         matches!(kind, Some(ColumnKind::Lookup { .. }))

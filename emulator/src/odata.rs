@@ -12,14 +12,16 @@ use crate::bulk::{Bulk, Message, NAMESPACE};
 use crate::context::{Context, Enclosure};
 use crate::deep;
 use crate::engine::Engine;
+use crate::fetch;
 use crate::model::Layout;
 use crate::payload::{self, Purpose};
 use crate::privileges;
 use crate::property::Property;
-use crate::query::{self, Asked};
+use crate::query::{self, Asked, Listing};
 use crate::refusal::Refusal;
+use crate::related::Related;
 use crate::removal;
-use crate::render::{self, View};
+use crate::render;
 use crate::request::{Call, Condition, Preferences, Response};
 use crate::unbound;
 use crate::write::{self, Done};
@@ -132,22 +134,33 @@ impl Operation<'_> {
     }
 
     fn asked(&self, engine: &Engine) -> Result<Asked, Refusal> {
-        Asked::parse(self.layout, engine.collation, self.query)
+        Asked::parse(engine, self.context, self.layout, self.query)
     }
 
     fn list(&self, engine: &Engine) -> Result<Response, Refusal> {
+        if let Some(text) = fetch::written(self.query) {
+            let (context, layout) = (self.context, self.layout);
+            let body = fetch::list(engine, context, layout, &text?, &self.preferences)?;
+            return Ok(Response::json(200, body));
+        }
         let asked = self.asked(engine)?;
-        let base = self.context.base();
-        let body = query::list(engine, self.layout, &base, &asked, &self.preferences)?;
+        let body = query::list(&self.listing(engine), &asked, &self.preferences)?;
         Ok(Response::json(200, body))
     }
 
+    fn listing<'e>(&'e self, engine: &'e Engine) -> Listing<'e> {
+        Listing {
+            engine,
+            schema: (self.call.method == "GET").then_some(self.context.schema),
+            layout: self.layout,
+            base: self.context.base(),
+            path: self.layout.def.entity_set.clone(),
+        }
+    }
+
     fn count(&self, engine: &Engine) -> Result<Response, Refusal> {
-        let count = query::count(engine, self.layout, self.asked(engine)?.filter.as_ref());
-        // The digits come behind a byte-order mark.
-        let mut response = Response::odata(200).header("Content-Type", "text/plain".to_owned());
-        response.body = format!("\u{feff}{count}").into();
-        Ok(response)
+        let filter = self.asked(engine)?.filter;
+        Ok(query::counted(engine, self.layout, filter.as_ref()))
     }
 
     fn create(&self, engine: &mut Engine) -> Result<Answer, Refusal> {
@@ -161,7 +174,9 @@ impl Operation<'_> {
     }
 
     fn upsert(&self, engine: &mut Engine, key: &Predicate) -> Result<Answer, Refusal> {
-        let asked = self.asked(engine)?;
+        let mut asked = self.asked(engine)?;
+        // On updates `$expand` says nothing.
+        asked.expands.clear();
         let condition = self.call.headers.condition()?;
         let key = address::resolve(self.layout, key)?;
         let body = self.call.json()?;
@@ -231,22 +246,7 @@ impl Operation<'_> {
     }
 
     fn represented(&self, engine: &Engine, asked: &Asked, id: Uuid, status: u16) -> Response {
-        let layout = self.layout;
-        let mut body = format!(
-            "{{\"@odata.context\":\"{}/$metadata#{}/$entity\",",
-            self.context.base(),
-            asked.shape(layout)
-        );
-        let view = View {
-            engine,
-            layout,
-            shown: &asked.shown,
-            annotations: &self.preferences.annotations,
-        };
-        if let Some(row) = engine.row(layout, id) {
-            view.members(id, row, &mut body);
-        }
-        body.push('}');
+        let body = query::entity(&self.listing(engine), asked, &self.preferences, id);
         Response::json(status, body)
     }
 
@@ -259,7 +259,7 @@ impl Operation<'_> {
         let row = engine.row(self.layout, id);
         let row = row.ok_or_else(|| write::absent(self.layout, &key))?;
         let is_same = condition == Condition::NotVersion(row.version);
-        if is_same && self.preferences.annotations.is_empty() {
+        if is_same && self.preferences.annotations.is_empty() && asked.expands.is_empty() {
             return Ok(Response::odata(304).header("ETag", render::etag(self.layout, row)));
         }
         let response = self.represented(engine, &asked, id, 200);
@@ -278,6 +278,11 @@ impl Operation<'_> {
         if path.starts_with(NAMESPACE) && self.layout.def.logical_name == "lead" {
             return Ok(actions::bound(engine, self.context, self.call, (id, path))?.into());
         }
+        if self.call.method == "GET"
+            && let Some(response) = self.related(id, path).read(engine)?
+        {
+            return Ok(response.into());
+        }
         let property = Property {
             context: self.context,
             layout: self.layout,
@@ -286,6 +291,17 @@ impl Operation<'_> {
             query: self.query,
         };
         Ok(property.serve(engine, self.call)?.into())
+    }
+
+    fn related<'p>(&'p self, id: Uuid, path: &'p str) -> Related<'p> {
+        Related {
+            context: self.context,
+            layout: self.layout,
+            id,
+            path,
+            query: self.query,
+            preferences: &self.preferences,
+        }
     }
 
     fn delete(&self, engine: &mut Engine, key: &Predicate) -> Result<Response, Refusal> {

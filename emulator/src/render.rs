@@ -66,24 +66,24 @@ impl View<'_> {
 
     fn member(&self, id: Uuid, row: &Row, column: Column, out: &mut String) {
         let value = value_of(self.layout, id, row, column);
-        let name = self.property(column);
-        if let Some(value) = &value {
-            self.annotate(&name, column, value, out);
-        }
         out.push(',');
-        push_text(out, &name);
-        out.push(':');
-        push_value(self.layout, column, value.as_ref(), out);
+        self.member_of(&self.layout.property(column), column, value.as_ref(), out);
     }
 
-    /// `name`, or `_name_value` for a lookup.
-    fn property(&self, column: Column) -> String {
-        let name = self.layout.column_name(column);
-        if self.layout.is_lookup(column) {
-            format!("_{name}_value")
-        } else {
-            name.to_owned()
+    /// A value of a column under a name, with its annotations before it.
+    pub(crate) fn member_of(
+        &self,
+        name: &str,
+        column: Column,
+        value: Option<&Value<'_>>,
+        out: &mut String,
+    ) {
+        if let Some(value) = value {
+            self.annotate(name, column, value, out);
         }
+        push_text(out, name);
+        out.push(':');
+        push_value(self.layout, column, value, out);
     }
 
     fn annotate(&self, name: &str, column: Column, value: &Value<'_>, out: &mut String) {
@@ -92,10 +92,10 @@ impl View<'_> {
         }
         let mut annotation = |term: &str, text: &str| {
             if self.annotations.includes(term) {
-                out.push(',');
                 push_text(out, &format!("{name}@{term}"));
                 out.push(':');
                 push_text(out, text);
+                out.push(',');
             }
         };
         if let Some(text) = self.formatted(column, value) {

@@ -11,7 +11,7 @@ use crate::fold::Collation;
 use crate::model::Layout;
 use crate::render::value_of;
 use crate::table::{Row, fold_value};
-use crate::value::{Column, Value};
+use crate::value::{Column, TableNumber, Value};
 
 /// A filter on the rows of a table.
 #[derive(Clone, Copy)]
@@ -35,11 +35,11 @@ impl<'a> Scan<'a> {
                 .into_iter()
                 .filter(move |id| last.is_none_or(|last| *id > last))
                 .filter_map(move |id| rows.get(id).map(|row| (id, row)));
-            return Box::new(found.filter(move |(id, row)| self.holds(filter, *id, row)));
+            return Box::new(found.filter(move |row| self.holds(filter, Some(*row))));
         }
         Box::new(
             rows.after(last)
-                .filter(move |(id, row)| self.holds(filter, *id, row)),
+                .filter(move |row| self.holds(filter, Some(*row))),
         )
     }
 
@@ -66,7 +66,11 @@ impl<'a> Scan<'a> {
                 }
                 Some(all)
             }
-            Filter::Not(_) | Filter::Like { .. } => None,
+            Filter::Ids(ids) => Some(ids.clone()),
+            Filter::Not(_)
+            | Filter::Like { .. }
+            | Filter::Choices { .. }
+            | Filter::Related { .. } => None,
         }
     }
 
@@ -99,13 +103,14 @@ impl<'a> Scan<'a> {
         })
     }
 
-    fn holds(self, filter: &Filter, id: Uuid, row: &Row) -> bool {
+    /// Whether a row is meant; all columns of no row are null.
+    fn holds(self, filter: &Filter, row: Option<(Uuid, &Row)>) -> bool {
         let collation = self.engine.collation;
-        let value = |column: Column| value_of(self.layout, id, row, column);
+        let value = |column: Column| value_of(self.layout, row?.0, row?.1, column);
         match filter {
-            Filter::All(parts) => parts.iter().all(|part| self.holds(part, id, row)),
-            Filter::Any(parts) => parts.iter().any(|part| self.holds(part, id, row)),
-            Filter::Not(part) => !self.holds(part, id, row),
+            Filter::All(parts) => parts.iter().all(|part| self.holds(part, row)),
+            Filter::Any(parts) => parts.iter().any(|part| self.holds(part, row)),
+            Filter::Not(part) => !self.holds(part, row),
             Filter::Like { column, pattern } => match value(*column) {
                 Some(Value::Text(text)) => pattern.matches(collation, &text),
                 _ => false,
@@ -113,6 +118,19 @@ impl<'a> Scan<'a> {
             Filter::In { column, folded, .. } => {
                 value(*column).is_some_and(|value| folded.contains(&fold_value(collation, &value)))
             }
+            Filter::Choices { column, numbers } => match value(*column) {
+                Some(Value::Text(chosen)) => {
+                    let mut chosen = chosen.split(',').filter_map(|one| one.parse().ok());
+                    chosen.any(|one: i32| numbers.contains(&one))
+                }
+                _ => false,
+            },
+            Filter::Related {
+                lookup,
+                target,
+                inner,
+            } => self.holds_there(value(*lookup).as_ref(), *target, inner),
+            Filter::Ids(ids) => row.is_some_and(|(id, _)| ids.contains(&id)),
             Filter::Compare {
                 column,
                 operator,
@@ -127,6 +145,25 @@ impl<'a> Scan<'a> {
                 operator.holds(collation, left.as_ref(), right.as_ref())
             }
         }
+    }
+
+    /// Whether a condition holds for the row of a table that a lookup points to.
+    fn holds_there(
+        self,
+        reference: Option<&Value<'_>>,
+        target: TableNumber,
+        filter: &Filter,
+    ) -> bool {
+        let Some(layout) = self.engine.model.layout(target) else {
+            return false;
+        };
+        let row = match reference {
+            Some(Value::Reference { table, id }) if *table == target => {
+                self.engine.row(layout, *id).map(|row| (*id, row))
+            }
+            _ => None,
+        };
+        Self { layout, ..self }.holds(filter, row)
     }
 }
 

@@ -73,6 +73,14 @@ impl<'a> Words<'a> {
         true
     }
 
+    /// `c` of `c:c/fullname eq 'x'`, with the colon.
+    pub(crate) fn variable(&mut self) -> Option<&'a str> {
+        let (name, rest) = self.rest.trim_start().split_once(':')?;
+        let is_name = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+        self.rest = is_name.then_some(rest)?;
+        Some(name)
+    }
+
     pub(crate) fn word(&mut self) -> Result<&'a str, Refusal> {
         match self.token()? {
             Token::Word(word) => Ok(word),

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::enums;
 use super::node::Node;
 use super::refusal::Refusal;
 use super::types::{Plain, Type};
@@ -136,8 +137,12 @@ fn compare(
             None => return Err(Refusal::property(member, &format!("{name}Value"))),
         };
     }
-    let expected = enum_of(path);
+    let expected = enums::of(path);
     let mismatch = |found: &str| Err(Refusal::types(found, &literal.type_name(), operator.name()));
+    if let (Some(expected), Literal::Text(member)) = (expected, literal) {
+        enums::check_member(expected, member)?;
+        return Ok(value == *member);
+    }
     match (&value, literal) {
         (Value::Null, literal) => Ok(*literal == Literal::Null),
         (_, Literal::Null) => Ok(false),
@@ -159,21 +164,6 @@ fn compare(
         (Value::Number(_), _) => mismatch("Edm.Int32"),
         (Value::String(_), _) => mismatch("Edm.String"),
         (Value::Array(_) | Value::Object(_), _) => mismatch("a complex type"),
-    }
-}
-
-/// The enumeration of a property; enumerations are compared only with their own members.
-fn enum_of(path: &[String]) -> Option<&'static str> {
-    let names: Vec<&str> = path.iter().map(String::as_str).collect();
-    match names.as_slice() {
-        ["AttributeType"] => Some("AttributeTypeCode"),
-        ["OwnershipType"] => Some("OwnershipTypes"),
-        ["RequiredLevel", "Value"] => Some("AttributeRequiredLevel"),
-        ["EntityKeyIndexStatus"] => Some("EntityKeyIndexStatus"),
-        ["RelationshipType"] => Some("RelationshipType"),
-        ["SecurityTypes"] => Some("SecurityTypes"),
-        ["OptionSetType"] => Some("OptionSetType"),
-        _ => None,
     }
 }
 

@@ -60,6 +60,8 @@ impl Options {
                     .collect::<Result<_, _>>()?;
                 Ok(())
             }
+            // A word for plug-ins; it changes nothing else.
+            "tag" if depth == 0 => Ok(()),
             other => Err(Refusal::option(other)),
         }
     }

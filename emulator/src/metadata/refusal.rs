@@ -51,6 +51,15 @@ impl Refusal {
         }
     }
 
+    /// Text that names no member of an enumeration.
+    pub(super) fn enumeration(text: &str) -> Self {
+        Self {
+            status: 400,
+            code: "0x0",
+            message: format!("The string '{text}' is not a valid enumeration type constant."),
+        }
+    }
+
     /// A key by a property that is not one.
     pub(super) fn key(type_name: &str) -> Self {
         let resource = format!("Microsoft.Dynamics.CRM.{type_name}");

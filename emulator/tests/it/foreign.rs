@@ -333,3 +333,150 @@ proptest! {
         prop_assert!(matches!(answer.status, 400 | 401));
     }
 }
+
+/// Options and what stands in them, well formed and not.
+const OPTIONS: &[&str] = &[
+    "$filter=",
+    "$expand=",
+    "$apply=",
+    "$orderby=",
+    "$select=",
+    "$top=1",
+    "$count=true",
+    "&",
+    ";",
+    ",",
+    "(",
+    ")",
+    "'",
+    "''",
+    "\"",
+    "[",
+    "]",
+    "=",
+    "/",
+    " ",
+    "@p",
+    "@p='x'",
+    "null",
+    "5",
+    "2024-01-01",
+    " eq ",
+    " ne ",
+    " and ",
+    " or ",
+    "not ",
+    "primarycontactid",
+    "primarycontactid/fullname",
+    "contact_customer_accounts",
+    "contact_customer_accounts/any(",
+    "c:",
+    "c/firstname",
+    "name",
+    "numberofemployees",
+    "revenue",
+    "createdon",
+    "contains(",
+    "$select=name",
+    "$expand=primarycontactid",
+    "groupby((name)",
+    "aggregate(",
+    "revenue with sum as s",
+    "$count as n",
+    "filter(",
+    "concat(",
+    "Microsoft.Dynamics.CRM.",
+    "LastXDays(",
+    "Between(",
+    "PropertyName=",
+    "PropertyValue=7",
+    "PropertyValues=[\"1\",\"2\"]",
+    "'createdon'",
+    "é",
+];
+
+fn options() -> impl Strategy<Value = String> {
+    let words = prop::sample::select(OPTIONS);
+    prop::collection::vec(words, 0..16).prop_map(|words| words.concat())
+}
+
+/// Documents of `FetchXML`, well formed and not.
+const DOCUMENTS: &[&str] = &[
+    "<fetch>",
+    "<fetch aggregate='true'>",
+    "<fetch count='1' page='2'>",
+    "</fetch>",
+    "<entity name='account'>",
+    "</entity>",
+    "<attribute name='name'/>",
+    "<attribute name='revenue' alias='r' aggregate='sum'/>",
+    "<attribute name='name' alias='g' groupby='true'/>",
+    "<order attribute='name'/>",
+    "<order alias='r'/>",
+    "<filter type='or'>",
+    "</filter>",
+    "<condition attribute='name' operator='",
+    "like' value='a%'/>",
+    "last-x-days' value='7'/>",
+    "in'><value>1</value></condition>",
+    "null'/>",
+    "<link-entity name='contact' from='parentcustomerid' to='accountid' link-type='outer'>",
+    "</link-entity>",
+    "<all-attributes/>",
+    "&amp;",
+    "&",
+    "<!--",
+    "-->",
+    "é",
+];
+
+fn documents() -> impl Strategy<Value = String> {
+    let words = prop::sample::select(DOCUMENTS);
+    prop::collection::vec(words, 0..12).prop_map(|words| words.concat())
+}
+
+/// A refusal, or 501 for what is not served.
+fn is_told(status: u16) -> bool {
+    status < 500 || status == 501
+}
+
+proptest! {
+    #[test]
+    fn any_query_is_answered_or_refused(options in options()) {
+        let answer = CLIENT.get(&format!("accounts?{options}"));
+        prop_assert!(is_told(answer.status), "{options}: {}", text(&answer));
+    }
+
+    #[test]
+    fn any_document_is_answered_or_refused(document in documents()) {
+        let whole = format!("<fetch><entity name='account'>{document}</entity></fetch>");
+        for xml in [document, whole] {
+            let xml = crate::query::encoded(&xml);
+            let answer = CLIENT.get(&format!("accounts?fetchXml={xml}"));
+            prop_assert!(is_told(answer.status), "{xml}: {}", text(&answer));
+        }
+    }
+}
+
+#[test]
+fn no_query_is_too_deep() {
+    let far = "primarycontactid/parentcustomerid_account/".repeat(700);
+    let expand = "primarycontactid($expand=parentcustomerid_account($expand=".repeat(400);
+    let nested = "contact_customer_accounts/any(c:c/parentcustomerid_account/".repeat(400);
+    let links = "<link-entity name='account' from='accountid' to='parentaccountid'>".repeat(300);
+    for query in [
+        format!("$filter={far}name%20eq%20'x'"),
+        format!("$filter={}name%20eq%20'x'", "not%20".repeat(4000)),
+        format!("$filter={nested}"),
+        format!("$expand={expand}"),
+        format!("$expand={}", "(".repeat(20_000)),
+        format!("$apply={}", "filter(".repeat(3_000)),
+        format!(
+            "fetchXml=<fetch><entity%20name='account'>{}",
+            links.replace(' ', "%20")
+        ),
+    ] {
+        let answer = CLIENT.get(&format!("accounts?{query}"));
+        assert_eq!(answer.status, 400, "{query:.40}");
+    }
+}

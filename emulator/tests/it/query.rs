@@ -27,7 +27,7 @@ fn people() -> Client {
     client
 }
 
-fn names(rows: &[Value]) -> String {
+pub(crate) fn names(rows: &[Value]) -> String {
     let names: Vec<_> = rows
         .iter()
         .map(|row| row["firstname"].as_str().unwrap())
@@ -35,7 +35,7 @@ fn names(rows: &[Value]) -> String {
     names.join(" ")
 }
 
-fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' => {
@@ -208,10 +208,9 @@ fn wrong_queries_are_told() {
         "Syntax error",
     );
     for query in [
-        "$expand=parentcustomerid_account",
-        "$apply=x",
-        "fetchXml=x",
-        "$filter=parentcustomerid_account/name%20eq%20'x'",
+        "savedQuery=x",
+        "$expand=ownerid",
+        "$filter=Microsoft.Dynamics.CRM.EqualUserTeams(PropertyName='ownerid')",
     ] {
         assert_eq!(
             client.get(&format!("contacts?{query}")).status,
@@ -312,6 +311,29 @@ fn counts_come_with_a_byte_order_mark() {
         body["@Microsoft.Dynamics.CRM.totalrecordcountlimitexceeded"],
         false
     );
+}
+
+#[test]
+fn the_version_of_the_definitions_is_told() {
+    let client = people();
+    let term = "Microsoft.Dynamics.CRM.globalmetadataversion";
+    let id = client.service.rows("contact")[0]["contactid"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for path in ["contacts?$top=1".to_owned(), format!("contacts({id})")] {
+        let prefer = format!("odata.include-annotations=\"{term}\"");
+        let body = json(&client.request("GET", &path, &[("Prefer", &prefer)], ""));
+        assert!(
+            body[format!("@{term}")]
+                .as_str()
+                .unwrap()
+                .parse::<u32>()
+                .is_ok(),
+            "{body}"
+        );
+        assert_eq!(json(&client.get(&path)).get(format!("@{term}")), None);
+    }
 }
 
 #[test]
