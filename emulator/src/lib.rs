@@ -78,6 +78,7 @@ pub use emulator::Emulator;
 pub use error::EmulatorError;
 pub use fold::Collation;
 pub use journal::{EffectKind, JournalEntry};
+pub use options::RepeatedTargets;
 pub use options::{
     CLIENT_ID, CLIENT_SECRET, EmptyText, FailedChangeSet, Options, ReadOnly, TENANT_ID,
 };
