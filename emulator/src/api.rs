@@ -160,6 +160,7 @@ impl Service {
             version: asked.version,
             references: &References::new(),
             empty_text: self.options.empty_text,
+            repeated_targets: self.options.repeated_targets,
             read_only: self.options.read_only,
             parallelism_hint: self.parallelism_hint(),
             milliseconds: self.clock.now(),

@@ -17,6 +17,7 @@ use crate::bind;
 use crate::context::Context;
 use crate::engine::Engine;
 use crate::model::Layout;
+use crate::options::RepeatedTargets;
 use crate::parameters::Parameters;
 use crate::payload::{self, Assignments, Kind, Members, Purpose};
 use crate::refusal::Refusal;
@@ -98,7 +99,7 @@ impl Bulk<'_> {
         }
         let targets = bodies.iter().map(|body| self.target(engine, body));
         let targets = targets.collect::<Result<Vec<_>, _>>()?;
-        let mut written = Written::new(targets.len());
+        let mut written = Written::new(targets.len(), self.context.repeated_targets);
         for target in targets {
             written.take(self.write(engine, target)?)?;
         }
@@ -252,7 +253,7 @@ impl Bulk<'_> {
                 target => targets.push(target),
             }
         }
-        let mut written = Written::new(targets.len());
+        let mut written = Written::new(targets.len(), self.context.repeated_targets);
         let mut failed: Vec<Failed> = Vec::new();
         for ((index, body), target) in (0..).zip(bodies).zip(targets) {
             let id = match &target {
@@ -284,20 +285,21 @@ impl Bulk<'_> {
 struct Written {
     ids: Vec<Uuid>,
     seen: HashSet<Uuid>,
+    repeated: RepeatedTargets,
 }
 
 impl Written {
-    fn new(rows: usize) -> Self {
+    fn new(rows: usize, repeated: RepeatedTargets) -> Self {
         Self {
             ids: Vec::with_capacity(rows),
             seen: HashSet::with_capacity(rows),
+            repeated,
         }
     }
 
-    /// No row stands twice in a request, by whatever key. The page leaves open what the service
-    /// does with those that do.
+    /// No row stands twice in a request, by whatever key, unless the last one counts.
     fn take(&mut self, done: Done) -> Result<(), Refusal> {
-        if !self.seen.insert(done.id()) {
+        if !self.seen.insert(done.id()) && self.repeated == RepeatedTargets::Refuse {
             let message = format!("Invalid argument. The row {} stands twice.", done.id());
             return Err(Refusal::new(400, "0x80040203", message));
         }

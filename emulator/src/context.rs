@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::clients::Registry;
 use crate::engine::Engine;
 use crate::model::Model;
-use crate::options::{EmptyText, ReadOnly};
+use crate::options::{EmptyText, ReadOnly, RepeatedTargets};
 use crate::payload::References;
 use crate::refusal::Refusal;
 use crate::roles::Caller;
@@ -55,6 +55,7 @@ pub(crate) struct Context<'a> {
     pub(crate) version: &'a str,
     pub(crate) references: &'a References,
     pub(crate) empty_text: EmptyText,
+    pub(crate) repeated_targets: RepeatedTargets,
     pub(crate) read_only: ReadOnly,
     pub(crate) parallelism_hint: u32,
     /// Milliseconds since 1970.

@@ -92,6 +92,7 @@ pub use error::EmulatorError;
 pub use fold::Collation;
 pub use journal::{EffectKind, JournalEntry};
 pub use limits::Limits;
+pub use options::RepeatedTargets;
 pub use options::{
     CLIENT_ID, CLIENT_SECRET, EmptyText, FailedChangeSet, Options, ReadOnly, ServiceTime, TENANT_ID,
 };

@@ -48,6 +48,8 @@ pub struct Options {
     pub read_only: ReadOnly,
     /// What an empty text is stored as.
     pub empty_text: EmptyText,
+    /// What becomes of a row that stands more than once in a bulk message.
+    pub repeated_targets: RepeatedTargets,
     /// How a failed change set is answered.
     pub failed_change_set: FailedChangeSet,
     /// What `x-ms-dop-hint` says unless `workers` are set. Default 4: a laptop has few cores.
@@ -82,6 +84,7 @@ impl Default for Options {
             batch_operations: 1000,
             read_only: ReadOnly::Ignore,
             empty_text: EmptyText::Null,
+            repeated_targets: RepeatedTargets::Refuse,
             failed_change_set: FailedChangeSet::Wrapped,
             parallelism_hint: 4,
             limits: None,
@@ -129,6 +132,15 @@ pub enum EmptyText {
     Null,
     /// Itself.
     Keep,
+}
+
+/// What becomes of a row that stands more than once in a bulk message; nothing public says which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RepeatedTargets {
+    /// The request is refused.
+    Refuse,
+    /// The last one counts.
+    LastWins,
 }
 
 /// How a failed change set is answered; both forms have been seen.

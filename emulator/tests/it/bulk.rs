@@ -1,6 +1,6 @@
 //! Many rows of one table in one request.
 
-use segue_emulator::{ClientOptions, EffectKind, Options, Privileges, Response};
+use segue_emulator::{ClientOptions, EffectKind, Options, Privileges, RepeatedTargets, Response};
 use serde_json::{Value, json};
 
 use crate::client::*;
@@ -159,6 +159,20 @@ fn no_row_stands_twice_in_a_request() {
     let answer = contacts(&client, "UpsertMultiple", &[new.clone(), new]);
     refused(&answer, 400, "0x80040203", "stands twice");
     assert_eq!(client.service.rows("contact").len(), 1);
+}
+
+#[test]
+fn the_last_target_of_a_row_counts_where_that_is_chosen() {
+    let client = Client::with(Options {
+        repeated_targets: RepeatedTargets::LastWins,
+        ..Options::default()
+    });
+    let row = |name: &str| json!({"@odata.id": "contacts(emailaddress1='a@x.example')", "lastname": name});
+    assert_eq!(
+        contacts(&client, "UpsertMultiple", &[row("A"), row("B")]).status,
+        204
+    );
+    assert_eq!(names(&client), ["B"]);
 }
 
 #[test]
