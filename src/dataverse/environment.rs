@@ -53,7 +53,7 @@ impl Dataverse {
         let client = http::client(&address.host, options)?;
         let tokens = Tokens::new(login, endpoint, application);
         Ok(Self {
-            http: Arc::new(Http::new(client, address, tokens)),
+            http: Arc::new(Http::new(client, address, tokens, options.patience)),
         })
     }
 

@@ -85,7 +85,7 @@ pub(super) async fn get(
         ),
     };
     let prefer = Some("odata.include-annotations=\"*\"");
-    let answer = http.read(&Request::Get { path, prefer }).await?;
+    let answer = http.read_patiently(&Request::Get { path, prefer }).await?;
     if answer.status != 200 {
         let said = answer.said();
         let about = Addressed {

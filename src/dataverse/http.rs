@@ -16,6 +16,7 @@ use super::DataverseError;
 use super::address::{Address, BASE, is_loopback};
 use super::said::Said;
 use super::token::{Token, Tokens};
+use crate::model::Cause;
 
 /// How requests travel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,9 @@ pub struct WireOptions {
     /// How many connections stay open between requests: as many as requests are in flight. 64 unless said
     /// otherwise, above what the service recommends in its answers.
     pub connections: NonZeroUsize,
+    /// How long a question beside the run's own traffic (who we are, what a table looks like) is asked again while the
+    /// service is throttling or out of order. A minute unless said otherwise.
+    pub patience: Duration,
 }
 
 impl Default for WireOptions {
@@ -33,6 +37,7 @@ impl Default for WireOptions {
         Self {
             request_timeout: Duration::from_mins(4),
             connections: NonZeroUsize::MIN.saturating_add(63),
+            patience: Duration::from_mins(1),
         }
     }
 }
@@ -95,16 +100,29 @@ pub(super) struct Http {
     client: Client,
     pub(super) address: Address,
     tokens: Tokens,
+    patience: Duration,
     reads: AtomicU64,
     writes: AtomicU64,
 }
 
+/// The first pause before a question is asked again; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+
+/// Questions that are asked again at most so often.
+const MOST_REPEATS: u32 = 6;
+
 impl Http {
-    pub(super) fn new(client: Client, address: Address, tokens: Tokens) -> Self {
+    pub(super) fn new(
+        client: Client,
+        address: Address,
+        tokens: Tokens,
+        patience: Duration,
+    ) -> Self {
         Self {
             client,
             address,
             tokens,
+            patience,
             reads: AtomicU64::new(0),
             writes: AtomicU64::new(0),
         }
@@ -137,6 +155,25 @@ impl Http {
                 why: why.clone(),
             }),
         }
+    }
+
+    /// Asks for something to read, and again while the service says that it cannot answer now.
+    pub(super) async fn read_patiently(&self, request: &Request) -> Result<Answer, DataverseError> {
+        let until = tokio::time::Instant::now() + self.patience;
+        let mut pause = FIRST_PAUSE;
+        for _ in 0..MOST_REPEATS {
+            let answer = self.read(request).await;
+            let Some(wait) = not_now(&answer, pause) else {
+                return answer;
+            };
+            if tokio::time::Instant::now() + wait > until {
+                return answer;
+            }
+            tracing::warn!(wait_ms = wait.as_millis(), "the service cannot answer now");
+            tokio::time::sleep(wait).await;
+            pause *= 2;
+        }
+        self.read(request).await
     }
 
     /// Gives a token up that a part of a batch was refused with.
@@ -205,6 +242,21 @@ impl Http {
             .header("odata-maxversion", "4.0")
             .header("odata-version", "4.0")
             .header(AUTHORIZATION, token.header().clone())
+    }
+}
+
+/// Whether the service may answer later, and when: as it says, or else after the usual pause.
+fn not_now(answer: &Result<Answer, DataverseError>, usual: Duration) -> Option<Duration> {
+    match answer {
+        Ok(answer) if answer.is_success() => None,
+        Ok(answer) => match answer.said().cause(None) {
+            Cause::Throttled { retry_after } => Some(retry_after.unwrap_or(usual)),
+            Cause::Transient => Some(answer.said().retry_after.unwrap_or(usual)),
+            Cause::TooLarge | Cause::Row(_) | Cause::Credential | Cause::Contract => None,
+        },
+        Err(DataverseError::Unavailable { retry_after, .. }) => Some(retry_after.unwrap_or(usual)),
+        Err(DataverseError::Unanswered { .. }) => Some(usual),
+        Err(_) => None,
     }
 }
 

@@ -123,7 +123,12 @@ impl Loopback {
     pub(super) fn http_with(&self, options: &WireOptions) -> Arc<Http> {
         let address = Address::parse(&self.origin).unwrap();
         let client = client(&address.host, options).unwrap();
-        Arc::new(Http::new(client, address, self.tokens()))
+        Arc::new(Http::new(
+            client,
+            address,
+            self.tokens(),
+            std::time::Duration::ZERO,
+        ))
     }
 }
 

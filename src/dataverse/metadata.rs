@@ -118,7 +118,9 @@ async fn definition(http: &Http, name: &LogicalName) -> Result<Option<Definition
          IsValidForCreate,IsValidForUpdate,RequiredLevel),\
          Keys($select=LogicalName,KeyAttributes,EntityKeyIndexStatus)"
     );
-    let answer = http.read(&Request::Get { path, prefer: None }).await?;
+    let answer = http
+        .read_patiently(&Request::Get { path, prefer: None })
+        .await?;
     if answer.status == 404 || says_no_table(&answer.said()) {
         return Ok(None);
     }
@@ -137,7 +139,9 @@ fn says_no_table(said: &Said) -> bool {
 /// The list of tables is long: it is asked for only when a name is not a logical name.
 async fn by_set_name(http: &Http, name: &str) -> Result<Definition, DataverseError> {
     let path = format!("{BASE}/EntityDefinitions?$select=LogicalName,EntitySetName");
-    let answer = http.read(&Request::Get { path, prefer: None }).await?;
+    let answer = http
+        .read_patiently(&Request::Get { path, prefer: None })
+        .await?;
     let tables: Page<Listed> = parse(&answer, "the list of tables")?;
     let same_set = tables
         .value
@@ -184,7 +188,7 @@ async fn details(http: &Http, table: &LogicalName) -> Result<(Details, Collation
         ));
     }
     batch.get(&format!("{BASE}/organizations?$select=languagecode"));
-    let answer = http.read(&batch.finish(Intent::Read)).await?;
+    let answer = http.read_patiently(&batch.finish(Intent::Read)).await?;
     let content_type = answer.header(reqwest::header::CONTENT_TYPE);
     let Some(parts) = multipart::parts(content_type.unwrap_or_default(), &answer.body) else {
         return Err(DataverseError::from_said(answer.said()));
@@ -319,7 +323,9 @@ pub(super) async fn relationships(
          &$expand=ManyToOneRelationships($select=SchemaName,ReferencingAttribute,ReferencedEntity,\
          ReferencedAttribute,ReferencingEntityNavigationPropertyName)"
     );
-    let answer = http.read(&Request::Get { path, prefer: None }).await?;
+    let answer = http
+        .read_patiently(&Request::Get { path, prefer: None })
+        .await?;
     let found: Relationships = parse(&answer, table.as_str())?;
     let found = found.many_to_one_relationships.into_iter();
     Ok(found.filter_map(relationship).collect())

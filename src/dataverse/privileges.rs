@@ -84,7 +84,9 @@ pub(super) async fn privileges(
     let user = user.0;
     let path =
         format!("{BASE}/systemusers({user})/Microsoft.Dynamics.CRM.RetrieveUserPrivileges()");
-    let answer = http.read(&Request::Get { path, prefer: None }).await?;
+    let answer = http
+        .read_patiently(&Request::Get { path, prefer: None })
+        .await?;
     if not_served(&answer) {
         let said = answer.said().error;
         let why = format!("the environment does not tell the user's privileges ({said})");
@@ -99,7 +101,9 @@ pub(super) async fn privileges(
     let mut missing = Vec::new();
     for Needed { table, accesses } in needed {
         let path = format!("{BASE}/EntityDefinitions(LogicalName='{table}')?$select=Privileges");
-        let answer = http.read(&Request::Get { path, prefer: None }).await?;
+        let answer = http
+            .read_patiently(&Request::Get { path, prefer: None })
+            .await?;
         let definition: Definition = metadata::parse(&answer, table.as_str())?;
         let defined = definition.privileges.unwrap_or_default();
         if defined.is_empty() {

@@ -36,7 +36,9 @@ struct Listed {
 /// All tables, by logical name.
 pub(super) async fn tables(http: &Http) -> Result<Vec<TableName>, DataverseError> {
     let path = format!("{BASE}/EntityDefinitions?$select=LogicalName,EntitySetName,DisplayName");
-    let answer = http.read(&Request::Get { path, prefer: None }).await?;
+    let answer = http
+        .read_patiently(&Request::Get { path, prefer: None })
+        .await?;
     let page: Page = metadata::parse(&answer, "the list of tables")?;
     let mut tables: Vec<TableName> = page.value.into_iter().map(Listed::named).collect();
     tables.sort_by(|a, b| a.logical_name.cmp(&b.logical_name));

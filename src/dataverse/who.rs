@@ -41,7 +41,7 @@ pub(super) async fn who(http: &Http) -> Result<Who, DataverseError> {
         path: format!("{BASE}/WhoAmI"),
         prefer: None,
     };
-    let answer = http.read(&request).await?;
+    let answer = http.read_patiently(&request).await?;
     if answer.status != 200 {
         return Err(refusal(&answer));
     }

@@ -334,7 +334,12 @@ mod tests {
         drop(free);
         let address = super::super::address::Address::parse(&nobody).unwrap();
         let client = super::super::http::client(&address.host, &WireOptions::default()).unwrap();
-        let http = Arc::new(Http::new(client, address, server.tokens()));
+        let http = Arc::new(Http::new(
+            client,
+            address,
+            server.tokens(),
+            std::time::Duration::ZERO,
+        ));
         let writer = TableWriter::new(http, Arc::new(contacts(&[("new_extid", TEXT)])));
         let replies = writer.send(&upserts(&["1"])).await;
         assert_eq!(failures(&replies), [(Fate::Refused, &Cause::Transient)]);

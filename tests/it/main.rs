@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod bad_input;
+mod chaos;
 mod check;
 mod describe;
 mod desk;

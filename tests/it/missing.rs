@@ -305,7 +305,7 @@ async fn what_cannot_be_done_is_told_at_its_place() {
         ("missing: { set: {} }", "SG0008"),
         (
             "missing: { delete: written, set: { jobtitle: x } }",
-            "SG0010",
+            "SG0008",
         ),
         ("missing: remove", "SG0008"),
     ] {
