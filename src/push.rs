@@ -128,9 +128,12 @@ impl Run {
         };
         self.progress.enter(Stage::Finishing);
         let put_in_order = blocking(move || {
+            let began = Instant::now();
             ledger.end_run(number, ending)?;
             // Nobody else has it: every part of the pipe has ended.
-            Arc::into_inner(ledger).map_or(Ok(()), Ledger::fold)
+            Arc::into_inner(ledger).map_or(Ok(()), Ledger::fold)?;
+            tracing::info!(elapsed_ms = milliseconds(began), "ledger folded");
+            Ok(())
         });
         let put_in_order = put_in_order.await;
         drop(lock);
@@ -273,6 +276,10 @@ async fn stopping(mut stop: watch::Receiver<Stopping>) {
     if !told {
         std::future::pending::<()>().await;
     }
+}
+
+fn milliseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 fn interrupted() -> PushError {
