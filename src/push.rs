@@ -14,6 +14,7 @@ mod request;
 mod results;
 mod selection;
 mod send;
+mod state;
 mod survey;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ pub use self::open::{Validated, validate};
 pub use self::preview::{Change, ColumnChange};
 pub use self::progress::{Progress, Seen, Stage};
 pub use self::request::{Patience, Purpose, Report, Request};
+pub use self::state::{Adopted, StateError, adopt, forget, rekey};
 
 use self::open::{Opened, open};
 use self::selection::Selection;
@@ -179,36 +181,8 @@ impl Run {
         self.began.checked_add(self.request.patience.deadline?)
     }
 
-    /// Where the ledger is, and what it must be the ledger of.
     fn ledger(&self, opened: &Opened) -> (PathBuf, Identity, Layout) {
-        let Request {
-            state,
-            base,
-            connection,
-            mapping,
-            ..
-        } = &self.request;
-        let target = opened.plan.target();
-        let key = target.key.iter();
-        let key = key.filter_map(|index| target.columns.get(*index));
-        let file = within(base, &mapping.file);
-        let identity = Identity {
-            organisation: opened.who.organization,
-            table: target.table.clone(),
-            key: key.map(|column| column.name.clone()).collect(),
-            mapping: file,
-            base: base.clone(),
-        };
-        let columns = opened.plan.layout().columns.into_iter();
-        let columns = columns.map(|(name, tag)| LayoutColumn {
-            name,
-            type_tag: tag.to_owned(),
-        });
-        let layout = Layout {
-            columns: columns.collect(),
-        };
-        let folder = state.join(&connection.name).join(&mapping.name);
-        (folder, identity, layout)
+        place_of(&self.request, opened)
     }
 
     /// When the run began, by the service's clock where it tells.
@@ -252,6 +226,38 @@ impl Run {
         }
         Ok((surveyed.survey, surveyed.selection))
     }
+}
+
+/// Where the ledger is, and what it must be the ledger of.
+fn place_of(request: &Request, opened: &Opened) -> (PathBuf, Identity, Layout) {
+    let Request {
+        state,
+        base,
+        connection,
+        mapping,
+        ..
+    } = request;
+    let target = opened.plan.target();
+    let key = target.key.iter();
+    let key = key.filter_map(|index| target.columns.get(*index));
+    let file = within(base, &mapping.file);
+    let identity = Identity {
+        organisation: opened.who.organization,
+        table: target.table.clone(),
+        key: key.map(|column| column.name.clone()).collect(),
+        mapping: file,
+        base: base.clone(),
+    };
+    let columns = opened.plan.layout().columns.into_iter();
+    let columns = columns.map(|(name, tag)| LayoutColumn {
+        name,
+        type_tag: tag.to_owned(),
+    });
+    let layout = Layout {
+        columns: columns.collect(),
+    };
+    let folder = state.join(&connection.name).join(&mapping.name);
+    (folder, identity, layout)
 }
 
 /// The file as seen from the folder, however both were spelt: `./a.yaml` and `../here/a.yaml` are one file.

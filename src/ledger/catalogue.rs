@@ -48,6 +48,17 @@ pub struct UnfinishedRun {
     pub started: Timestamp,
 }
 
+/// A run that began to send, as the catalogue has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunNoted {
+    /// Its id.
+    pub run: String,
+    /// When it started, by the service's clock.
+    pub started: String,
+    /// `settled`, `unsettled`, or nothing if it died or is still running.
+    pub ending: Option<String>,
+}
+
 /// What the catalogue says of the ledger.
 #[derive(Debug, Clone)]
 pub(super) struct Stored {
@@ -88,18 +99,14 @@ impl Catalogue {
     }
 
     /// Makes the ledger: empty, with that secret.
-    pub(super) fn make(
-        &self,
-        identity: &Identity,
-        secret: &DigestSecret,
-    ) -> Result<(), LedgerError> {
+    pub(super) fn make(&self, owner: &Owner, secret: &DigestSecret) -> Result<(), LedgerError> {
         self.write(
             "INSERT OR IGNORE INTO ledger VALUES (1, ?1, ?2, ?3, ?4, ?5, 0)",
             params![
-                identity.organisation.as_bytes(),
-                identity.table.as_str(),
-                identity.key_columns(),
-                identity.mapping_file(),
+                owner.organisation.as_bytes(),
+                owner.table,
+                owner.key,
+                owner.mapping,
                 secret.0,
             ],
         )
@@ -113,6 +120,31 @@ impl Catalogue {
     /// Puts a generation in force.
     pub(super) fn switch_to(&self, generation: u32) -> Result<(), LedgerError> {
         self.write("UPDATE ledger SET generation = ?1", [generation])
+    }
+
+    /// Puts a generation in force whose keys are made of these columns.
+    pub(super) fn replace_by(&self, generation: u32, key: &str) -> Result<(), LedgerError> {
+        self.write(
+            "UPDATE ledger SET generation = ?1, key_columns = ?2",
+            params![generation, key],
+        )
+    }
+
+    /// The last runs that began to send, newest first.
+    pub(super) fn last_runs(&self, most: u32) -> Result<Vec<RunNoted>, LedgerError> {
+        let question = "SELECT id, started, ending FROM runs ORDER BY number DESC LIMIT ?1";
+        let ask = || -> rusqlite::Result<Vec<RunNoted>> {
+            let mut statement = self.connection.prepare(question)?;
+            let rows = statement.query_map([most], |row| {
+                Ok(RunNoted {
+                    run: row.get(0)?,
+                    started: row.get(1)?,
+                    ending: row.get(2)?,
+                })
+            })?;
+            rows.collect()
+        };
+        ask().map_err(|source| self.damaged(source))
     }
 
     /// Keeps the columns of a layout under its id.

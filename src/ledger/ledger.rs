@@ -14,6 +14,7 @@ use super::generation::{self, Generation, GenerationWriter, Place};
 use super::identity::{Identity, Ownership};
 use super::journal::Journal;
 use super::layout::{self, Layout};
+use super::replace::Replacement;
 use super::snapshot::Snapshot;
 use crate::model::{ColumnState, KeyDigest, RecordId, RowTag, RunId, SourceDigest, StandingFlags};
 
@@ -157,6 +158,34 @@ impl Ledger {
         journal.insert(open).append(self.layout.id(), &bytes)
     }
 
+    /// Records what no run learned: what somebody told the ledger. Otherwise as [`Ledger::record`].
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub fn amend(&self, entries: &[Entry]) -> Result<(), LedgerError> {
+        self.record(RunNumber(0), entries)
+    }
+
+    /// Begins to write everything that the ledger is to hold instead of what it holds.
+    pub(super) fn replacement(&self) -> Result<Replacement, LedgerError> {
+        let next = self.snapshot.generation().number() + 1;
+        Replacement::begin(&self.folder, next, &self.layout, self.check)
+    }
+
+    /// Puts a replacement in force, under a key of these columns. Stopped at any instant, the ledger holds the one
+    /// or the other.
+    pub(super) fn replace(self, by: Replacement, key: &str) -> Result<u64, LedgerError> {
+        let catalogue = self
+            .catalogue
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        drop(self.journal);
+        let number = self.snapshot.generation().number();
+        let records = by.put_in_force(&self.disk, &catalogue, key)?;
+        tidy(remove_generation(&self.disk, &self.folder, number));
+        Ok(records)
+    }
+
     /// Makes the journal part of the next generation, at the end of a run. Stopped at any instant, the ledger holds
     /// the same as before. Without it, the next run that opens the ledger does it.
     ///
@@ -229,14 +258,14 @@ fn stored_or_made(
         return Ok(stored);
     }
     refuse_remains(folder)?;
-    catalogue.make(identity, &fresh_secret())?;
+    catalogue.make(&identity.owner(), &fresh_secret())?;
     // The secret must outlive a power failure before anything is written under it.
     disk.sync_folder(folder)?;
     let made = catalogue.stored()?;
     made.ok_or_else(|| LedgerError::torn(catalogue.path(), "it does not keep what is written"))
 }
 
-fn rows_of(entry: &Entry, run: RunNumber) -> (KeyRow, &[ColumnState]) {
+pub(super) fn rows_of(entry: &Entry, run: RunNumber) -> (KeyRow, &[ColumnState]) {
     match entry {
         Entry::Standing(recorded) => {
             let row = KeyRow {
@@ -299,7 +328,8 @@ fn remove_leftovers(disk: &Disk, folder: &Path, in_force: u32) -> Result<(), Led
     let mut numbers = generations_in(folder)?;
     numbers.retain(|number| *number != in_force);
     let mut others = numbers.into_iter();
-    others.try_for_each(|number| remove_generation(disk, folder, number))
+    others.try_for_each(|number| remove_generation(disk, folder, number))?;
+    Replacement::clear(disk, folder)
 }
 
 fn remove_generation(disk: &Disk, folder: &Path, number: u32) -> Result<(), LedgerError> {

@@ -17,6 +17,7 @@ mod push_endings;
 mod push_waits;
 mod ready;
 mod secrets;
+mod state;
 mod stopping;
 mod types;
 mod wire;
