@@ -344,7 +344,7 @@ fn remove_generation(disk: &Disk, folder: &Path, number: u32) -> Result<(), Ledg
 }
 
 /// What is only tidied up may fail: the next run that opens the ledger does it again.
-fn tidy(removed: Result<(), LedgerError>) {
+pub(super) fn tidy(removed: Result<(), LedgerError>) {
     if let Err(error) = removed {
         tracing::debug!(error = %error, "leftover of the ledger not removed");
     }
@@ -380,8 +380,9 @@ fn generations_in(folder: &Path) -> Result<Vec<u32>, LedgerError> {
 
 #[cfg(test)]
 mod tests {
+    mod faults;
+
     use std::collections::BTreeMap;
-    use std::sync::atomic::AtomicU64;
 
     use proptest::prelude::*;
     use uuid::Uuid;
@@ -802,101 +803,6 @@ mod tests {
         }
         let folder = std::fs::metadata(house.folder()).unwrap();
         assert_eq!(folder.permissions().mode() & 0o777, 0o700);
-    }
-
-    /// What a power failure does to files that were not synced.
-    #[derive(Debug, Clone, Copy)]
-    enum Loss {
-        Nothing,
-        HalfOfEachFile,
-        EachFile,
-    }
-
-    fn failing(steps: u64) -> Disk {
-        Disk::Failing {
-            left: AtomicU64::new(steps),
-            made: Mutex::default(),
-        }
-    }
-
-    #[test]
-    fn a_fold_that_stops_at_any_step_holds_the_same() {
-        for loss in [Loss::Nothing, Loss::HalfOfEachFile, Loss::EachFile] {
-            let mut steps = 0;
-            let mut tidy = false;
-            while !tidy {
-                let house = House::new();
-                let first: Vec<_> = (0..200)
-                    .map(|number| standing(number, 1, &[1, 2]))
-                    .collect();
-                house.record(&first).fold().unwrap();
-                let second: Vec<_> = (100..300)
-                    .map(|number| standing(number, 2, &[3, 4]))
-                    .collect();
-                drop(house.record(&second));
-                let all = expected(&[first, second].concat());
-
-                let identity = identity(house.base.path());
-                let opened =
-                    Ledger::open_on(failing(steps), &house.folder(), &identity, &house.layout);
-                if opened.is_err() {
-                    lose(&house, loss);
-                }
-                drop(opened);
-                tidy = house.files() == ["catalogue.db", "columns.2", "digests.2"];
-                assert_eq!(
-                    contents(&house.read().unwrap()),
-                    all,
-                    "{loss:?} after {steps}"
-                );
-                let reopened = house.open().unwrap();
-                assert_eq!(contents(reopened.snapshot()), all, "{loss:?} after {steps}");
-                drop(reopened);
-                let files = house.files();
-                assert_eq!(
-                    files,
-                    ["catalogue.db", "columns.2", "digests.2"],
-                    "{loss:?} after {steps}"
-                );
-                steps += 1;
-            }
-            assert!(steps > 10);
-        }
-    }
-
-    #[test]
-    fn a_generation_is_synced_before_it_is_in_force() {
-        let house = House::new();
-        drop(house.record(&[standing(1, 1, &[1, 2])]));
-        let identity = identity(house.base.path());
-        let ledger =
-            Ledger::open_on(failing(1000), &house.folder(), &identity, &house.layout).unwrap();
-        let Disk::Failing { made, .. } = &ledger.disk else {
-            panic!("the disk is watched")
-        };
-        let made = made.lock().unwrap().clone();
-        let place = |step: &str| made.iter().rposition(|made| made == step).unwrap();
-        for file in ["digests.1", "columns.1"] {
-            assert!(place(&format!("write {file}")) < place(&format!("sync {file}")));
-            assert!(place(&format!("create {file}")) < place("sync contacts"));
-            assert!(place(&format!("sync {file}")) < place("switch catalogue.db"));
-        }
-        assert!(place("sync contacts") < place("switch catalogue.db"));
-        assert!(place("switch catalogue.db") < place("remove journal.0.db"));
-    }
-
-    /// The generation that was being written is not in force, so whatever happens to its files must not matter.
-    fn lose(house: &House, loss: Loss) {
-        for file in ["digests.2", "columns.2"].map(|file| house.folder().join(file)) {
-            let Ok(bytes) = std::fs::read(&file) else {
-                continue;
-            };
-            match loss {
-                Loss::Nothing => {}
-                Loss::HalfOfEachFile => std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap(),
-                Loss::EachFile => std::fs::remove_file(&file).unwrap(),
-            }
-        }
     }
 
     #[test]

@@ -25,6 +25,8 @@ mod layout;
 mod ledger;
 mod lock;
 mod overview;
+#[cfg(test)]
+mod power;
 mod rekey;
 mod replace;
 mod reset;

@@ -10,6 +10,7 @@ use super::format::{KeyRow, SecretCheck};
 use super::generation::{Generation, GenerationWriter, Place};
 use super::journal::Journal;
 use super::layout::{self, Layout};
+use super::ledger::tidy;
 use crate::model::ColumnState;
 
 /// So many bytes of entries are appended in one transaction.
@@ -76,7 +77,7 @@ impl Replacement {
         disk.before("switch", catalogue.path())?;
         catalogue.replace_by(self.next, key)?;
         drop(self.journal);
-        Self::clear(disk, &self.folder)?;
+        tidy(Self::clear(disk, &self.folder));
         Ok(written.len())
     }
 
