@@ -39,7 +39,7 @@ use crate::dispatch::{DispatchReport, StopCause, Stopping};
 use crate::ledger::{
     Ending, Identity, Layout, LayoutColumn, Ledger, LedgerError, RunLock, Snapshot, Survey,
 };
-use crate::report::{RejectWriter, RowCounts, RunFolder};
+use crate::report::{RejectWriter, RowCounts, RunFolder, retire};
 
 /// Between two looks at a lock that another run holds.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -61,6 +61,11 @@ pub async fn push(
     let began = Instant::now();
     let folder = RunFolder::create(&request.state, request.started, &request.mapping.name)
         .map_err(PushError::Results)?;
+    if request.purpose == Purpose::Send
+        && let Err(error) = retire(&request.state, request.started)
+    {
+        tracing::warn!(error = %error, "old runs not removed");
+    }
     let mut run = Run {
         request,
         began,

@@ -26,6 +26,9 @@ CREATE TABLE IF NOT EXISTS runs(
     mode: Mode::Rollback,
 };
 
+/// So many runs are remembered.
+const RUNS_KEPT: i64 = 1_000;
+
 /// The number of a run within its ledger: entries say by it who recorded them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RunNumber(pub(super) u32);
@@ -199,7 +202,14 @@ impl Catalogue {
             "INSERT INTO runs(id, started) VALUES (?1, ?2)",
             [run.as_str(), &started.to_string()],
         )?;
-        u32::try_from(self.connection.last_insert_rowid())
+        let number = self.connection.last_insert_rowid();
+        // What an unsettled run may have left open is settled by a later one; until then it is not forgotten.
+        self.write(
+            "DELETE FROM runs WHERE number <= ?1 - ?2
+             AND number < (SELECT max(number) FROM runs WHERE ending = 'settled')",
+            params![number, RUNS_KEPT],
+        )?;
+        u32::try_from(number)
             .map(RunNumber)
             .map_err(|_| LedgerError::torn(&self.path, "it counts more runs than there can be"))
     }
@@ -306,6 +316,23 @@ mod tests {
         assert_eq!(catalogue.unfinished_run(third).unwrap(), Some(left));
         catalogue.end_run(third, Ending::Settled).unwrap();
         assert_eq!(catalogue.unfinished_run(begin("d", 4)).unwrap(), None);
+    }
+
+    #[test]
+    fn old_runs_are_forgotten_and_what_is_open_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalogue = Catalogue::open(folder.path()).unwrap();
+        let begin = || catalogue.begin_run(&RunId::new("r"), at(1)).unwrap();
+        let statement =
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)
+             INSERT INTO runs SELECT i, 'old', '1970-01-01T00:00:01Z', NULL FROM n";
+        catalogue.write(statement, ()).unwrap();
+        let kept = || catalogue.last_runs(u32::MAX).unwrap().len();
+        let open = begin();
+        assert_eq!(kept(), 1501);
+        catalogue.end_run(open, Ending::Settled).unwrap();
+        begin();
+        assert_eq!(kept(), 1000);
     }
 
     #[test]
