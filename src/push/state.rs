@@ -90,7 +90,7 @@ pub struct Adopted {
 }
 
 /// All that the three need.
-struct Bench {
+struct Workbench {
     opened: Arc<Opened>,
     folder: PathBuf,
     identity: Identity,
@@ -98,7 +98,7 @@ struct Bench {
     _lock: RunLock,
 }
 
-impl Bench {
+impl Workbench {
     async fn set_up(request: &Request, what: &str) -> Result<Self, StateError> {
         let opened = Arc::new(open(request).await?);
         let (folder, identity, layout) = place_of(request, &opened);
@@ -155,6 +155,7 @@ impl Bench {
 
 /// Fills an empty ledger from what Dataverse holds: records whose key the extract has, with all their columns but
 /// lookups. So a first push sends only differences. Adopted records count as never written, their columns as not owned.
+/// While the extract has a row whose key cannot be read, that row may be any record: then all of them are adopted.
 ///
 /// # Errors
 /// What would stop a run before it sends; or if the ledger is not empty.
@@ -162,15 +163,15 @@ impl Bench {
 /// # Cancellation
 /// Not cancel-safe: dropped, the ledger may hold a part of the records. Each of them is true.
 pub async fn adopt(request: &Request) -> Result<Adopted, StateError> {
-    let bench = Bench::set_up(request, "adopt").await?;
-    let ledger = bench.ledger().await?;
+    let workbench = Workbench::set_up(request, "adopt").await?;
+    let ledger = workbench.ledger().await?;
     let records = ledger.snapshot().len();
     if records > 0 {
         return Err(StateError::NotEmpty { records });
     }
     let Opened {
         plan, environment, ..
-    } = &*bench.opened;
+    } = &*workbench.opened;
     let secret = ledger.snapshot().secret().clone();
     let mut adopted = Adopted {
         seen: 0,
@@ -187,26 +188,26 @@ pub async fn adopt(request: &Request) -> Result<Adopted, StateError> {
                 None => adopted.unkeyed += 1,
             }
         }
-        Bench::amend(&ledger, entries).await?;
+        Workbench::amend(&ledger, entries).await?;
     }
-    Bench::fold(ledger).await?;
+    Workbench::fold(ledger).await?;
 
     // The table may hold more than this extract is about: those records are none of its business.
-    let ledger = bench.ledger().await?;
-    let survey = bench.survey(&ledger).await?;
+    let ledger = workbench.ledger().await?;
+    let survey = workbench.survey(&ledger).await?;
     let mut foreign = Vec::new();
     let mut left_out = 0;
     for vanished in survey.vanished() {
         foreign.push(Entry::Forget(vanished?.key));
         if foreign.len() == TOGETHER {
             left_out += TOGETHER as u64;
-            Bench::amend(&ledger, std::mem::take(&mut foreign)).await?;
+            Workbench::amend(&ledger, std::mem::take(&mut foreign)).await?;
         }
     }
     left_out += foreign.len() as u64;
     adopted.adopted = ledger.snapshot().len() - left_out;
-    Bench::amend(&ledger, foreign).await?;
-    Bench::fold(ledger).await?;
+    Workbench::amend(&ledger, foreign).await?;
+    Workbench::fold(ledger).await?;
     Ok(adopted)
 }
 
@@ -257,17 +258,17 @@ fn key_of(plan: &Plan, secret: &DigestSecret, record: &Scanned) -> Option<KeyDig
 /// # Cancellation
 /// Safe: the new keys are put in force all at once.
 pub async fn rekey(request: &Request) -> Result<Rekeyed, StateError> {
-    let mut bench = Bench::set_up(request, "rekey").await?;
-    let (folder, spill) = (bench.folder.clone(), bench.folder.clone());
+    let mut workbench = Workbench::set_up(request, "rekey").await?;
+    let (folder, spill) = (workbench.folder.clone(), workbench.folder.clone());
     let Some(held) = blocking(move || overview(&folder, &spill)).await? else {
-        let folder = bench.folder;
+        let folder = workbench.folder;
         return Err(StateError::NoLedger { folder });
     };
-    let wanted = bench.identity.clone();
+    let wanted = workbench.identity.clone();
     let old = held.key.iter().filter_map(|it| LogicalName::parse(it).ok());
-    bench.identity.key = old.collect();
-    let ledger = bench.ledger().await?;
-    if bench.identity.key == wanted.key {
+    workbench.identity.key = old.collect();
+    let ledger = workbench.ledger().await?;
+    if workbench.identity.key == wanted.key {
         return Ok(Rekeyed {
             carried: ledger.snapshot().len(),
             forgotten: 0,
@@ -275,9 +276,9 @@ pub async fn rekey(request: &Request) -> Result<Rekeyed, StateError> {
     }
     let Opened {
         plan, environment, ..
-    } = &*bench.opened;
+    } = &*workbench.opened;
     let secret = ledger.snapshot().secret().clone();
-    let (identity, spill) = (wanted, bench.folder.clone());
+    let (identity, spill) = (wanted, workbench.folder.clone());
     let begun = blocking(move || {
         Arc::into_inner(ledger)
             .map(|ledger| Rekey::begin(ledger, &identity, &spill))
@@ -313,14 +314,14 @@ pub async fn rekey(request: &Request) -> Result<Rekeyed, StateError> {
 /// # Cancellation
 /// Not cancel-safe: dropped, the keys may be forgotten or not.
 pub async fn forget(request: &Request) -> Result<u64, StateError> {
-    let bench = Bench::set_up(request, "forget").await?;
-    let ledger = bench.ledger().await?;
+    let workbench = Workbench::set_up(request, "forget").await?;
+    let ledger = workbench.ledger().await?;
     let snapshot = ledger.snapshot();
-    let keys = Selection::new(request).resolve(&bench.opened.plan, snapshot.secret())?;
+    let keys = Selection::new(request).resolve(&workbench.opened.plan, snapshot.secret())?;
     let before = snapshot.len();
     let entries: Vec<Entry> = keys.keys().map(Entry::Forget).collect();
-    Bench::amend(&ledger, entries).await?;
-    Bench::fold(ledger).await?;
-    let after = bench.ledger().await?.snapshot().len();
+    Workbench::amend(&ledger, entries).await?;
+    Workbench::fold(ledger).await?;
+    let after = workbench.ledger().await?.snapshot().len();
     Ok(before - after)
 }
