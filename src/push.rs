@@ -18,6 +18,7 @@ mod selection;
 mod send;
 mod sieve;
 mod stages;
+mod state;
 mod survey;
 
 use std::path::{Path, PathBuf};
@@ -34,6 +35,7 @@ pub use self::open::{Validated, validate, validate_offline};
 pub use self::preview::{Change, ColumnChange};
 pub use self::progress::{Progress, Seen, Stage};
 pub use self::request::{Patience, Purpose, Report, Request};
+pub use self::state::{Adopted, StateError, adopt, forget, rekey};
 
 use self::open::{Opened, open};
 use self::selection::Selection;
@@ -42,7 +44,7 @@ use crate::dispatch::{DispatchReport, StopCause, Stopping};
 use crate::ledger::{
     Ending, Identity, Layout, LayoutColumn, Ledger, LedgerError, RunLock, Snapshot,
 };
-use crate::report::{RejectWriter, RowCounts, RunFolder};
+use crate::report::{RejectWriter, RowCounts, RunFolder, retire};
 
 /// Between two looks at a lock that another run holds.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -64,6 +66,11 @@ pub async fn push(
     let began = Instant::now();
     let folder = RunFolder::create(&request.state, request.started, &request.mapping.name)
         .map_err(PushError::Results)?;
+    if request.purpose == Purpose::Send
+        && let Err(error) = retire(&request.state, request.started)
+    {
+        tracing::warn!(error = %error, "old runs not removed");
+    }
     let mut run = Run {
         request,
         began,
@@ -133,9 +140,12 @@ impl Run {
         };
         self.progress.enter(Stage::Finishing);
         let put_in_order = blocking(move || {
+            let began = Instant::now();
             ledger.end_run(number, ending)?;
             // Nobody else has it: every part of the pipe has ended.
-            Arc::into_inner(ledger).map_or(Ok(()), Ledger::fold)
+            Arc::into_inner(ledger).map_or(Ok(()), Ledger::fold)?;
+            tracing::info!(elapsed_ms = milliseconds(began), "ledger folded");
+            Ok(())
         });
         let put_in_order = put_in_order.await;
         drop(lock);
@@ -181,36 +191,8 @@ impl Run {
         self.began.checked_add(self.request.patience.deadline?)
     }
 
-    /// Where the ledger is, and what it must be the ledger of.
     fn ledger(&self, opened: &Opened) -> (PathBuf, Identity, Layout) {
-        let Request {
-            state,
-            base,
-            connection,
-            mapping,
-            ..
-        } = &self.request;
-        let target = opened.plan.target();
-        let key = target.key.iter();
-        let key = key.filter_map(|index| target.columns.get(*index));
-        let file = within(base, &mapping.file);
-        let identity = Identity {
-            organisation: opened.who.organization,
-            table: target.table.clone(),
-            key: key.map(|column| column.name.clone()).collect(),
-            mapping: file,
-            base: base.clone(),
-        };
-        let columns = opened.plan.layout().columns.into_iter();
-        let columns = columns.map(|(name, tag)| LayoutColumn {
-            name,
-            type_tag: tag.to_owned(),
-        });
-        let layout = Layout {
-            columns: columns.collect(),
-        };
-        let folder = state.join(&connection.name).join(&mapping.name);
-        (folder, identity, layout)
+        place_of(&self.request, opened)
     }
 
     /// When the run began, by the service's clock where it tells.
@@ -256,6 +238,38 @@ impl Run {
     }
 }
 
+/// Where the ledger is, and what it must be the ledger of.
+fn place_of(request: &Request, opened: &Opened) -> (PathBuf, Identity, Layout) {
+    let Request {
+        state,
+        base,
+        connection,
+        mapping,
+        ..
+    } = request;
+    let target = opened.plan.target();
+    let key = target.key.iter();
+    let key = key.filter_map(|index| target.columns.get(*index));
+    let file = within(base, &mapping.file);
+    let identity = Identity {
+        organisation: opened.who.organization,
+        table: target.table.clone(),
+        key: key.map(|column| column.name.clone()).collect(),
+        mapping: file,
+        base: base.clone(),
+    };
+    let columns = opened.plan.layout().columns.into_iter();
+    let columns = columns.map(|(name, tag)| LayoutColumn {
+        name,
+        type_tag: tag.to_owned(),
+    });
+    let layout = Layout {
+        columns: columns.collect(),
+    };
+    let folder = state.join(&connection.name).join(&mapping.name);
+    (folder, identity, layout)
+}
+
 /// The file as seen from the folder, however both were spelt: `./a.yaml` and `../here/a.yaml` are one file.
 fn within(base: &Path, file: &Path) -> PathBuf {
     let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
@@ -278,6 +292,10 @@ async fn stopping(mut stop: watch::Receiver<Stopping>) {
     if !told {
         std::future::pending::<()>().await;
     }
+}
+
+fn milliseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 fn interrupted() -> PushError {

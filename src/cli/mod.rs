@@ -15,6 +15,7 @@ mod runs;
 mod sandbox;
 mod settings;
 mod signals;
+mod state;
 mod stop;
 mod validate;
 
@@ -69,6 +70,8 @@ enum Command {
     Runs(runs::RunsArguments),
     /// Show the rejected rows of a run, grouped by reason.
     Rejects(rejects::RejectsArguments),
+    /// Show, move or mend what segue remembers of earlier runs.
+    State(state::StateArguments),
     /// Print the completions of a shell.
     Completions(completions::CompletionsArguments),
     /// Serve the embedded Dataverse on a loopback port until interrupted.
@@ -112,6 +115,7 @@ impl Command {
             Self::Describe(arguments) => describe::run(arguments).await,
             Self::Runs(arguments) => runs::run(&arguments),
             Self::Rejects(arguments) => rejects::run(&arguments),
+            Self::State(arguments) => state::run(arguments).await,
             Self::Completions(arguments) => return completions::run(&arguments),
             Self::Sandbox(arguments) => sandbox::run(arguments).await,
         };

@@ -8,6 +8,7 @@ use super::address::Address;
 use super::get::{self, GetKey};
 use super::http::{self, Http, Requests, WireOptions};
 use super::privileges::{self, Needed, Privileges};
+use super::scan::Scan;
 use super::tables::{self, TableName};
 use super::token::{Application, Tokens};
 use super::who::{self, Who};
@@ -135,6 +136,11 @@ impl Dataverse {
         key: &GetKey,
     ) -> Result<Option<Box<RawValue>>, DataverseError> {
         get::get(&self.http, table, key).await
+    }
+
+    /// All records of a table, with the columns of the target.
+    pub fn scan(&self, target: Arc<Target>) -> Scan {
+        Scan::new(Arc::clone(&self.http), target)
     }
 
     /// How many requests were sent so far, by all clones together.

@@ -26,6 +26,9 @@ CREATE TABLE IF NOT EXISTS runs(
     mode: Mode::Rollback,
 };
 
+/// So many runs are remembered.
+const RUNS_KEPT: i64 = 1_000;
+
 /// The number of a run within its ledger: entries say by it who recorded them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RunNumber(pub(super) u32);
@@ -46,6 +49,17 @@ pub struct UnfinishedRun {
     pub run: RunId,
     /// When it started, by the service's clock.
     pub started: Timestamp,
+}
+
+/// A run that began to send, as the catalogue has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunNoted {
+    /// Its id.
+    pub run: String,
+    /// When it started, by the service's clock.
+    pub started: String,
+    /// `settled`, `unsettled`, or nothing if it died or is still running.
+    pub ending: Option<String>,
 }
 
 /// What the catalogue says of the ledger.
@@ -88,18 +102,14 @@ impl Catalogue {
     }
 
     /// Makes the ledger: empty, with that secret.
-    pub(super) fn make(
-        &self,
-        identity: &Identity,
-        secret: &DigestSecret,
-    ) -> Result<(), LedgerError> {
+    pub(super) fn make(&self, owner: &Owner, secret: &DigestSecret) -> Result<(), LedgerError> {
         self.write(
             "INSERT OR IGNORE INTO ledger VALUES (1, ?1, ?2, ?3, ?4, ?5, 0)",
             params![
-                identity.organisation.as_bytes(),
-                identity.table.as_str(),
-                identity.key_columns(),
-                identity.mapping_file(),
+                owner.organisation.as_bytes(),
+                owner.table,
+                owner.key,
+                owner.mapping,
                 secret.0,
             ],
         )
@@ -113,6 +123,31 @@ impl Catalogue {
     /// Puts a generation in force.
     pub(super) fn switch_to(&self, generation: u32) -> Result<(), LedgerError> {
         self.write("UPDATE ledger SET generation = ?1", [generation])
+    }
+
+    /// Puts a generation in force whose keys are made of these columns.
+    pub(super) fn replace_by(&self, generation: u32, key: &str) -> Result<(), LedgerError> {
+        self.write(
+            "UPDATE ledger SET generation = ?1, key_columns = ?2",
+            params![generation, key],
+        )
+    }
+
+    /// The last runs that began to send, newest first.
+    pub(super) fn last_runs(&self, most: u32) -> Result<Vec<RunNoted>, LedgerError> {
+        let question = "SELECT id, started, ending FROM runs ORDER BY number DESC LIMIT ?1";
+        let ask = || -> rusqlite::Result<Vec<RunNoted>> {
+            let mut statement = self.connection.prepare(question)?;
+            let rows = statement.query_map([most], |row| {
+                Ok(RunNoted {
+                    run: row.get(0)?,
+                    started: row.get(1)?,
+                    ending: row.get(2)?,
+                })
+            })?;
+            rows.collect()
+        };
+        ask().map_err(|source| self.damaged(source))
     }
 
     /// Keeps the columns of a layout under its id.
@@ -167,7 +202,14 @@ impl Catalogue {
             "INSERT INTO runs(id, started) VALUES (?1, ?2)",
             [run.as_str(), &started.to_string()],
         )?;
-        u32::try_from(self.connection.last_insert_rowid())
+        let number = self.connection.last_insert_rowid();
+        // What an unsettled run may have left open is settled by a later one; until then it is not forgotten.
+        self.write(
+            "DELETE FROM runs WHERE number <= ?1 - ?2
+             AND number < (SELECT max(number) FROM runs WHERE ending = 'settled')",
+            params![number, RUNS_KEPT],
+        )?;
+        u32::try_from(number)
             .map(RunNumber)
             .map_err(|_| LedgerError::torn(&self.path, "it counts more runs than there can be"))
     }
@@ -274,6 +316,23 @@ mod tests {
         assert_eq!(catalogue.unfinished_run(third).unwrap(), Some(left));
         catalogue.end_run(third, Ending::Settled).unwrap();
         assert_eq!(catalogue.unfinished_run(begin("d", 4)).unwrap(), None);
+    }
+
+    #[test]
+    fn old_runs_are_forgotten_and_what_is_open_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalogue = Catalogue::open(folder.path()).unwrap();
+        let begin = || catalogue.begin_run(&RunId::new("r"), at(1)).unwrap();
+        let statement =
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)
+             INSERT INTO runs SELECT i, 'old', '1970-01-01T00:00:01Z', NULL FROM n";
+        catalogue.write(statement, ()).unwrap();
+        let kept = || catalogue.last_runs(u32::MAX).unwrap().len();
+        let open = begin();
+        assert_eq!(kept(), 1501);
+        catalogue.end_run(open, Ending::Settled).unwrap();
+        begin();
+        assert_eq!(kept(), 1000);
     }
 
     #[test]

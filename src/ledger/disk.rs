@@ -13,12 +13,9 @@ pub(super) enum Disk {
     /// As in every run.
     #[default]
     Steady,
-    /// The power fails after so many more steps, and stays away. The steps made are kept: a verb and a name.
+    /// The power fails after some steps, and stays away.
     #[cfg(test)]
-    Failing {
-        left: std::sync::atomic::AtomicU64,
-        made: std::sync::Mutex<Vec<String>>,
-    },
+    Failing(std::sync::Arc<super::power::Power>),
 }
 
 impl Disk {
@@ -31,16 +28,7 @@ impl Disk {
         match self {
             Self::Steady => Ok(()),
             #[cfg(test)]
-            Self::Failing { left, made } => {
-                use std::sync::atomic::Ordering::SeqCst;
-                if left.load(SeqCst) == 0 {
-                    return Err(io::Error::other("the power failed"));
-                }
-                left.fetch_sub(1, SeqCst);
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                made.lock().unwrap().push(format!("{doing} {name}"));
-                Ok(())
-            }
+            Self::Failing(power) => power.step(doing, path),
         }
     }
 
@@ -57,9 +45,17 @@ impl Disk {
         path: &Path,
         bytes: &[u8],
     ) -> Result<(), LedgerError> {
-        self.step("write", path)
-            .and_then(|()| file.write_all(bytes))
-            .map_err(|source| LedgerError::io("write to", path, source))
+        let allowed = self.step("write", path);
+        #[cfg(test)]
+        if let (Self::Failing(power), Err(_)) = (self, &allowed) {
+            power.tear(file, path, bytes);
+        }
+        let written = allowed.and_then(|()| file.write_all(bytes));
+        #[cfg(test)]
+        if let (Self::Failing(power), Ok(())) = (self, &written) {
+            power.wrote(file, path, bytes);
+        }
+        written.map_err(|source| LedgerError::io("write to", path, source))
     }
 
     pub(super) fn sync(&self, file: &File, path: &Path) -> Result<(), LedgerError> {

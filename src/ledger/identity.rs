@@ -34,6 +34,16 @@ impl Identity {
         self.mapping.to_string_lossy().replace('\\', "/")
     }
 
+    /// What a ledger that is made for this says of itself.
+    pub(super) fn owner(&self) -> Owner {
+        Owner {
+            organisation: self.organisation,
+            table: self.table.to_string(),
+            key: self.key_columns(),
+            mapping: self.mapping_file(),
+        }
+    }
+
     /// Compares with what the ledger in `folder` belongs to.
     pub(super) fn judge(&self, folder: &Path, owner: &Owner) -> Result<Ownership, LedgerError> {
         let folder = || folder.to_owned();

@@ -72,6 +72,18 @@ impl Journal {
             .map_err(|source| LedgerError::database(&self.path, source))
     }
 
+    /// The layout of its last entries.
+    pub(super) fn last_layout(&self) -> Result<Option<LayoutId>, LedgerError> {
+        let question = "SELECT layout FROM entries ORDER BY sequence DESC LIMIT 1";
+        let found = self
+            .connection
+            .query_row(question, (), |row| row.get(0))
+            .optional();
+        found
+            .map(|id| id.map(LayoutId))
+            .map_err(|source| LedgerError::database(&self.path, source))
+    }
+
     /// How many bytes of entries it holds.
     pub(super) fn entry_bytes(&self) -> Result<u64, LedgerError> {
         let question = "SELECT coalesce(sum(length(entries)), 0) FROM entries";

@@ -15,6 +15,7 @@ use super::holders::rows_of_entries;
 use super::identity::{Identity, Ownership};
 use super::journal::Journal;
 use super::layout::{self, Layout};
+use super::replace::Replacement;
 use super::snapshot::Snapshot;
 use crate::model::{ColumnState, KeyDigest, RecordId, RowTag, RunId, SourceDigest, StandingFlags};
 
@@ -171,6 +172,34 @@ impl Ledger {
         })
     }
 
+    /// Records what no run learned: what somebody told the ledger. Otherwise as [`Ledger::record`].
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub fn amend(&self, entries: &[Entry]) -> Result<(), LedgerError> {
+        self.record(RunNumber(0), entries)
+    }
+
+    /// Begins to write everything that the ledger is to hold instead of what it holds.
+    pub(super) fn replacement(&self) -> Result<Replacement, LedgerError> {
+        let next = self.snapshot.generation().number() + 1;
+        Replacement::begin(&self.folder, next, &self.layout, self.check)
+    }
+
+    /// Puts a replacement in force, under a key of these columns. Stopped at any instant, the ledger holds the one
+    /// or the other.
+    pub(super) fn replace(self, by: Replacement, key: &str) -> Result<u64, LedgerError> {
+        let catalogue = self
+            .catalogue
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        drop(self.journal);
+        let number = self.snapshot.generation().number();
+        let records = by.put_in_force(&self.disk, &catalogue, key)?;
+        tidy(remove_generation(&self.disk, &self.folder, number));
+        Ok(records)
+    }
+
     /// Makes the journal part of the next generation, at the end of a run. Stopped at any instant, the ledger holds
     /// the same as before. Without it, the next run that opens the ledger does it.
     ///
@@ -243,14 +272,14 @@ fn stored_or_made(
         return Ok(stored);
     }
     refuse_remains(folder)?;
-    catalogue.make(identity, &fresh_secret())?;
+    catalogue.make(&identity.owner(), &fresh_secret())?;
     // The secret must outlive a power failure before anything is written under it.
     disk.sync_folder(folder)?;
     let made = catalogue.stored()?;
     made.ok_or_else(|| LedgerError::torn(catalogue.path(), "it does not keep what is written"))
 }
 
-fn rows_of(entry: &Entry, run: RunNumber) -> (KeyRow, &[ColumnState]) {
+pub(super) fn rows_of(entry: &Entry, run: RunNumber) -> (KeyRow, &[ColumnState]) {
     match entry {
         Entry::Standing(recorded) => {
             let row = KeyRow {
@@ -313,7 +342,8 @@ fn remove_leftovers(disk: &Disk, folder: &Path, in_force: u32) -> Result<(), Led
     let mut numbers = generations_in(folder)?;
     numbers.retain(|number| *number != in_force);
     let mut others = numbers.into_iter();
-    others.try_for_each(|number| remove_generation(disk, folder, number))
+    others.try_for_each(|number| remove_generation(disk, folder, number))?;
+    Replacement::clear(disk, folder)
 }
 
 fn remove_generation(disk: &Disk, folder: &Path, number: u32) -> Result<(), LedgerError> {
@@ -328,7 +358,7 @@ fn remove_generation(disk: &Disk, folder: &Path, number: u32) -> Result<(), Ledg
 }
 
 /// What is only tidied up may fail: the next run that opens the ledger does it again.
-fn tidy(removed: Result<(), LedgerError>) {
+pub(super) fn tidy(removed: Result<(), LedgerError>) {
     if let Err(error) = removed {
         tracing::debug!(error = %error, "leftover of the ledger not removed");
     }
@@ -364,8 +394,9 @@ fn generations_in(folder: &Path) -> Result<Vec<u32>, LedgerError> {
 
 #[cfg(test)]
 mod tests {
+    mod faults;
+
     use std::collections::BTreeMap;
-    use std::sync::atomic::AtomicU64;
 
     use proptest::prelude::*;
     use uuid::Uuid;
@@ -787,101 +818,6 @@ mod tests {
         }
         let folder = std::fs::metadata(house.folder()).unwrap();
         assert_eq!(folder.permissions().mode() & 0o777, 0o700);
-    }
-
-    /// What a power failure does to files that were not synced.
-    #[derive(Debug, Clone, Copy)]
-    enum Loss {
-        Nothing,
-        HalfOfEachFile,
-        EachFile,
-    }
-
-    fn failing(steps: u64) -> Disk {
-        Disk::Failing {
-            left: AtomicU64::new(steps),
-            made: Mutex::default(),
-        }
-    }
-
-    #[test]
-    fn a_fold_that_stops_at_any_step_holds_the_same() {
-        for loss in [Loss::Nothing, Loss::HalfOfEachFile, Loss::EachFile] {
-            let mut steps = 0;
-            let mut tidy = false;
-            while !tidy {
-                let house = House::new();
-                let first: Vec<_> = (0..200)
-                    .map(|number| standing(number, 1, &[1, 2]))
-                    .collect();
-                house.record(&first).fold().unwrap();
-                let second: Vec<_> = (100..300)
-                    .map(|number| standing(number, 2, &[3, 4]))
-                    .collect();
-                drop(house.record(&second));
-                let all = expected(&[first, second].concat());
-
-                let identity = identity(house.base.path());
-                let opened =
-                    Ledger::open_on(failing(steps), &house.folder(), &identity, &house.layout);
-                if opened.is_err() {
-                    lose(&house, loss);
-                }
-                drop(opened);
-                tidy = house.files() == ["catalogue.db", "columns.2", "digests.2"];
-                assert_eq!(
-                    contents(&house.read().unwrap()),
-                    all,
-                    "{loss:?} after {steps}"
-                );
-                let reopened = house.open().unwrap();
-                assert_eq!(contents(reopened.snapshot()), all, "{loss:?} after {steps}");
-                drop(reopened);
-                let files = house.files();
-                assert_eq!(
-                    files,
-                    ["catalogue.db", "columns.2", "digests.2"],
-                    "{loss:?} after {steps}"
-                );
-                steps += 1;
-            }
-            assert!(steps > 10);
-        }
-    }
-
-    #[test]
-    fn a_generation_is_synced_before_it_is_in_force() {
-        let house = House::new();
-        drop(house.record(&[standing(1, 1, &[1, 2])]));
-        let identity = identity(house.base.path());
-        let ledger =
-            Ledger::open_on(failing(1000), &house.folder(), &identity, &house.layout).unwrap();
-        let Disk::Failing { made, .. } = &ledger.disk else {
-            panic!("the disk is watched")
-        };
-        let made = made.lock().unwrap().clone();
-        let place = |step: &str| made.iter().rposition(|made| made == step).unwrap();
-        for file in ["digests.1", "columns.1"] {
-            assert!(place(&format!("write {file}")) < place(&format!("sync {file}")));
-            assert!(place(&format!("create {file}")) < place("sync contacts"));
-            assert!(place(&format!("sync {file}")) < place("switch catalogue.db"));
-        }
-        assert!(place("sync contacts") < place("switch catalogue.db"));
-        assert!(place("switch catalogue.db") < place("remove journal.0.db"));
-    }
-
-    /// The generation that was being written is not in force, so whatever happens to its files must not matter.
-    fn lose(house: &House, loss: Loss) {
-        for file in ["digests.2", "columns.2"].map(|file| house.folder().join(file)) {
-            let Ok(bytes) = std::fs::read(&file) else {
-                continue;
-            };
-            match loss {
-                Loss::Nothing => {}
-                Loss::HalfOfEachFile => std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap(),
-                Loss::EachFile => std::fs::remove_file(&file).unwrap(),
-            }
-        }
     }
 
     #[test]

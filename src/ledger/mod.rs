@@ -10,6 +10,7 @@ mod database;
 mod diff;
 mod disk;
 mod error;
+mod exchange;
 mod findings;
 mod fold;
 mod format;
@@ -24,21 +25,31 @@ mod layout;
 )]
 mod ledger;
 mod lock;
+mod overview;
+#[cfg(test)]
+mod power;
+mod rekey;
+mod replace;
+mod reset;
 mod snapshot;
 mod sorted;
 mod spill;
 mod spool;
 mod survey;
 
-pub use catalogue::{Ending, RunNumber, UnfinishedRun};
+pub use catalogue::{Ending, RunNoted, RunNumber, UnfinishedRun};
 pub use diff::{Scope, after, diff};
 pub use error::LedgerError;
+pub use exchange::{export, import};
 pub use generation::Slot;
 pub use holders::{Holders, Neighbourhood};
 pub use identity::Identity;
 pub use layout::{Layout, LayoutColumn};
 pub use ledger::{Entry, Ledger, Recorded};
 pub use lock::RunLock;
+pub use overview::{Overview, overview};
+pub use rekey::{Rekey, Rekeyed};
+pub use reset::reset;
 pub use snapshot::Snapshot;
 pub use survey::{
     Extent, Finding, Survey, SurveyBuilder, SurveyCounts, SurveyEntry, SurveyOptions, Vanished,

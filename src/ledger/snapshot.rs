@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::LedgerError;
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, Stored};
 use super::disk::Disk;
 use super::fold::Fold;
 use super::format::{SecretCheck, fresh_secret};
 use super::generation::{Generation, GenerationWriter, Place, Slot};
-use super::identity::Identity;
+use super::identity::{Identity, Owner};
 use super::journal::Journal;
 use super::layout::{self, Layout, Translation};
 use super::survey::{SurveyBuilder, SurveyOptions};
@@ -41,6 +41,49 @@ impl Snapshot {
         layout: &Layout,
         spill: &Path,
     ) -> Result<Self, LedgerError> {
+        let judge = |stored: &Stored, _: &Catalogue| {
+            identity.judge(folder, &stored.owner)?;
+            Ok(layout.clone())
+        };
+        let looked = Self::look(folder, spill, judge)?;
+        Ok(looked.map_or_else(
+            || Self::new(fresh_secret(), Generation::empty(layout.clone()), layout),
+            |(_, snapshot)| snapshot,
+        ))
+    }
+
+    /// Reads a ledger whatever it belongs to, with the columns that it was last written with; `None` if there is none.
+    pub(super) fn read_whole(
+        folder: &Path,
+        spill: &Path,
+    ) -> Result<Option<(Owner, Self)>, LedgerError> {
+        let newest = |stored: &Stored, catalogue: &Catalogue| {
+            let check = SecretCheck::of(&stored.secret);
+            let path = Journal::path_in(folder, stored.generation);
+            let journal = Journal::open_to_read(&path, check)?;
+            let last = journal.map_or(Ok(None), |journal| journal.last_layout())?;
+            let last = last.map_or(Ok(None), |id| catalogue.layout(id))?;
+            match (last, stored.generation) {
+                (Some(layout), _) => Ok(layout),
+                (None, 0) => Ok(Layout {
+                    columns: Vec::new(),
+                }),
+                (None, number) => {
+                    Generation::open(folder, number, check, |id| catalogue.layout(id))
+                        .map(|generation| generation.layout().clone())
+                }
+            }
+        };
+        let looked = Self::look(folder, spill, newest)?;
+        Ok(looked.map(|(stored, snapshot)| (stored.owner, snapshot)))
+    }
+
+    /// `layout_of` tells the columns to read it with, or why it is not to be read.
+    fn look(
+        folder: &Path,
+        spill: &Path,
+        layout_of: impl Fn(&Stored, &Catalogue) -> Result<Layout, LedgerError>,
+    ) -> Result<Option<(Stored, Self)>, LedgerError> {
         let mut looks = 1;
         loop {
             let catalogue = Catalogue::open_to_read(folder)?;
@@ -50,22 +93,23 @@ impl Snapshot {
             };
             let (Some(catalogue), Some(stored)) = (catalogue, stored) else {
                 super::ledger::refuse_remains(folder)?;
-                let empty = Generation::empty(layout.clone());
-                return Ok(Self::new(fresh_secret(), empty, layout));
+                return Ok(None);
             };
-            identity.judge(folder, &stored.owner)?;
-            let read = load(
-                folder,
-                &catalogue,
-                stored.generation,
-                &stored.secret,
-                layout,
-                spill,
-            );
+            let read = layout_of(&stored, &catalogue).and_then(|layout| {
+                let read = load(
+                    folder,
+                    &catalogue,
+                    stored.generation,
+                    &stored.secret,
+                    &layout,
+                    spill,
+                )?;
+                Ok(Self::new(stored.secret.clone(), read, &layout))
+            });
             // A fold removes the files of the generation that it replaced, perhaps just when they were to be read.
             let now = catalogue.stored()?.map(|stored| stored.generation);
             if now == Some(stored.generation) || looks == MOST_LOOKS {
-                return Ok(Self::new(stored.secret, read?, layout));
+                return Ok(Some((stored, read?)));
             }
             looks += 1;
         }
@@ -118,6 +162,10 @@ impl Snapshot {
     /// If the folder for temporary files cannot be made.
     pub fn survey(&self, options: SurveyOptions) -> Result<SurveyBuilder, LedgerError> {
         SurveyBuilder::new(self.generation.clone(), options)
+    }
+
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     pub(super) fn generation(&self) -> &Generation {

@@ -63,6 +63,7 @@ impl Digester {
 pub(super) struct Parts(pub(super) Vec<u8>);
 
 impl Parts {
+    #[inline]
     pub(super) fn push(&mut self, tag: u8, content: &[u8]) {
         self.0.push(tag);
         let length = u64::try_from(content.len()).unwrap_or(u64::MAX);
@@ -141,6 +142,7 @@ impl Parts {
     }
 
     /// One cell of the extract as the reader gave it.
+    #[inline]
     pub(super) fn push_cell(&mut self, cell: Result<Cell<'_>, Refusal>) {
         match cell {
             Err(_) => self.push(b'?', &[]),

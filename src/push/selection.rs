@@ -50,6 +50,11 @@ impl Selection {
         wanted && self.limit.is_none_or(|limit| sent < limit)
     }
 
+    /// The keys that were asked for, each once.
+    pub(super) fn keys(&self) -> impl Iterator<Item = KeyDigest> {
+        self.keys.iter().copied()
+    }
+
     /// Notes that the extract has this key.
     pub(super) fn meet(&self, key: KeyReading, met: &mut BTreeSet<KeyDigest>) {
         if let KeyReading::Known(digest) = key

@@ -1,23 +1,25 @@
 //! Which keys an extract has, in little memory: may say yes once in a few hundred times too often, never no.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::model::KeyDigest;
 
 /// 16 MiB: thirteen bits for each of ten million keys.
 const BITS: usize = 1 << 27;
 
 /// The keys of an extract, sifted.
-#[derive(Clone)]
-pub(super) struct KeySieve(Vec<u64>);
+pub(super) struct KeySieve(Vec<AtomicU64>);
 
 impl KeySieve {
     pub(super) fn new() -> Self {
-        Self(vec![0; BITS / 64])
+        Self((0..BITS / 64).map(|_| AtomicU64::new(0)).collect())
     }
 
-    pub(super) fn add(&mut self, key: &KeyDigest) {
+    /// Adds a key; from any thread.
+    pub(super) fn add(&self, key: &KeyDigest) {
         for bit in bits(key) {
-            if let Some(word) = self.0.get_mut(bit / 64) {
-                *word |= 1 << (bit % 64);
+            if let Some(word) = self.0.get(bit / 64) {
+                word.fetch_or(1 << (bit % 64), Ordering::Relaxed);
             }
         }
     }
@@ -26,7 +28,7 @@ impl KeySieve {
     pub(super) fn has(&self, key: &KeyDigest) -> bool {
         bits(key).all(|bit| {
             let word = self.0.get(bit / 64);
-            word.is_some_and(|word| word >> (bit % 64) & 1 == 1)
+            word.is_some_and(|word| word.load(Ordering::Relaxed) >> (bit % 64) & 1 == 1)
         })
     }
 }
@@ -50,7 +52,7 @@ mod tests {
             let spread = number.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
             KeyDigest((spread ^ spread >> 61).to_le_bytes())
         };
-        let mut sieve = KeySieve::new();
+        let sieve = KeySieve::new();
         (0..1000).for_each(|number| sieve.add(&key(number)));
         assert!((0..1000).all(|number| sieve.has(&key(number))));
         assert!(

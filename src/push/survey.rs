@@ -1,22 +1,29 @@
 //! The first reading: every row's digests against the ledger, and the guards.
 
 use std::collections::BTreeSet;
+use std::num::NonZero;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
 use super::open::Opened;
 use super::removal::is_removable;
 use super::selection::Selection;
 use super::send::Mapper;
 use super::sieve::KeySieve;
-use super::{Progress, PushError, Run, ended, guard, interrupted};
+use super::{Progress, PushError, Run, ended, guard, interrupted, milliseconds};
 use crate::dispatch::Stopping;
-use crate::ledger::{Extent, Finding, Scope, Snapshot, Survey, SurveyOptions};
+use crate::ledger::{Extent, Finding, Scope, Snapshot, Survey, SurveyBuilder, SurveyOptions};
 use crate::mapping::Removal;
-use crate::model::{KeyDigest, KeyReading, Reading, RowDigest, Source as _};
+use crate::model::{KeyDigest, KeyReading, Reading, RowDigest, Rows, Source as _};
+use crate::source::SourceError;
+
+/// More threads than this would wait for each other: only one can decode at a time.
+const MOST_WORKERS: usize = 4;
 
 /// What the first reading needs to know.
 pub(super) struct Surveyor {
@@ -50,8 +57,8 @@ impl Surveyor {
     pub(super) fn run(self) -> Result<Surveyed, PushError> {
         let mut met = BTreeSet::new();
         let refers_to_itself = !self.opened.plan.references_to_itself().is_empty();
-        let mut keys = refers_to_itself.then(KeySieve::new);
-        let survey = self.read(&mut met, &mut keys)?;
+        let keys = refers_to_itself.then(KeySieve::new);
+        let survey = self.read(&mut met, keys.as_ref())?;
         let mut warnings = self.selection.unmet(&met);
         if survey.counts().read == 0 {
             warnings
@@ -69,11 +76,13 @@ impl Surveyor {
         })
     }
 
-    fn read(
+    /// A few threads take turns at decoding; while one decodes, the others digest what they have decoded.
+    pub(super) fn read(
         &self,
         met: &mut BTreeSet<KeyDigest>,
-        keys: &mut Option<KeySieve>,
+        keys: Option<&KeySieve>,
     ) -> Result<Survey, PushError> {
+        let began = Instant::now();
         let Opened { extract, plan, .. } = &*self.opened;
         let options = SurveyOptions {
             scope: self.scope,
@@ -83,28 +92,70 @@ impl Surveyor {
             spill: self.spill.clone(),
         };
         let mut builder = self.ledger.survey(options)?;
-        let mut digests: Vec<RowDigest> = Vec::new();
         let reading = Reading {
             columns: plan.source_columns().to_vec(),
             only: None,
         };
-        for rows in extract.read(reading)? {
+        let batches = Mutex::new(Some(extract.read(reading)?));
+        let found = Mutex::new((&mut builder, met));
+        let work = || {
+            let worked = self.digest_batches(&batches, &found, keys);
+            if worked.is_err() {
+                // The others have no more to do either.
+                *held(&batches) = None;
+            }
+            worked
+        };
+        thread::scope(|scope| {
+            let cores = thread::available_parallelism().map_or(1, NonZero::get);
+            let mut started = Vec::new();
+            for _ in 1..cores.min(MOST_WORKERS) {
+                let thread = thread::Builder::new().name("digests".to_owned());
+                let handle = thread.spawn_scoped(scope, work);
+                started.push(handle.map_err(|error| PushError::Defect(error.to_string()))?);
+            }
+            let ours = work();
+            let others = started.into_iter().map(thread::ScopedJoinHandle::join);
+            others
+                .map(|end| end.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .fold(ours, Result::and)
+        })?;
+        extract.unchanged()?;
+        let read_ms = milliseconds(began);
+        let survey = builder.finish()?;
+        let (rows, elapsed_ms) = (survey.counts().read, milliseconds(began));
+        tracing::info!(rows, read_ms, elapsed_ms, "extract surveyed");
+        Ok(survey)
+    }
+
+    /// Digests batch by batch, until there are no more.
+    fn digest_batches(
+        &self,
+        batches: &Mutex<Option<impl Iterator<Item = Result<Rows, SourceError>>>>,
+        found: &Mutex<(&mut SurveyBuilder, &mut BTreeSet<KeyDigest>)>,
+        keys: Option<&KeySieve>,
+    ) -> Result<(), PushError> {
+        let mut digests: Vec<RowDigest> = Vec::new();
+        loop {
+            let Some(rows) = held(batches).as_mut().and_then(Iterator::next) else {
+                return Ok(());
+            };
             if *self.stop.borrow() != Stopping::No {
                 return Err(interrupted());
             }
             digests.clear();
+            let plan = &self.opened.plan;
             plan.digest(&rows?, self.ledger.secret(), &mut digests);
+            let (builder, met) = &mut *held(found);
             for digest in &digests {
                 self.selection.meet(digest.key, met);
-                if let (Some(keys), KeyReading::Known(key)) = (&mut *keys, &digest.key) {
+                if let (Some(keys), KeyReading::Known(key)) = (keys, &digest.key) {
                     keys.add(key);
                 }
                 builder.add(*digest)?;
             }
             self.progress.read(digests.len());
         }
-        extract.unchanged()?;
-        Ok(builder.finish()?)
     }
 
     /// A row without a key may stand for any key: where records would be removed, that is worth a word.
@@ -158,6 +209,11 @@ impl Surveyor {
         let changes = mapper.count_changes(survey, &self.stop)?;
         Ok(guard::judge_changes(plan, changes, counts.standing_before).err())
     }
+}
+
+/// A thread that panicked ends the survey, whatever it left behind.
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Run {

@@ -9,6 +9,7 @@ mod history;
 mod reject_file;
 mod rejects;
 mod results;
+mod retention;
 mod summary;
 
 pub use counts::{Imbalance, RowCounts};
@@ -18,4 +19,5 @@ pub use history::RunHistory;
 pub use reject_file::{RejectFile, RejectLine};
 pub use rejects::RejectWriter;
 pub use results::{ExtractShape, PushResults, Reason, RejectResults, RequestCounts, RunResults};
+pub use retention::retire;
 pub use summary::summary;

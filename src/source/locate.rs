@@ -5,6 +5,7 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use std::time::SystemTime;
 
 use tempfile::{NamedTempFile, TempPath};
@@ -97,11 +98,37 @@ fn no_twins(located: &[Located]) -> Result<(), SourceError> {
     Ok(())
 }
 
+/// What the names of spools begin with.
+const SPOOL: &str = ".segue-stdin-";
+
+/// A spool that is older belongs to a run that was killed: it removes its own when it ends.
+const LONGEST_RUN: Duration = Duration::from_hours(7 * 24);
+
+/// Removes what runs that were killed left beside this new spool: it holds rows.
+fn sweep(spool: &NamedTempFile) {
+    let Some(folder) = spool.path().parent() else {
+        return;
+    };
+    let made = |path: &Path| fs::metadata(path).and_then(|about| about.modified()).ok();
+    let now = made(spool.path());
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let is_spool = name.to_str().is_some_and(|name| name.starts_with(SPOOL));
+        let age = now.zip(made(&entry.path()));
+        let age = age.and_then(|(now, then)| now.duration_since(then).ok());
+        if is_spool && age.is_some_and(|age| age > LONGEST_RUN) {
+            // Somebody else's, perhaps: then it is not ours to remove.
+            fs::remove_file(entry.path()).ok();
+        }
+    }
+}
+
 /// An extract is read twice, which a stream does not allow: it goes to a file that its owner alone can read.
 fn spool(format: Format) -> Result<Files, SourceError> {
     let name: Arc<str> = "standard input".into();
     let written = || {
-        let mut file = NamedTempFile::new()?;
+        let mut file = tempfile::Builder::new().prefix(SPOOL).tempfile()?;
+        sweep(&file);
         io::copy(&mut io::stdin().lock(), &mut file)?;
         Ok(file.into_temp_path())
     };
@@ -263,4 +290,26 @@ fn is_data(path: &Path) -> bool {
     ];
     let extension = path.extension().and_then(|it| it.to_str());
     extension.is_some_and(|found| FORMATS.iter().any(|it| found.eq_ignore_ascii_case(it)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_spool_removes_those_of_runs_that_were_killed_long_ago() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = || {
+            let named = tempfile::Builder::new().prefix(SPOOL).tempfile_in(&folder);
+            named.unwrap()
+        };
+        let (old, young, new) = (spool(), spool(), spool());
+        let other = NamedTempFile::new_in(&folder).unwrap();
+        let long_ago = SystemTime::UNIX_EPOCH;
+        old.as_file().set_modified(long_ago).unwrap();
+        other.as_file().set_modified(long_ago).unwrap();
+        sweep(&new);
+        assert!(!old.path().exists());
+        assert!([&young, &new, &other].iter().all(|it| it.path().exists()));
+    }
 }

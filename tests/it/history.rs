@@ -44,6 +44,22 @@ async fn runs_and_rejects_are_listed_and_mended_rows_pushed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_push_removes_rejects_and_runs_that_are_too_old() {
+    let desk = Desk::new().await;
+    desk.write("a.csv", numbered(1));
+    desk.accounts("{ path: a.csv }", "");
+    for run in ["20200101T000000Z-accounts", "20200101T000000Z-others"] {
+        desk.write(&format!(".segue/runs/{run}/rejects.csv"), "a,row");
+    }
+    let is_there = |run: &str| desk.path(&format!(".segue/runs/{run}")).exists();
+    assert_eq!(desk.push(&["--dry-run"]).code, Some(0));
+    assert!(is_there("20200101T000000Z-accounts"));
+    assert_eq!(desk.push(&[]).code, Some(0));
+    assert!(!is_there("20200101T000000Z-accounts"));
+    assert!(is_there("20200101T000000Z-others/rejects.csv"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_record_is_got_by_key_and_by_id() {
     let desk = Desk::new().await;
     desk.write("a.csv", "number,name\n\"A,1/2\",One\n");

@@ -22,6 +22,7 @@ mod ready;
 mod roles;
 mod sandbox;
 mod secrets;
+mod state;
 mod states;
 mod stopping;
 mod types;

@@ -4,11 +4,13 @@ use std::fmt;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    ArrowPrimitiveType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type,
-    Int32Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    ArrowPrimitiveType, Float32Type, Int8Type, Int16Type, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
+    UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, StringArray};
+use arrow_array::{
+    Array, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray,
+};
 use arrow_schema::{DataType, TimeUnit};
 use jiff::civil::{Date, DateTime};
 use jiff::tz::Offset;
@@ -92,19 +94,33 @@ pub(in crate::mapping) fn is_readable(data_type: &DataType) -> bool {
     }
 }
 
-/// One column of a batch. Text, by far the most frequent, is told apart once.
+/// One column of a batch. The types of most columns are told apart once, and not for each cell.
 #[derive(Clone, Copy)]
 pub(in crate::mapping) enum CellColumn<'a> {
     Text(&'a StringArray),
+    Integer(&'a Int32Array),
+    Long(&'a Int64Array),
+    Float(&'a Float64Array),
+    Decimal(&'a Decimal128Array, u32),
+    Date(&'a Date32Array),
     Typed(&'a dyn Array),
 }
 
 impl<'a> CellColumn<'a> {
     pub(in crate::mapping) fn of(array: &'a dyn Array) -> Self {
-        match array.as_string_opt::<i32>() {
-            Some(text) => Self::Text(text),
-            None => Self::Typed(array),
-        }
+        let known = match array.data_type() {
+            DataType::Utf8 => array.as_string_opt().map(Self::Text),
+            DataType::Int32 => array.as_primitive_opt().map(Self::Integer),
+            DataType::Int64 => array.as_primitive_opt().map(Self::Long),
+            DataType::Float64 => array.as_primitive_opt().map(Self::Float),
+            DataType::Date32 => array.as_primitive_opt().map(Self::Date),
+            DataType::Decimal128(_, scale) => u32::try_from(*scale)
+                .ok()
+                .zip(array.as_primitive_opt())
+                .map(|(scale, array)| Self::Decimal(array, scale)),
+            _ => None,
+        };
+        known.unwrap_or(Self::Typed(array))
     }
 
     /// The cell of a row.
@@ -112,25 +128,39 @@ impl<'a> CellColumn<'a> {
     /// # Errors
     /// [`Refusal::CellUnsupported`] if there is no such row, or the cell has no counterpart among ours (a decimal
     /// of more than 28 digits, a date beyond the year 9999).
+    #[inline]
     pub(in crate::mapping) fn at(self, row: usize) -> Result<Cell<'a>, Refusal> {
         match self {
-            Self::Text(text) if row < text.len() => Ok(if text.is_null(row) {
-                Cell::Null
-            } else {
-                Cell::Text(text.value(row))
-            }),
-            Self::Typed(array) if row < array.len() => {
-                if array.is_null(row) {
-                    return Ok(Cell::Null);
-                }
-                typed(array, row).ok_or(Refusal::CellUnsupported)
+            Self::Text(array) => there(array, row, || Some(Cell::Text(array.value(row)))),
+            Self::Integer(array) => {
+                there(array, row, || Some(Cell::Integer(array.value(row).into())))
             }
-            Self::Text(_) | Self::Typed(_) => Err(Refusal::CellUnsupported),
+            Self::Long(array) => there(array, row, || Some(Cell::Integer(array.value(row)))),
+            Self::Float(array) => there(array, row, || Some(Cell::Float(array.value(row)))),
+            Self::Decimal(array, scale) => there(array, row, || decimal(array.value(row), scale)),
+            Self::Date(array) => there(array, row, || date(array.value(row))),
+            Self::Typed(array) => there(array, row, || typed(array, row)),
         }
     }
 }
 
-/// A cell that is there, of any type but `Utf8`.
+/// The cell of a row that there is.
+#[inline]
+fn there<'a, A: Array + ?Sized>(
+    array: &A,
+    row: usize,
+    cell: impl FnOnce() -> Option<Cell<'a>>,
+) -> Result<Cell<'a>, Refusal> {
+    if row >= array.len() {
+        return Err(Refusal::CellUnsupported);
+    }
+    if array.is_null(row) {
+        return Ok(Cell::Null);
+    }
+    cell().ok_or(Refusal::CellUnsupported)
+}
+
+/// A cell that is there, of any type that has no variant of its own.
 fn typed(array: &dyn Array, row: usize) -> Option<Cell<'_>> {
     match array.data_type() {
         DataType::Null => Some(Cell::Null),
@@ -138,8 +168,6 @@ fn typed(array: &dyn Array, row: usize) -> Option<Cell<'_>> {
         DataType::Utf8View => Some(Cell::Text(array.as_string_view_opt()?.value(row))),
         DataType::Int8 => integer::<Int8Type>(array, row),
         DataType::Int16 => integer::<Int16Type>(array, row),
-        DataType::Int32 => integer::<Int32Type>(array, row),
-        DataType::Int64 => integer::<Int64Type>(array, row),
         DataType::UInt8 => integer::<UInt8Type>(array, row),
         DataType::UInt16 => integer::<UInt16Type>(array, row),
         DataType::UInt32 => integer::<UInt32Type>(array, row),
@@ -148,10 +176,7 @@ fn typed(array: &dyn Array, row: usize) -> Option<Cell<'_>> {
             Some(i64::try_from(number).map_or(Cell::Decimal(number.into()), Cell::Integer))
         }
         DataType::Float32 => Some(single(native::<Float32Type>(array, row)?)),
-        DataType::Float64 => Some(Cell::Float(native::<Float64Type>(array, row)?)),
-        DataType::Decimal128(_, scale) => decimal(array, row, *scale),
         DataType::Boolean => Some(Cell::Boolean(array.as_boolean_opt()?.value(row))),
-        DataType::Date32 => date(native::<Date32Type>(array, row)?),
         DataType::Timestamp(unit, zone) => {
             let instant = timestamp(array, row, *unit)?;
             Some(match zone {
@@ -179,9 +204,8 @@ fn single(number: f32) -> Cell<'static> {
     Decimal::from_f32(number).map_or(Cell::Float(f64::from(number)), Cell::Decimal)
 }
 
-fn decimal(array: &dyn Array, row: usize, scale: i8) -> Option<Cell<'_>> {
-    let mantissa = native::<Decimal128Type>(array, row)?;
-    let number = Decimal::try_from_i128_with_scale(mantissa, u32::try_from(scale).ok()?);
+fn decimal(mantissa: i128, scale: u32) -> Option<Cell<'static>> {
+    let number = Decimal::try_from_i128_with_scale(mantissa, scale);
     number.ok().map(Cell::Decimal)
 }
 
@@ -213,9 +237,9 @@ mod tests {
     use std::sync::Arc;
 
     use arrow_array::{
-        ArrayRef, BooleanArray, Date32Array, Decimal128Array, DurationSecondArray, Float32Array,
-        Float64Array, Int8Array, Int64Array, LargeStringArray, NullArray, StringViewArray,
-        TimestampMicrosecondArray, TimestampNanosecondArray, TimestampSecondArray, UInt64Array,
+        ArrayRef, BooleanArray, DurationSecondArray, Float32Array, Int8Array, LargeStringArray,
+        NullArray, StringViewArray, TimestampMicrosecondArray, TimestampNanosecondArray,
+        TimestampSecondArray, UInt64Array,
     };
 
     use super::*;

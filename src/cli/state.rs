@@ -1,0 +1,352 @@
+//! `segue state`
+
+mod show;
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use self::show::{ShowArguments, show};
+use super::journey::now;
+use super::output;
+use super::settings::{SettingsArguments, reach};
+use super::stop::Stop;
+use crate::ledger::{Extent, LedgerError, RunLock, Scope, export, import, overview, reset};
+use crate::mapping::{Config, Mapping};
+use crate::model::{LogicalName, RunId};
+use crate::push::{Patience, Purpose, PushError, Request, StateError, adopt, forget, rekey};
+use crate::report::ExitCode;
+
+/// Arguments of `segue state`.
+#[derive(Args)]
+pub(super) struct StateArguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show what the ledgers hold: of all mappings, or of one.
+    Show(ShowArguments),
+    /// Fill an empty ledger from what Dataverse holds, so that a first push sends only differences.
+    Adopt(LedgerArguments),
+    /// Carry a ledger over to the key that the mapping has now; records are recognised by their GUIDs.
+    Rekey(LedgerArguments),
+    /// Forget one key: the next push sends all its columns.
+    Forget(ForgetArguments),
+    /// Remove a ledger: the next push sends every row, and finds existing records by their key.
+    Reset(ResetArguments),
+    /// Write a ledger as lines of JSON, to keep or to move it. The file is as confidential as the ledger.
+    Export(ExportArguments),
+    /// Make a ledger from what `export` wrote.
+    Import(ImportArguments),
+}
+
+/// Whose ledger.
+#[derive(Args)]
+struct LedgerArguments {
+    /// The mapping file.
+    #[arg(long, short, value_name = "FILE")]
+    mapping: PathBuf,
+    #[command(flatten)]
+    settings: SettingsArguments,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct ForgetArguments {
+    /// The key; `column=value,…` for a key of several columns.
+    key: String,
+    #[command(flatten)]
+    ledger: LedgerArguments,
+}
+
+#[derive(Args)]
+struct ResetArguments {
+    #[command(flatten)]
+    ledger: LedgerArguments,
+    /// Do it: what is removed cannot be brought back.
+    #[arg(long)]
+    yes: bool,
+}
+
+#[derive(Args)]
+struct ExportArguments {
+    #[command(flatten)]
+    ledger: LedgerArguments,
+    /// The file to write, readable by its owner only; stdout otherwise.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct ImportArguments {
+    /// What `export` wrote.
+    #[arg(long, value_name = "FILE")]
+    from: PathBuf,
+    #[command(flatten)]
+    ledger: LedgerArguments,
+    /// Replace the ledger that is there.
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(super) async fn run(arguments: StateArguments) -> Result<ExitCode, Stop> {
+    match arguments.command {
+        Command::Show(arguments) => show(&arguments),
+        Command::Adopt(arguments) => adopted(&arguments).await,
+        Command::Rekey(arguments) => rekeyed(&arguments).await,
+        Command::Forget(arguments) => forgotten(&arguments).await,
+        Command::Reset(arguments) => removed(&arguments),
+        Command::Export(arguments) => exported(&arguments),
+        Command::Import(arguments) => imported(&arguments),
+    }
+}
+
+/// One ledger's place.
+struct Place {
+    destination: String,
+    mapping: String,
+    folder: PathBuf,
+    config: Config,
+}
+
+impl LedgerArguments {
+    /// Where the ledger of the mapping is; nobody is asked.
+    fn place(&self) -> Result<Place, Stop> {
+        let config = self.settings.read()?;
+        let mapping = Mapping::read(&self.mapping)?;
+        let destination = self.settings.choose(&config, Some(&mapping))?;
+        let destination = destination.name().to_owned();
+        Ok(Place {
+            folder: config.state().join(&destination).join(&mapping.name),
+            destination,
+            mapping: mapping.name,
+            config,
+        })
+    }
+
+    /// Does something that needs the destination: the table's schema, the organisation, the records.
+    async fn with<T>(
+        &self,
+        keys: Vec<String>,
+        work: impl AsyncFnOnce(&Request) -> Result<T, StateError>,
+    ) -> Result<T, Stop> {
+        let config = self.settings.read()?;
+        let mapping = Mapping::read(&self.mapping)?;
+        let destination = self.settings.choose(&config, Some(&mapping))?;
+        let reached = reach(&destination, config.state(), Duration::ZERO).await?;
+        let request = Request {
+            mapping,
+            connection: reached.connection.clone(),
+            state: config.state().to_owned(),
+            base: config.base().to_owned(),
+            started: now(),
+            limit: None,
+            keys,
+            scope: Scope::Changed,
+            extent: Extent::Whole,
+            purpose: Purpose::Send,
+            patience: Patience::default(),
+        };
+        let done = work(&request).await;
+        reached.leave().await;
+        Ok(done?)
+    }
+
+    /// Tells what was done, for people or for machines.
+    fn tell(&self, place: &Place, done: &str, counts: &Value, words: &str) -> ExitCode {
+        if self.json {
+            let mut object = json!({
+                "schema": "segue.state/1", "done": done,
+                "destination": place.destination, "mapping": place.mapping,
+            });
+            if let (Some(object), Some(counts)) = (object.as_object_mut(), counts.as_object()) {
+                object.extend(counts.clone());
+            }
+            output::print_json(&object);
+        } else {
+            output::print(&format!(
+                "{} → {}: {words}",
+                place.mapping, place.destination
+            ));
+        }
+        ExitCode::Done
+    }
+}
+
+async fn adopted(arguments: &LedgerArguments) -> Result<ExitCode, Stop> {
+    let place = arguments.place()?;
+    let done = arguments
+        .with(Vec::new(), async |request: &Request| adopt(request).await)
+        .await?;
+    let words = format!(
+        "adopted {} of {} records; the others are not in the extract{}",
+        done.adopted,
+        done.seen,
+        match done.unkeyed {
+            0 => String::new(),
+            unkeyed => format!(", {unkeyed} of them have no key"),
+        }
+    );
+    let counts = json!({ "seen": done.seen, "adopted": done.adopted, "unkeyed": done.unkeyed });
+    Ok(arguments.tell(&place, "adopt", &counts, &words))
+}
+
+async fn rekeyed(arguments: &LedgerArguments) -> Result<ExitCode, Stop> {
+    let place = arguments.place()?;
+    let done = arguments
+        .with(Vec::new(), async |request: &Request| rekey(request).await)
+        .await?;
+    let words = format!(
+        "{} records stand under the mapping's key, {} are forgotten",
+        done.carried, done.forgotten
+    );
+    let counts = json!({ "carried": done.carried, "forgotten": done.forgotten });
+    Ok(arguments.tell(&place, "rekey", &counts, &words))
+}
+
+async fn forgotten(arguments: &ForgetArguments) -> Result<ExitCode, Stop> {
+    let place = arguments.ledger.place()?;
+    let keys = vec![arguments.key.clone()];
+    let done = arguments
+        .ledger
+        .with(keys, async |request: &Request| forget(request).await)
+        .await?;
+    let key = &arguments.key;
+    if done == 0 {
+        return Err(Stop::new(
+            format!("the ledger does not hold `{key}`"),
+            "Compare the key with the extract's; `segue state show` tells what the ledger is about.",
+            ExitCode::Rejects,
+        ));
+    }
+    let words = format!("forgot `{key}`");
+    let counts = json!({ "forgotten": done });
+    Ok(arguments.ledger.tell(&place, "forget", &counts, &words))
+}
+
+/// Whoever changes a ledger as a whole keeps runs out. A ledger that cannot be read lets no run in.
+fn lock(place: &Place) -> Result<Option<RunLock>, Stop> {
+    let Ok(Some(held)) = overview(&place.folder, &place.folder) else {
+        return Ok(None);
+    };
+    let Ok(table) = LogicalName::parse(&held.table) else {
+        return Ok(None);
+    };
+    let run = RunId::new("state");
+    let lock = RunLock::acquire(place.config.state(), held.organisation, &table, &run);
+    Ok(Some(lock.map_err(stop)?))
+}
+
+fn removed(arguments: &ResetArguments) -> Result<ExitCode, Stop> {
+    let place = arguments.ledger.place()?;
+    let lock = lock(&place)?;
+    if !arguments.yes {
+        return Err(Stop::new(
+            format!(
+                "the ledger in {} would be removed, and nobody agreed",
+                place.folder.display()
+            ),
+            "Keep a copy with `segue state export` if you want one, then add --yes.",
+            ExitCode::Usage,
+        ));
+    }
+    if !reset(&place.folder).map_err(stop)? {
+        return Err(no_ledger(&place));
+    }
+    drop(lock);
+    let words = "the ledger is removed; the next push sends every row";
+    Ok(arguments.ledger.tell(&place, "reset", &json!({}), words))
+}
+
+fn exported(arguments: &ExportArguments) -> Result<ExitCode, Stop> {
+    let place = arguments.ledger.place()?;
+    let Some(file) = &arguments.out else {
+        let mut out = BufWriter::new(std::io::stdout().lock());
+        let records = export(&place.folder, &place.folder, &mut out).map_err(stop)?;
+        out.flush().ok();
+        return records
+            .map(|_| ExitCode::Done)
+            .ok_or_else(|| no_ledger(&place));
+    };
+    let unwritable = |error: std::io::Error| {
+        let help = "Name a file that can be written.";
+        Stop::of(&error, help, ExitCode::Usage)
+    };
+    if overview(&place.folder, &place.folder)
+        .map_err(stop)?
+        .is_none()
+    {
+        return Err(no_ledger(&place));
+    }
+    let mut out = BufWriter::new(private(file).map_err(unwritable)?);
+    let records = export(&place.folder, &place.folder, &mut out).map_err(stop)?;
+    let written = out
+        .into_inner()
+        .map_err(std::io::IntoInnerError::into_error);
+    written
+        .and_then(|file| file.sync_all())
+        .map_err(unwritable)?;
+    let records = records.unwrap_or_default();
+    let words = format!("{records} records written to {}", file.display());
+    let counts = json!({ "records": records });
+    Ok(arguments.ledger.tell(&place, "export", &counts, &words))
+}
+
+fn private(file: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file)
+}
+
+fn imported(arguments: &ImportArguments) -> Result<ExitCode, Stop> {
+    let place = arguments.ledger.place()?;
+    let text = File::open(&arguments.from).map_err(|error| {
+        let help = "Name a file that `segue state export` wrote.";
+        Stop::of(&error, help, ExitCode::Usage)
+    })?;
+    let lock = lock(&place)?;
+    let is_there = place.folder.join("catalogue.db").exists();
+    if is_there && !arguments.yes {
+        return Err(Stop::new(
+            format!(
+                "the ledger in {} would be replaced, and nobody agreed",
+                place.folder.display()
+            ),
+            "Keep a copy with `segue state export` if you want one, then add --yes.",
+            ExitCode::Usage,
+        ));
+    }
+    let records = import(&place.folder, &arguments.from, BufReader::new(text)).map_err(stop)?;
+    drop(lock);
+    let words = format!("the ledger holds {records} records");
+    let counts = json!({ "records": records });
+    Ok(arguments.ledger.tell(&place, "import", &counts, &words))
+}
+
+fn no_ledger(place: &Place) -> Stop {
+    let folder = place.folder.clone();
+    StateError::NoLedger { folder }.into()
+}
+
+fn stop(error: LedgerError) -> Stop {
+    PushError::from(error).into()
+}
+
+impl From<StateError> for Stop {
+    fn from(error: StateError) -> Self {
+        match error {
+            StateError::Push(error) => error.into(),
+            other => Self::of(&other, &other.help(), other.exit_code()),
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! A ledger as text: one JSON object a line, the first about the ledger, each other about a key.
+//!
+//! The first line names the format, so that a later segue can read what this one wrote, and the number of keys, so
+//! that a file that was cut short is recognised. Digests are hexadecimal. The secret is in it: without it the digests
+//! mean nothing, and with it the file is to be kept as the ledger itself.
+
+use std::io::{BufRead, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::LedgerError;
+use super::catalogue::Catalogue;
+use super::disk::{self, Disk};
+use super::format::{KeyRow, RowKind, SecretCheck};
+use super::identity::Owner;
+use super::layout::{Layout, LayoutColumn};
+use super::replace::Replacement;
+use super::reset::{beside, remove, reset};
+use super::snapshot::Snapshot;
+use crate::model::{
+    ColumnState, DigestSecret, KeyDigest, LogicalName, RecordId, SourceDigest, StandingFlags,
+};
+
+/// What a file of this kind begins with.
+const SCHEMA: &str = "segue.ledger/1";
+
+/// The first line.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    schema: String,
+    organisation: Uuid,
+    table: String,
+    key: String,
+    mapping: String,
+    secret: String,
+    columns: Vec<Column>,
+    records: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Column {
+    name: String,
+    #[serde(rename = "type")]
+    type_tag: String,
+}
+
+/// Each other line.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    key: String,
+    source: String,
+    id: Option<Uuid>,
+    run: u32,
+    flags: u8,
+    columns: Vec<String>,
+}
+
+/// Writes the ledger in `folder`; tells how many keys it has, or `None` if there is no ledger. Takes no lock: what is
+/// written is the ledger as it stood at one instant. `spill` is a folder for temporary files.
+///
+/// # Errors
+/// If the ledger is damaged or cannot be read, or `out` cannot be written.
+pub fn export(
+    folder: &Path,
+    spill: &Path,
+    out: &mut impl Write,
+) -> Result<Option<u64>, LedgerError> {
+    let Some((owner, snapshot)) = Snapshot::read_whole(folder, spill)? else {
+        return Ok(None);
+    };
+    let [high, low] = halves_of(&snapshot.secret().0);
+    let columns = snapshot.layout().columns.iter().map(|column| Column {
+        name: column.name.to_string(),
+        type_tag: column.type_tag.clone(),
+    });
+    let head = Head {
+        schema: SCHEMA.to_owned(),
+        organisation: owner.organisation,
+        table: owner.table,
+        key: owner.key,
+        mapping: owner.mapping,
+        secret: format!("{high:032x}{low:032x}"),
+        columns: columns.collect(),
+        records: snapshot.len(),
+    };
+    put(out, &head)?;
+    let mut keys = snapshot.generation().keys(0, snapshot.len());
+    keys.advance()?;
+    while let Some((slot, row)) = keys.current() {
+        let states = snapshot.standing(*slot)?.columns;
+        let line = Line {
+            key: format!("{:032x}", u128::from_be_bytes(row.key.0)),
+            source: format!("{:032x}", u128::from_be_bytes(row.source.0)),
+            id: row.id.map(|id| id.0),
+            run: row.run,
+            flags: row.flags.to_bits(),
+            columns: states
+                .iter()
+                .map(|state| format!("{:016x}", state.to_bits()))
+                .collect(),
+        };
+        put(out, &line)?;
+        keys.advance()?;
+    }
+    Ok(Some(snapshot.len()))
+}
+
+fn put(out: &mut impl Write, line: &impl Serialize) -> Result<(), LedgerError> {
+    let written = serde_json::to_writer(&mut *out, line).map_err(std::io::Error::from);
+    written
+        .and_then(|()| out.write_all(b"\n"))
+        .map_err(|source| LedgerError::io("write", Path::new("the exported ledger"), source))
+}
+
+/// Makes the ledger in `folder` from what [`export`] wrote, in place of the one that is there; tells how many keys it
+/// has. Stopped at any instant, there is the one ledger or the other, or, for the moment between two renames, none.
+///
+/// `file` is what the text is called in errors.
+///
+/// # Errors
+/// If the text is no exported ledger, is cut short or of a newer format, or if the disk refuses; then nothing changed.
+pub fn import(folder: &Path, file: &Path, text: impl BufRead) -> Result<u64, LedgerError> {
+    let aside = beside(folder, "imported");
+    remove(&aside)?;
+    let made = make(&aside, file, text);
+    let records = match made {
+        Ok(records) => records,
+        Err(error) => {
+            remove(&aside)?;
+            return Err(error);
+        }
+    };
+    reset(folder)?;
+    std::fs::rename(&aside, folder).map_err(|source| LedgerError::io("rename", &aside, source))?;
+    if let Some(above) = folder.parent() {
+        Disk::Steady.sync_folder(above)?;
+    }
+    Ok(records)
+}
+
+fn make(folder: &Path, file: &Path, text: impl BufRead) -> Result<u64, LedgerError> {
+    let mut lines = text.lines();
+    let first = lines.next().transpose();
+    let first = first.map_err(|source| LedgerError::io("read", file, source))?;
+    let head = head(file, &first.unwrap_or_default())?;
+    let foreign = |what: &str| LedgerError::foreign(file, what.to_owned());
+    let secret = secret(&head.secret).ok_or_else(|| foreign("its secret cannot be read"))?;
+    let columns = head.columns.iter().map(|column| {
+        Some(LayoutColumn {
+            name: LogicalName::parse(&column.name).ok()?,
+            type_tag: column.type_tag.clone(),
+        })
+    });
+    let columns = columns.collect::<Option<Vec<_>>>();
+    let layout = Layout {
+        columns: columns.ok_or_else(|| foreign("a column's name cannot be read"))?,
+    };
+    disk::create_folder(folder)?;
+    let mut catalogue = Catalogue::open(folder)?;
+    let owner = Owner {
+        organisation: head.organisation,
+        table: head.table,
+        key: head.key,
+        mapping: head.mapping,
+    };
+    catalogue.make(&owner, &secret)?;
+    catalogue.keep_layout(&layout)?;
+    let mut replacement = Replacement::begin(folder, 1, &layout, SecretCheck::of(&secret))?;
+    let mut read = 0;
+    for line in lines {
+        let line = line.map_err(|source| LedgerError::io("read", file, source))?;
+        read += 1;
+        let (row, states) = row(&line).ok_or_else(|| {
+            LedgerError::torn(file, format!("line {} is not about a key", read + 1))
+        })?;
+        replacement.add(row, &states)?;
+    }
+    if read != head.records {
+        let what = format!("it has {read} of {} records", head.records);
+        return Err(LedgerError::torn(file, what));
+    }
+    replacement.put_in_force(&Disk::Steady, &catalogue, &owner.key)
+}
+
+fn head(file: &Path, line: &str) -> Result<Head, LedgerError> {
+    #[derive(Deserialize)]
+    struct Named {
+        schema: String,
+    }
+    let foreign = || LedgerError::foreign(file, "it is no exported ledger");
+    let named: Named = serde_json::from_str(line).map_err(|_| foreign())?;
+    let version = named.schema.strip_prefix("segue.ledger/");
+    let version: u32 = version.and_then(|it| it.parse().ok()).ok_or_else(foreign)?;
+    if version > 1 {
+        return Err(LedgerError::NewerFormat {
+            path: file.to_owned(),
+            version,
+            known: 1,
+        });
+    }
+    serde_json::from_str(line).map_err(|error| LedgerError::torn(file, error.to_string()))
+}
+
+fn row(line: &str) -> Option<(KeyRow, Vec<ColumnState>)> {
+    let line: Line = serde_json::from_str(line).ok()?;
+    let digest = |hex: &str| -> Option<[u8; 16]> {
+        let number = u128::from_str_radix(hex, 16).ok()?;
+        (hex.len() == 32).then_some(number.to_be_bytes())
+    };
+    let states = line.columns.iter().map(|hex| {
+        let bits = u64::from_str_radix(hex, 16).ok()?;
+        Some(ColumnState::from_bits(bits))
+    });
+    let row = KeyRow {
+        key: KeyDigest(digest(&line.key)?),
+        source: SourceDigest(digest(&line.source)?),
+        id: line.id.map(RecordId),
+        run: line.run,
+        flags: StandingFlags::from_bits(line.flags),
+        kind: RowKind::Standing,
+    };
+    Some((row, states.collect::<Option<_>>()?))
+}
+
+fn halves_of(secret: &[u8; 32]) -> [u128; 2] {
+    let (halves, _) = secret.as_chunks::<16>();
+    match halves {
+        [high, low] => [u128::from_be_bytes(*high), u128::from_be_bytes(*low)],
+        _ => [0, 0],
+    }
+}
+
+fn secret(hex: &str) -> Option<DigestSecret> {
+    let (high, low) = hex
+        .split_at_checked(32)
+        .filter(|(_, low)| low.len() == 32)?;
+    let half = |hex| u128::from_str_radix(hex, 16).ok().map(u128::to_be_bytes);
+    let mut secret = [0; 32];
+    secret.copy_from_slice([half(high)?, half(low)?].as_flattened());
+    Some(DigestSecret(secret))
+}

@@ -1,0 +1,186 @@
+//! Power failures at every step of what is written: the ledger holds what it held, or what it was to hold.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::ledger::Rekey;
+use crate::ledger::power::{Loss, Power, Torn};
+
+const LOSSES: [(Loss, Torn); 5] = [
+    (Loss::Nothing, Torn::Half),
+    (Loss::Nothing, Torn::AllButOne),
+    (Loss::Everything, Torn::Nothing),
+    (Loss::EveryOther, Torn::Half),
+    (Loss::AllOthers, Torn::AllButOne),
+];
+
+/// A ledger is made once for each test, and copied for each failure.
+fn copy_of(house: &House) -> House {
+    let copy = House::new();
+    std::fs::create_dir_all(copy.folder()).unwrap();
+    for file in house.files() {
+        std::fs::copy(house.folder().join(&file), copy.folder().join(&file)).unwrap();
+    }
+    copy
+}
+
+fn open_on(power: &Arc<Power>, house: &House) -> Result<Ledger, LedgerError> {
+    let disk = Disk::Failing(Arc::clone(power));
+    let identity = identity(house.base.path());
+    Ledger::open_on(disk, &house.folder(), &identity, &house.layout)
+}
+
+/// Enough entries that each file is written in several pieces.
+fn many(numbers: std::ops::Range<u16>, source: u8) -> Vec<Entry> {
+    let entries = numbers.map(|number| standing(number, source, &[u64::from(source), 2]));
+    entries.collect()
+}
+
+/// Lets the power fail after each step of `work`, in every way; `judge` looks at what is left.
+fn at_every_step(
+    template: &House,
+    work: impl Fn(&Arc<Power>, &House),
+    judge: impl Fn(&House, &str),
+) {
+    for (loss, torn) in LOSSES {
+        for steps in 0.. {
+            let house = copy_of(template);
+            let power = Arc::new(Power::fails_after(steps, torn));
+            work(&power, &house);
+            power.take(loss);
+            let context = format!("{loss:?}, {torn:?}, after {steps} steps");
+            judge(&house, &context);
+            if power.stayed() {
+                assert!(steps > 10, "{context}");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_fold_that_the_power_fails_in_holds_the_same() {
+    let template = House::new();
+    let (first, second) = (many(0..2000, 1), many(1500..4000, 2));
+    template.record(&first).fold().unwrap();
+    drop(template.record(&second));
+    let all = expected(&[first, second].concat());
+    let work = |power: &Arc<Power>, house: &House| drop(open_on(power, house));
+    at_every_step(&template, work, |house, context| {
+        let reopened = house.open().unwrap();
+        assert_eq!(contents(reopened.snapshot()), all, "{context}");
+        drop(reopened);
+        let tidy = ["catalogue.db", "columns.2", "digests.2"];
+        assert_eq!(house.files(), tidy, "{context}");
+    });
+}
+
+#[test]
+fn a_rekey_that_the_power_fails_in_is_made_or_not_made() {
+    let template = House::new();
+    let entries = many(0..400, 1);
+    template.record(&entries).fold().unwrap();
+    let old = expected(&entries);
+    let of = |house: &House| Identity {
+        key: vec![name("c")],
+        ..identity(house.base.path())
+    };
+    let new_key = |number: u16| key(number + 10_000);
+    let work = |power: &Arc<Power>, house: &House| {
+        let rekeyed = || -> Result<_, LedgerError> {
+            let ledger = open_on(power, house)?;
+            let mut rekey = Rekey::begin(ledger, &of(house), &house.base.path().join("spill"))?;
+            for number in 0..400 {
+                let id = RecordId(Uuid::from_u128(u128::from(number) + 1));
+                rekey.add(id, new_key(number))?;
+            }
+            rekey.finish()
+        };
+        drop(rekeyed());
+    };
+    let new: BTreeMap<KeyDigest, Held> = (0..400)
+        .map(|number| {
+            let (_, id, flags, states) = old[&key(number)].clone();
+            (new_key(number), (0, id, flags, states))
+        })
+        .collect();
+    at_every_step(&template, work, |house, context| {
+        let under = |identity: &Identity| {
+            let opened = Ledger::open(&house.folder(), identity, &house.layout);
+            opened.map(|ledger| contents(ledger.snapshot()))
+        };
+        match under(&identity(house.base.path())) {
+            Ok(held) => assert!(held == old, "{context}"),
+            Err(LedgerError::OtherKey { .. }) => {
+                assert!(under(&of(house)).unwrap() == new, "{context}");
+            }
+            Err(other) => panic!("{context}: {other}"),
+        }
+        assert_eq!(house.files().len(), 3, "{context}");
+    });
+}
+
+#[test]
+fn a_generation_is_synced_before_it_is_in_force() {
+    let house = House::new();
+    drop(house.record(&[standing(1, 1, &[1, 2])]));
+    let power = Arc::new(Power::fails_after(1000, Torn::Nothing));
+    drop(open_on(&power, &house).unwrap());
+    let made = power.made();
+    let place = |step: &str| made.iter().rposition(|made| made == step).unwrap();
+    for file in ["digests.1", "columns.1"] {
+        assert!(place(&format!("write {file}")) < place(&format!("sync {file}")));
+        assert!(place(&format!("create {file}")) < place("sync contacts"));
+        assert!(place(&format!("sync {file}")) < place("switch catalogue.db"));
+    }
+    assert!(place("sync contacts") < place("switch catalogue.db"));
+    assert!(place("switch catalogue.db") < place("remove journal.0.db"));
+}
+
+#[test]
+fn no_prefix_of_a_file_is_taken_for_the_file() {
+    let house = House::new();
+    house.record(&many(0..20, 1)).fold().unwrap();
+    for file in ["digests.1", "columns.1"] {
+        let path = house.folder().join(file);
+        let whole = std::fs::read(&path).unwrap();
+        for length in 0..whole.len() {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            let told = house.open().unwrap_err();
+            assert!(matches!(told, LedgerError::Torn { .. }), "{file}: {told}");
+            assert!(told.help().contains("segue state"), "{}", told.help());
+        }
+        std::fs::write(&path, whole).unwrap();
+    }
+    assert_eq!(house.open().unwrap().snapshot().len(), 20);
+}
+
+#[test]
+fn no_byte_of_a_file_can_change_unseen() {
+    let house = House::new();
+    house.record(&many(0..20, 1)).fold().unwrap();
+    let held = contents(house.open().unwrap().snapshot());
+    for file in ["digests.1", "columns.1"] {
+        let path = house.folder().join(file);
+        let whole = std::fs::read(&path).unwrap();
+        for place in 0..whole.len() {
+            let mut altered = whole.clone();
+            altered[place] ^= 1 << (place % 8);
+            std::fs::write(&path, altered).unwrap();
+            let seen = house.open().map(|ledger| {
+                let snapshot = ledger.snapshot().clone();
+                let slots = 0..snapshot.len();
+                let slot = |index| generation::Slot {
+                    generation: 1,
+                    index,
+                };
+                slots
+                    .map(|index| snapshot.standing(slot(index)))
+                    .all(|it| it.is_ok())
+            });
+            assert!(!matches!(seen, Ok(true)), "{file}, byte {place}");
+        }
+        std::fs::write(&path, whole).unwrap();
+    }
+    assert_eq!(contents(house.open().unwrap().snapshot()), held);
+}

@@ -1,0 +1,234 @@
+//! What segue remembers can be looked at, moved, mended and removed.
+
+use serde_json::Value as Json;
+
+use crate::desk::{Desk, Ran, numbered};
+
+fn state(desk: &Desk, arguments: &str) -> Ran {
+    let arguments: Vec<&str> = arguments.split_whitespace().collect();
+    desk.run(&[&["state"], arguments.as_slice()].concat())
+}
+
+fn shown(desk: &Desk) -> Json {
+    let shown = state(desk, "show -m accounts.yaml --json");
+    assert_eq!(shown.code, Some(0), "{shown:?}");
+    shown.json()["ledgers"][0].clone()
+}
+
+async fn pushed(rows: usize) -> Desk {
+    let desk = Desk::new().await;
+    desk.write("a.csv", numbered(rows));
+    desk.accounts("{ path: a.csv }", "");
+    assert_eq!(desk.push(&[]).rows("created"), rows as u64);
+    desk
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_is_shown_to_people_and_machines() {
+    let desk = pushed(3).await;
+    let ledger = shown(&desk);
+    assert_eq!(
+        (&ledger["records"], &ledger["created"]),
+        (&3.into(), &3.into())
+    );
+    assert_eq!(ledger["table"], "account");
+    assert_eq!(ledger["runs"][0]["ending"], "settled");
+    assert!(ledger["bytes"].as_u64().unwrap() > 0);
+    let all = state(&desk, "show");
+    assert!(all.out.contains("accounts → env"), "{all:?}");
+    assert!(all.out.contains("account by accountnumber"), "{all:?}");
+    assert!(all.out.contains("created by this mapping 3"), "{all:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_there_is_no_ledger_nothing_is_shown_or_changed() {
+    let desk = Desk::new().await;
+    desk.write("a.csv", numbered(1));
+    desk.accounts("{ path: a.csv }", "");
+    assert_eq!(state(&desk, "show").code, Some(0));
+    for command in ["show", "export", "rekey", "reset --yes"] {
+        let ran = state(&desk, &format!("{command} -m accounts.yaml"));
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.err.contains("there is no ledger in"), "{ran:?}");
+    }
+    assert_eq!(desk.writes(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_is_agreed_to_and_the_next_push_finds_records_by_their_key() {
+    let desk = pushed(3).await;
+    let asked = state(&desk, "reset -m accounts.yaml");
+    assert_eq!(asked.code, Some(2), "{asked:?}");
+    assert!(asked.err.contains("--yes"), "{asked:?}");
+    assert_eq!(shown(&desk)["records"], 3);
+    let done = state(&desk, "reset -m accounts.yaml --yes --json");
+    assert_eq!(done.json()["done"], "reset");
+    assert_eq!(state(&desk, "show -m accounts.yaml").code, Some(2));
+    assert_eq!(desk.push(&[]).rows("updated"), 3);
+    assert_eq!(desk.emulator.rows("account").len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_ledger_is_told_and_can_be_reset() {
+    let desk = pushed(3).await;
+    std::fs::remove_file(desk.path(".segue/env/accounts/digests.1")).unwrap();
+    let told = state(&desk, "show");
+    assert!(told.err.contains("is damaged: it is missing"), "{told:?}");
+    assert_ne!(told.code, Some(0));
+    assert_eq!(state(&desk, "reset -m accounts.yaml --yes").code, Some(0));
+    assert_eq!(desk.push(&[]).rows("updated"), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_adopting_an_existing_environment_only_differences_are_sent() {
+    const PAGE: usize = 5_000;
+    let desk = pushed(PAGE + 5).await;
+    assert_eq!(state(&desk, "reset -m accounts.yaml --yes").code, Some(0));
+    let extract = numbered(PAGE + 3).replace("A7,Shop 7\n", "A7,Renamed\n") + "B1,New\n";
+    desk.write("a.csv", extract);
+    let before = desk.writes();
+    let adopted = state(&desk, "adopt -m accounts.yaml --json");
+    assert_eq!(adopted.code, Some(0), "{adopted:?}");
+    let adopted = adopted.json();
+    assert_eq!(adopted["seen"], PAGE + 5);
+    // Records that the extract does not have are none of the mapping's business.
+    assert_eq!(adopted["adopted"], PAGE + 3);
+    assert_eq!(desk.writes(), before);
+    let ledger = shown(&desk);
+    assert_eq!(ledger["never_written"], PAGE + 3);
+    assert_eq!(ledger["created"], 0);
+
+    let pushed = desk.push(&[]);
+    let counts = ["unchanged", "updated", "created", "vanished"].map(|it| pushed.rows(it));
+    assert_eq!(counts, [PAGE as u64 + 2, 1, 1, 0], "{pushed:?}");
+    assert_eq!(desk.push(&[]).rows("unchanged"), PAGE as u64 + 4);
+
+    let again = state(&desk, "adopt -m accounts.yaml");
+    assert_eq!(again.code, Some(2), "{again:?}");
+    assert!(
+        again.err.contains("holds 5004 records already"),
+        "{again:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn adopted_columns_are_not_owned() {
+    let desk = pushed(1).await;
+    state(&desk, "reset -m accounts.yaml --yes");
+    assert_eq!(state(&desk, "adopt -m accounts.yaml").code, Some(0));
+    // What others wrote is not cleared by an empty cell; what this mapping wrote is.
+    desk.write("a.csv", "number,name\nA1,\n");
+    assert_eq!(desk.push(&[]).rows("unchanged"), 1);
+    assert_eq!(desk.emulator.rows("account")[0]["name"], "Shop 1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forgotten_key_is_sent_again_whole() {
+    let desk = pushed(3).await;
+    let forgot = state(&desk, "forget a2 -m accounts.yaml --json");
+    assert_eq!(forgot.json()["forgotten"], 1, "{forgot:?}");
+    assert_eq!(shown(&desk)["records"], 2);
+    let pushed = desk.push(&[]);
+    assert_eq!((pushed.rows("updated"), pushed.rows("unchanged")), (1, 2));
+    let unknown = state(&desk, "forget nobody -m accounts.yaml");
+    assert_eq!(unknown.code, Some(1), "{unknown:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exported_ledger_is_imported_elsewhere() {
+    let desk = pushed(3).await;
+    let exported = state(&desk, "export -m accounts.yaml --out kept.ndjson --json");
+    assert_eq!(exported.json()["records"], 3, "{exported:?}");
+    assert_eq!(
+        desk.read("kept.ndjson"),
+        state(&desk, "export -m accounts.yaml").out
+    );
+    assert_eq!(state(&desk, "reset -m accounts.yaml --yes").code, Some(0));
+    let imported = state(&desk, "import -m accounts.yaml --from kept.ndjson --json");
+    assert_eq!(imported.json()["records"], 3, "{imported:?}");
+    let pushed = desk.push(&[]);
+    assert_eq!(
+        (pushed.rows("unchanged"), pushed.requests("writes")),
+        (3, 0)
+    );
+    assert_eq!(shown(&desk)["created"], 3);
+
+    let refused = state(&desk, "import -m accounts.yaml --from kept.ndjson");
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.err.contains("--yes"), "{refused:?}");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let about = std::fs::metadata(desk.path("kept.ndjson")).unwrap();
+        assert_eq!(about.permissions().mode() & 0o777, 0o600);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_whole_export_changes_nothing() {
+    let desk = pushed(3).await;
+    state(&desk, "export -m accounts.yaml --out kept.ndjson");
+    let whole = desk.read("kept.ndjson");
+    let (but_last, last) = whole.trim_end().rsplit_once('\n').unwrap();
+    let (half, _) = last.split_at(last.len() / 2);
+    let cases = [
+        (format!("{but_last}\n"), "has 2 of 3 records"),
+        (format!("{but_last}\n{half}"), "line 4 is not about a key"),
+        (whole.replace("ledger/1", "ledger/9"), "format 9"),
+        (String::new(), "no exported ledger"),
+        ("number,name\n".to_owned(), "no exported ledger"),
+    ];
+    for (text, why) in cases {
+        desk.write("kept.ndjson", text);
+        let refused = state(&desk, "import -m accounts.yaml --from kept.ndjson --yes");
+        assert_ne!(refused.code, Some(0), "{why}");
+        assert!(refused.err.contains(why), "{why}: {refused:?}");
+        assert_eq!(shown(&desk)["records"], 3);
+    }
+    assert_eq!(desk.push(&[]).rows("unchanged"), 3);
+    let folder = std::fs::read_dir(desk.path(".segue/env")).unwrap();
+    assert_eq!(folder.count(), 1);
+}
+
+fn contacts(desk: &Desk, key: &str) {
+    let text = format!(
+        "version: 1\nsource: {{ path: c.csv }}\ntarget: {{ table: contact, key: [{key}] }}\ncolumns:\n  \
+         emailaddress1: email\n  externaluseridentifier: number\n  lastname: name\n"
+    );
+    desk.write("contacts.yaml", text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_is_carried_over_to_another_key_by_guid() {
+    let desk = Desk::new().await;
+    desk.write(
+        "c.csv",
+        "email,number,name\na@x.example,1,Ada\nb@x.example,2,Bob\nc@x.example,3,Cy\n",
+    );
+    contacts(&desk, "emailaddress1");
+    let push = || desk.run(&["push", "-m", "contacts.yaml", "--json"]);
+    assert_eq!(push().rows("created"), 3);
+    contacts(&desk, "externaluseridentifier");
+    let stopped = push();
+    assert_eq!(stopped.code, Some(2), "{stopped:?}");
+    assert!(stopped.err.contains("segue state rekey"), "{stopped:?}");
+    let rekeyed = state(&desk, "rekey -m contacts.yaml --json").json();
+    assert_eq!(
+        (&rekeyed["carried"], &rekeyed["forgotten"]),
+        (&3.into(), &0.into())
+    );
+
+    // One address changes: under the old key that would have been another person.
+    let extract = desk.read("c.csv").replace("b@x", "bob@x");
+    desk.write("c.csv", extract);
+    let pushed = push();
+    assert_eq!(
+        (pushed.rows("created"), pushed.rows("vanished")),
+        (0, 0),
+        "{pushed:?}"
+    );
+    assert_eq!(push().rows("unchanged"), 3);
+    assert_eq!(desk.emulator.rows("contact").len(), 3);
+    let again = state(&desk, "rekey -m contacts.yaml --json").json();
+    assert_eq!(again["carried"], 3);
+}
