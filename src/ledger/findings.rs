@@ -6,11 +6,11 @@ use std::thread;
 use super::LedgerError;
 use super::diff::Scope;
 use super::format::KeyRow;
-use super::generation::{Generation, Slot};
+use super::generation::{Generation, Keys, Slot};
 use super::sorted::{Row, SortedRows};
 use super::spill::{CHUNK_BYTES, Spill, bytes_of, halves, whole, words_of};
 use super::survey::{
-    Extent, Finding, KEY_CHAINS, SurveyCounts, SurveyEntry, SurveyOptions, Vanished,
+    Extent, Finding, KEY_CHAINS, StandingRow, SurveyCounts, SurveyEntry, SurveyOptions, Vanished,
     words_of_entry, words_of_vanished,
 };
 use crate::model::{KeyDigest, Position, SourceDigest, StandingFlags};
@@ -73,9 +73,13 @@ impl Judge<'_> {
             let mut findings = self.nothing_yet();
             loop {
                 let chain = next.fetch_add(1, Ordering::Relaxed);
-                match chain {
-                    0..KEY_CHAINS => self.judge(chain, &mut findings)?,
-                    KEY_CHAINS => self.take_unkeyed(&mut findings)?,
+                match (chain, self.options.standing) {
+                    (0..KEY_CHAINS, StandingRow::Newest) => {
+                        self.judge::<6>(chain, &mut findings)?;
+                    }
+                    (0..KEY_CHAINS, _) => self.judge::<5>(chain, &mut findings)?,
+                    (KEY_CHAINS, StandingRow::Newest) => self.take_unkeyed::<6>(&mut findings)?,
+                    (KEY_CHAINS, _) => self.take_unkeyed::<5>(&mut findings)?,
                     _ => return Ok(findings),
                 }
             }
@@ -112,35 +116,30 @@ impl Judge<'_> {
     }
 
     /// Walks the rows and the ledger's keys of one chain side by side.
-    fn judge(&self, chain: usize, findings: &mut Findings) -> Result<(), LedgerError> {
-        let mut rows = SortedRows::of(self.rows, chain, self.most_rows, &self.options.spill)?;
+    fn judge<const WORDS: usize>(
+        &self,
+        chain: usize,
+        findings: &mut Findings,
+    ) -> Result<(), LedgerError> {
+        let mut rows =
+            SortedRows::<WORDS>::of(self.rows, chain, self.most_rows, &self.options.spill)?;
         let (from, to) = self.generation.slots_of(chain, KEY_CHAINS)?;
         let mut keys = self.generation.keys(from, to);
         keys.advance()?;
-        let mut before: Option<Row> = None;
-        while let Some(row) = rows.next()? {
-            // The first row of a key stands for it; of equal keys, positions ascend.
-            if let Some(standing) = before.filter(|before| before.key() == row.key()) {
-                findings.counts.duplicates += 1;
-                let standing = Position::from_bits(standing.position());
-                let key = key_digest(&row);
-                self.enter(&row, Finding::Duplicate { key, standing }, findings)?;
+        let mut standing: Option<Row<WORDS>> = None;
+        loop {
+            let row = rows.next()?;
+            let rival = row.filter(|row| standing.is_some_and(|it| it.key() == row.key()));
+            if let (Some(rival), Some(held)) = (rival, standing) {
+                standing = Some(self.contest(held, rival, findings)?);
                 continue;
             }
-            before = Some(row);
-            while let Some((slot, held)) = keys
-                .current()
-                .filter(|(_, held)| halves(held.key.0) < row.key())
-            {
-                self.miss(chain, *slot, held, findings)?;
-                keys.advance()?;
+            if let Some(row) = standing {
+                self.settle(chain, &row, &mut keys, findings)?;
             }
-            let held = keys
-                .current()
-                .filter(|(_, held)| halves(held.key.0) == row.key());
-            self.meet(&row, held.copied(), findings)?;
-            if held.is_some() {
-                keys.advance()?;
+            standing = row;
+            if standing.is_none() {
+                break;
             }
         }
         while let Some((slot, held)) = keys.current() {
@@ -150,10 +149,60 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// A row that stands for its key, and what the ledger holds of it.
-    fn meet(
+    /// Of two rows with the same key, the earlier one first, the one that stands for it.
+    fn contest<const WORDS: usize>(
         &self,
-        row: &Row,
+        earlier: Row<WORDS>,
+        later: Row<WORDS>,
+        findings: &mut Findings,
+    ) -> Result<Row<WORDS>, LedgerError> {
+        let (standing, other) = match self.options.standing {
+            StandingRow::First => (earlier, later),
+            StandingRow::Last => (later, earlier),
+            // At a tie the later one stands.
+            StandingRow::Newest if later.rank() >= earlier.rank() => (later, earlier),
+            StandingRow::Newest => (earlier, later),
+        };
+        findings.counts.duplicates += 1;
+        let key = key_digest(&other);
+        let position = Position::from_bits(standing.position());
+        let finding = Finding::Duplicate {
+            key,
+            standing: position,
+        };
+        self.enter(&other, finding, findings)?;
+        Ok(standing)
+    }
+
+    /// Goes on to a row's key among those of the ledger.
+    fn settle<const WORDS: usize>(
+        &self,
+        chain: usize,
+        row: &Row<WORDS>,
+        keys: &mut Keys<'_>,
+        findings: &mut Findings,
+    ) -> Result<(), LedgerError> {
+        while let Some((slot, held)) = keys
+            .current()
+            .filter(|(_, held)| halves(held.key.0) < row.key())
+        {
+            self.miss(chain, *slot, held, findings)?;
+            keys.advance()?;
+        }
+        let held = keys
+            .current()
+            .filter(|(_, held)| halves(held.key.0) == row.key());
+        self.meet(row, held.copied(), findings)?;
+        if held.is_some() {
+            keys.advance()?;
+        }
+        Ok(())
+    }
+
+    /// A row that stands for its key, and what the ledger holds of it.
+    fn meet<const WORDS: usize>(
+        &self,
+        row: &Row<WORDS>,
         held: Option<(Slot, KeyRow)>,
         findings: &mut Findings,
     ) -> Result<(), LedgerError> {
@@ -214,15 +263,16 @@ impl Judge<'_> {
         )
     }
 
-    fn take_unkeyed(&self, findings: &mut Findings) -> Result<(), LedgerError> {
+    fn take_unkeyed<const WORDS: usize>(&self, findings: &mut Findings) -> Result<(), LedgerError> {
         self.rows.each(KEY_CHAINS, |row| {
-            self.enter(&Row::new(words_of(row)), Finding::Unkeyed, findings)
+            let row = Row::<WORDS>::new(words_of(row));
+            self.enter(&row, Finding::Unkeyed, findings)
         })
     }
 
-    fn enter(
+    fn enter<const WORDS: usize>(
         &self,
-        row: &Row,
+        row: &Row<WORDS>,
         finding: Finding,
         findings: &mut Findings,
     ) -> Result<(), LedgerError> {
@@ -251,7 +301,7 @@ fn settled(flags: StandingFlags) -> bool {
     !open.into_iter().any(|flag| flags.has(flag))
 }
 
-fn key_digest(row: &Row) -> KeyDigest {
+fn key_digest<const WORDS: usize>(row: &Row<WORDS>) -> KeyDigest {
     let [high, low] = row.key();
     KeyDigest(whole(high, low))
 }

@@ -659,6 +659,7 @@ mod tests {
     fn survey_of(snapshot: &Snapshot, spill: &Path) -> Result<Survey, LedgerError> {
         let options = SurveyOptions {
             treatment: None,
+            standing: crate::ledger::StandingRow::First,
             scope: Scope::Changed,
             extent: Extent::Whole,
             memory: SurveyOptions::MEMORY,

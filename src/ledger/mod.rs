@@ -52,5 +52,6 @@ pub use rekey::{Rekey, Rekeyed};
 pub use reset::reset;
 pub use snapshot::Snapshot;
 pub use survey::{
-    Extent, Finding, Survey, SurveyBuilder, SurveyCounts, SurveyEntry, SurveyOptions, Vanished,
+    Extent, Finding, StandingRow, Survey, SurveyBuilder, SurveyCounts, SurveyEntry, SurveyOptions,
+    Vanished,
 };

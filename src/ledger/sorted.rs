@@ -7,44 +7,50 @@ use std::path::Path;
 use super::LedgerError;
 use super::spill::{CHUNK_BYTES, Spill, bytes_of, words_of};
 
-/// A row as it is sorted: by key, then by position.
+/// A row as it is sorted: by key, then by position. Five words, or six with its rank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Row([u64; 5]);
+pub(super) struct Row<const WORDS: usize>([u64; WORDS]);
 
-impl Row {
-    /// Key, position, source digest.
-    pub(super) fn new(words: [u64; 5]) -> Self {
+impl<const WORDS: usize> Row<WORDS> {
+    /// Key, position, source digest, and the rank where there is one.
+    pub(super) fn new(words: [u64; WORDS]) -> Self {
         Self(words)
     }
 
     /// The halves of its key digest.
     pub(super) fn key(&self) -> [u64; 2] {
-        let [high, low, ..] = self.0;
-        [high, low]
+        [self.word(0), self.word(1)]
     }
 
     pub(super) fn position(&self) -> u64 {
-        let [_, _, position, ..] = self.0;
-        position
+        self.word(2)
     }
 
     /// The halves of its source digest.
     pub(super) fn source(&self) -> [u64; 2] {
-        let [.., high, low] = self.0;
-        [high, low]
+        [self.word(3), self.word(4)]
+    }
+
+    /// Which of several rows is newer; 0 without a rank.
+    pub(super) fn rank(&self) -> u64 {
+        self.word(5)
+    }
+
+    fn word(&self, place: usize) -> u64 {
+        self.0.get(place).copied().unwrap_or_default()
     }
 }
 
 /// The rows of a chain in order.
 #[derive(Debug)]
-pub(super) enum SortedRows {
+pub(super) enum SortedRows<const WORDS: usize> {
     /// All in memory: the usual case, since keys are spread evenly.
-    InMemory(std::vec::IntoIter<Row>),
+    InMemory(std::vec::IntoIter<Row<WORDS>>),
     /// Sorted in pieces that are merged: one key that very many rows have makes such a chain.
-    Merged(Merge),
+    Merged(Merge<WORDS>),
 }
 
-impl SortedRows {
+impl<const WORDS: usize> SortedRows<WORDS> {
     /// Sorts a chain, with at most so many rows in memory.
     pub(super) fn of(
         rows: &Spill,
@@ -65,7 +71,7 @@ impl SortedRows {
     }
 
     #[inline]
-    pub(super) fn next(&mut self) -> Result<Option<Row>, LedgerError> {
+    pub(super) fn next(&mut self) -> Result<Option<Row<WORDS>>, LedgerError> {
         match self {
             Self::InMemory(rows) => Ok(rows.next()),
             Self::Merged(merge) => merge.next(),
@@ -75,10 +81,10 @@ impl SortedRows {
 
 /// Sorted pieces, each a chain of a spill of its own, and their next rows.
 #[derive(Debug)]
-pub(super) struct Merge {
+pub(super) struct Merge<const WORDS: usize> {
     pieces: Spill,
     cursors: Vec<Cursor>,
-    heads: BinaryHeap<Reverse<(Row, usize)>>,
+    heads: BinaryHeap<Reverse<(Row<WORDS>, usize)>>,
 }
 
 /// How far a piece was read.
@@ -90,7 +96,9 @@ struct Cursor {
     at: usize,
 }
 
-impl Merge {
+impl<const WORDS: usize> Merge<WORDS> {
+    const STRIDE: usize = WORDS * 8;
+
     fn of(
         rows: &Spill,
         chain: usize,
@@ -98,11 +106,11 @@ impl Merge {
         folder: &Path,
     ) -> Result<Self, LedgerError> {
         let count = rows.rows(chain).div_ceil(most_rows);
-        let chunk = (most_rows * 40 / count).clamp(40, CHUNK_BYTES);
-        let mut pieces = Spill::new(folder, 40, count, count * chunk);
-        let mut piece: Vec<Row> = Vec::with_capacity(most_rows);
+        let chunk = (most_rows * Self::STRIDE / count).clamp(Self::STRIDE, CHUNK_BYTES);
+        let mut pieces = Spill::new(folder, Self::STRIDE, count, count * chunk);
+        let mut piece: Vec<Row<WORDS>> = Vec::with_capacity(most_rows);
         let mut number = 0;
-        let mut write = |piece: &mut Vec<Row>| {
+        let mut write = |piece: &mut Vec<Row<WORDS>>| {
             piece.sort_unstable();
             let written = piece
                 .drain(..)
@@ -133,7 +141,7 @@ impl Merge {
         Ok(merge)
     }
 
-    fn next(&mut self) -> Result<Option<Row>, LedgerError> {
+    fn next(&mut self) -> Result<Option<Row<WORDS>>, LedgerError> {
         let Some(Reverse((row, piece))) = self.heads.pop() else {
             return Ok(None);
         };
@@ -158,7 +166,7 @@ impl Merge {
         }
         if let Some(row) = cursor.rows.get(cursor.at..) {
             self.heads.push(Reverse((Row::new(words_of(row)), piece)));
-            cursor.at += 40;
+            cursor.at += Self::STRIDE;
         }
         Ok(())
     }
@@ -182,7 +190,7 @@ mod tests {
             for row in &given {
                 spill.push(0, bytes_of(row).as_flattened()).unwrap();
             }
-            let mut sorted = SortedRows::of(&spill, 0, most_rows, folder.path()).unwrap();
+            let mut sorted = SortedRows::<5>::of(&spill, 0, most_rows, folder.path()).unwrap();
             let mut seen = Vec::new();
             while let Some(row) = sorted.next().unwrap() {
                 seen.push(row.0);

@@ -38,6 +38,8 @@ pub struct SurveyOptions {
     /// How vanished keys are treated: a removed key that was treated otherwise is vanished again. `None` if removed
     /// keys are left alone.
     pub treatment: Option<SourceDigest>,
+    /// Which of several rows with one key stands for it.
+    pub standing: StandingRow,
     /// About how many bytes may be held in memory.
     pub memory: usize,
     /// A folder for temporary files; they have no names and are gone when they are closed.
@@ -48,6 +50,28 @@ impl SurveyOptions {
     /// 64 MiB: it leaves room for readers and mappers within the 192 MiB of a run, and sorts 50 million rows
     /// without a second pass.
     pub const MEMORY: usize = 64 * 1024 * 1024;
+}
+
+/// Which of several rows with one key stands for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StandingRow {
+    /// The first one in the extract.
+    #[default]
+    First,
+    /// The last one.
+    Last,
+    /// The one with the highest rank; at a tie the later one.
+    Newest,
+}
+
+impl StandingRow {
+    /// How many bytes a row takes while rows are sorted: key, position, source digest, and the rank if it matters.
+    fn stride(self) -> usize {
+        match self {
+            Self::First | Self::Last => 40,
+            Self::Newest => 48,
+        }
+    }
 }
 
 /// Whether the rows of a survey are the whole extract.
@@ -159,8 +183,8 @@ impl SurveyBuilder {
         options: SurveyOptions,
     ) -> Result<Self, LedgerError> {
         disk::create_folder(&options.spill)?;
-        // A row is 40 bytes: key, position, source digest.
-        let rows = Spill::new(&options.spill, 40, KEY_CHAINS + 1, options.memory / 4);
+        let stride = options.standing.stride();
+        let rows = Spill::new(&options.spill, stride, KEY_CHAINS + 1, options.memory / 4);
         let counts = SurveyCounts::default();
         Ok(Self {
             generation,
@@ -195,6 +219,10 @@ impl SurveyBuilder {
         };
         let ([key_high, key_low], [high, low]) = (halves(key), halves(row.source.0));
         let words = [key_high, key_low, position, high, low];
+        if self.options.standing == StandingRow::Newest {
+            let words = [key_high, key_low, position, high, low, row.rank];
+            return self.rows.push(chain, bytes_of(&words).as_flattened());
+        }
         self.rows.push(chain, bytes_of(&words).as_flattened())
     }
 
@@ -213,7 +241,7 @@ impl SurveyBuilder {
             options: &self.options,
             spread: &spread,
             // Rows are twice in memory at worst, and a quarter of it is for what else is held.
-            most_rows: (self.options.memory / workers / 2 / 40).max(16),
+            most_rows: (self.options.memory / workers / 2 / self.options.standing.stride()).max(16),
         };
         let found = judge.all(workers)?;
         let mut counts = self.counts;
@@ -444,6 +472,7 @@ mod tests {
             position: Position::new(file, number + 2),
             key,
             source: source(*held),
+            rank: u64::from(*held),
         }
     }
 
@@ -473,7 +502,7 @@ mod tests {
             standing_before: model.values().filter(|(_, flags)| !removed(flags)).count() as u64,
             ..SurveyCounts::default()
         };
-        let mut first: BTreeMap<KeyDigest, Position> = BTreeMap::new();
+        let first = winners(rows, options.standing);
         let mut entries = Vec::new();
         for row in rows {
             let finding = match row.key {
@@ -485,7 +514,7 @@ mod tests {
                     counts.unreadable_keys += 1;
                     Some(Finding::Unkeyed)
                 }
-                KeyReading::Known(key) if first.contains_key(&key) => {
+                KeyReading::Known(key) if first[&key] != row.position => {
                     counts.duplicates += 1;
                     Some(Finding::Duplicate {
                         key,
@@ -493,7 +522,6 @@ mod tests {
                     })
                 }
                 KeyReading::Known(key) => {
-                    first.insert(key, row.position);
                     naive_standing(model, key, row.source, options.scope, &mut counts)
                 }
             };
@@ -512,6 +540,40 @@ mod tests {
             vanished.clear();
         }
         (counts, entries, vanished)
+    }
+
+    /// The row that stands for each key.
+    fn winners(rows: &[RowDigest], standing: StandingRow) -> BTreeMap<KeyDigest, Position> {
+        let mut winners: BTreeMap<KeyDigest, RowDigest> = BTreeMap::new();
+        for row in rows {
+            let KeyReading::Known(key) = row.key else {
+                continue;
+            };
+            let wins = winners.get(&key).is_none_or(|held| match standing {
+                StandingRow::First => false,
+                StandingRow::Last => true,
+                StandingRow::Newest => row.rank >= held.rank,
+            });
+            if wins {
+                winners.insert(key, *row);
+            }
+        }
+        let winners = winners.into_iter();
+        winners.map(|(key, row)| (key, row.position)).collect()
+    }
+
+    /// Of a row that does not stand it is not told which one does, where that is found out late.
+    fn untold(entry: SurveyEntry, standing: StandingRow) -> SurveyEntry {
+        match entry.finding {
+            Finding::Duplicate { key, .. } if standing != StandingRow::First => SurveyEntry {
+                finding: Finding::Duplicate {
+                    key,
+                    standing: Position::new(0, 0),
+                },
+                ..entry
+            },
+            _ => entry,
+        }
     }
 
     fn naive_standing(
@@ -549,6 +611,7 @@ mod tests {
             scope: Scope::Changed,
             extent: Extent::Whole,
             treatment: None,
+            standing: StandingRow::First,
             memory,
             spill,
         }
@@ -557,9 +620,11 @@ mod tests {
     fn check(model: &Model, rows: &[RowDigest], options: SurveyOptions, folder: &Path) {
         let survey = surveyed(folder, model, rows, options.clone());
         let (counts, entries, vanished) = naive(model, rows, &options);
+        let told = |entry| untold(entry, options.standing);
+        let entries: Vec<_> = entries.into_iter().map(told).collect();
         assert_eq!(*survey.counts(), counts);
         for _ in 0..2 {
-            let found: Vec<_> = survey.entries().map(Result::unwrap).collect();
+            let found: Vec<_> = survey.entries().map(|entry| told(entry.unwrap())).collect();
             assert_eq!(found, entries);
             let gone: Vec<_> = survey.vanished().map(Result::unwrap).collect();
             assert_eq!(gone.iter().map(|it| it.key).collect::<Vec<_>>(), vanished);
@@ -594,12 +659,14 @@ mod tests {
             memory in prop::sample::select(vec![0usize, 3000, 50_000, SurveyOptions::MEMORY]),
             everything: bool,
             partial: bool,
+            standing in prop::sample::select(vec![StandingRow::First, StandingRow::Last, StandingRow::Newest]),
         ) {
             let folder = tempfile::tempdir().unwrap();
             let rows: Vec<_> = (0..).zip(&extract).map(row).collect();
             let mut options = options(folder.path(), memory);
             options.scope = if everything { Scope::Everything } else { Scope::Changed };
             options.extent = if partial { Extent::Partial } else { Extent::Whole };
+            options.standing = standing;
             check(&model, &rows, options, folder.path());
         }
     }

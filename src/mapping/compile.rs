@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::digest::Parts;
 use super::plan::{Plan, PlannedColumn, type_tag};
-use super::{Mapping, Mode, Origin, Problem, ProblemCode, Problems, Removal};
+use super::{Duplicates, Mapping, Mode, Origin, Problem, ProblemCode, Problems, Removal};
 use crate::model::{LogicalName, Nulls, SourceColumn, Table, Target, TargetColumn, Value, When};
 
 /// What compiling needs to know besides the table and the extract.
@@ -63,12 +63,20 @@ impl Mapping {
         compiler.complete_state(&mut columns);
         let removal = compiler.removal(&mut columns);
         let key = compiler.key();
+        let newest = match &self.duplicates {
+            Duplicates::Newest(column) => compiler.slot(column),
+            Duplicates::Reject | Duplicates::First | Duplicates::Last => None,
+        };
         let sources = compiler.sources;
         let (Some(key), Some(removal), true) = (key, removal, compiler.problems.is_empty()) else {
             return Err(self.told(compiler.problems));
         };
         let plan = self.plan(table, context, &key, columns, sources);
-        Ok(Plan { removal, ..plan })
+        Ok(Plan {
+            newest,
+            removal,
+            ..plan
+        })
     }
 
     pub(super) fn told(&self, mut problems: Vec<Problem>) -> Problems {
@@ -117,7 +125,8 @@ impl Mapping {
             organisation: context.organisation,
             mapping: self.name.clone(),
             mode: self.mode,
-            duplicates: self.duplicates,
+            duplicates: self.duplicates.clone(),
+            newest: None,
             removal: Removal::Keep,
             guard: self.guard.clone(),
         }

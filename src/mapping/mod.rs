@@ -17,6 +17,7 @@ mod digest;
 #[cfg(test)]
 mod fixture;
 mod fold;
+mod newest;
 mod plan;
 mod plan_lookup;
 mod problem;

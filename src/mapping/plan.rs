@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::convert::{Canonical, Cell, CellColumn, Conversion, Refusal, Scratch};
 use super::digest::{About, Digester, KeyPart, Parts};
+use super::newest::rank;
 use super::plan_lookup::PlannedLookup;
 use super::reject::{faulty, refused};
 use super::{Duplicates, Guard, Mode, Removal};
@@ -38,6 +39,8 @@ pub struct Plan {
     pub(super) mapping: String,
     pub(super) mode: Mode,
     pub(super) duplicates: Duplicates,
+    /// The slot that tells which of several rows is the newest.
+    pub(super) newest: Option<usize>,
     pub(super) removal: Removal,
     pub(super) guard: Guard,
 }
@@ -94,8 +97,8 @@ impl Plan {
     }
 
     /// What becomes of rows with the same key.
-    pub fn duplicates(&self) -> Duplicates {
-        self.duplicates
+    pub fn duplicates(&self) -> &Duplicates {
+        &self.duplicates
     }
 
     /// What becomes of records that are not in the extract any more.
@@ -144,6 +147,7 @@ impl Plan {
                 position: *position,
                 key,
                 source: SourceDigest(sources.wide()),
+                rank: self.newest.map_or(0, |slot| cell_at(slot).map_or(0, rank)),
             });
         }
     }

@@ -338,8 +338,6 @@ mod tests {
         for more in [
             "write: { envelope: bulk }\n",
             "delete_when: gone\n",
-            "duplicates: last\n",
-            "duplicates: { newest: updated_at }\n",
             "  x: { template: \"{{ a }}\" }\n",
             "  x: { lookup: account, by: { a: b }, absent: create }\n",
         ] {

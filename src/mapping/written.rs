@@ -73,13 +73,17 @@ pub enum Mode {
 }
 
 /// What becomes of rows with the same key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Duplicates {
     /// The first stands, later ones are rejects.
     #[default]
     Reject,
     /// The first stands, later ones are skipped.
     First,
+    /// The last stands, earlier ones are skipped.
+    Last,
+    /// The row with the highest value in this source column stands, the others are skipped.
+    Newest(Written<String>),
 }
 
 /// What becomes of records that are not in the extract any more.

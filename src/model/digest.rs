@@ -90,6 +90,8 @@ pub struct RowDigest {
     pub key: KeyReading,
     /// Its other cells.
     pub source: SourceDigest,
+    /// Which of several rows with the key is newer: the one of the higher rank. 0 where nobody asks.
+    pub rank: u64,
 }
 
 /// How the key of a row read.

@@ -23,7 +23,7 @@ pub(super) fn judge(plan: &Plan, counts: &SurveyCounts) -> Result<(), PushError>
     }
     let duplicates = match plan.duplicates() {
         Duplicates::Reject => counts.duplicates,
-        Duplicates::First => 0,
+        Duplicates::First | Duplicates::Last | Duplicates::Newest(_) => 0,
     };
     let rejects = counts.refused_keys + counts.unreadable_keys + duplicates;
     match max_rejects {

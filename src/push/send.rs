@@ -240,7 +240,7 @@ impl Mapper {
     fn duplicate(&self, position: Position, standing: Position) -> Note {
         let files = self.opened.extract.files();
         match self.opened.plan.duplicates() {
-            Duplicates::First => Note::Superseded,
+            Duplicates::First | Duplicates::Last | Duplicates::Newest(_) => Note::Superseded,
             Duplicates::Reject => Note::Rejected(Reject {
                 position,
                 column: None,

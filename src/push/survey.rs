@@ -17,8 +17,10 @@ use super::send::Mapper;
 use super::sieve::KeySieve;
 use super::{Progress, PushError, Run, ended, guard, interrupted, milliseconds};
 use crate::dispatch::Stopping;
-use crate::ledger::{Extent, Finding, Scope, Snapshot, Survey, SurveyBuilder, SurveyOptions};
-use crate::mapping::Removal;
+use crate::ledger::{
+    Extent, Finding, Scope, Snapshot, StandingRow, Survey, SurveyBuilder, SurveyOptions,
+};
+use crate::mapping::{Duplicates, Removal};
 use crate::model::{KeyDigest, KeyReading, Reading, RowDigest, Rows, Source as _};
 use crate::source::SourceError;
 
@@ -88,6 +90,11 @@ impl Surveyor {
             scope: self.scope,
             extent: self.extent,
             treatment: plan.removal().digest(),
+            standing: match plan.duplicates() {
+                Duplicates::Reject | Duplicates::First => StandingRow::First,
+                Duplicates::Last => StandingRow::Last,
+                Duplicates::Newest(_) => StandingRow::Newest,
+            },
             memory: SurveyOptions::MEMORY,
             spill: self.spill.clone(),
         };

@@ -7,6 +7,7 @@ mod check;
 mod describe;
 mod desk;
 mod documents;
+mod duplicates;
 mod formats;
 mod history;
 mod lookups;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 
 use segue_emulator::{EffectKind, Fault};
 
@@ -126,4 +126,48 @@ async fn answers_that_are_lost_create_nothing_twice() {
         "{ran:?}"
     );
     each_was_created_once(&desk);
+}
+
+/// How often the process is killed.
+const KILLS: usize = 100;
+
+/// The extract of one day: ten rows more than the day before, each with another name.
+fn grown(day: usize) -> String {
+    let lines = (1..=day * 10).map(|row| format!("A{row},Shop {row} of day {day}\n"));
+    format!("number,name\n{}", lines.collect::<String>())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_kills_lose_nothing_and_double_nothing() {
+    let desk = Desk::new().await;
+    desk.accounts("{ path: a.csv }", "");
+    let mut chance = 0x5E60_E5E6_0E5E_u64;
+    for day in 1..=KILLS {
+        desk.write("a.csv", grown(day));
+        let before = desk.emulator.counts().batched_writes;
+        let mut command = desk.command(&["push", "-m", "accounts.yaml", "--json"]);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        // A moment of the run's own work, not of the clock: until so many writes were done, or it has ended.
+        chance = chance
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let writes = before + (chance >> 33) % (day as u64 * 10);
+        while desk.emulator.counts().batched_writes < writes && child.try_wait().unwrap().is_none()
+        {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let last = desk.push(&[]);
+    assert_eq!(last.code, Some(0), "{last:?}");
+    each_was_created_once(&desk);
+    let rows = desk.emulator.rows("account");
+    let is_of_the_last_day = |row: &serde_json::Value| {
+        let name = row["name"].as_str().unwrap();
+        name.ends_with(&format!("of day {KILLS}"))
+    };
+    assert!(rows.iter().all(is_of_the_last_day));
+    assert_eq!(desk.push(&[]).requests("writes"), 0);
 }

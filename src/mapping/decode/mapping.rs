@@ -203,15 +203,21 @@ impl Decoder {
 
     fn duplicates(&mut self, entry: Entry<'_>) -> Option<Duplicates> {
         const NEWEST: Settings = Settings {
-            known: &[],
-            later: &["newest"],
+            known: &["newest"],
+            later: &[],
         };
         if matches!(entry.node.is, Is::Map(_)) {
-            self.form(entry, &NEWEST)?;
-            return None;
+            let form = self.form(entry, &NEWEST)?;
+            let newest = self.required(&form, "newest", "Name the source column that tells.")?;
+            return self.text(newest).map(Duplicates::Newest);
         }
-        let words = &[("reject", Duplicates::Reject), ("first", Duplicates::First)];
-        self.word(entry, words, &["last"]).map(|it| it.value)
+        let words = &[("reject", 0), ("first", 1), ("last", 2)];
+        let word = self.word(entry, words, &[])?;
+        Some(match word.value {
+            0 => Duplicates::Reject,
+            1 => Duplicates::First,
+            _ => Duplicates::Last,
+        })
     }
 
     fn missing(&mut self, entry: Entry<'_>) -> Option<Written<Missing>> {

@@ -1,0 +1,64 @@
+//! Rows of one extract with the same key.
+
+use crate::desk::Desk;
+
+/// The name that the account gets for three rows of its key, and what became of the others.
+async fn name(duplicates: &str, cells: [&str; 3]) -> (String, u64, u64) {
+    let desk = Desk::new().await;
+    let lines = ["Ann", "Bob", "Cid"].iter().zip(cells);
+    let lines = lines.map(|(name, cell)| format!("A1,{name},{cell}\n"));
+    desk.write(
+        "a.csv",
+        format!("number,name,changed\n{}", lines.collect::<String>()),
+    );
+    desk.accounts("{ path: a.csv }", &format!("duplicates: {duplicates}\n"));
+    let ran = desk.push(&[]);
+    assert_eq!(ran.rows("created"), 1, "{ran:?}");
+    let again = desk.push(&[]);
+    assert_eq!(
+        (again.rows("unchanged"), again.requests("writes")),
+        (1, 0),
+        "{again:?}"
+    );
+    let rows = desk.emulator.rows("account");
+    let name = rows[0]["name"].as_str().unwrap().to_owned();
+    (name, ran.rows("skipped"), ran.rows("rejected"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_row_that_stands_is_the_one_that_the_mapping_asks_for() {
+    let cells = ["2026-03-01", "2026-03-09T10:00:00Z", ""];
+    for (duplicates, stands, skipped) in [
+        ("reject", "Ann", 0),
+        ("first", "Ann", 2),
+        ("last", "Cid", 2),
+        ("{ newest: changed }", "Bob", 2),
+    ] {
+        let (name, skips, rejects) = name(duplicates, cells).await;
+        assert_eq!(
+            (name.as_str(), skips, rejects),
+            (stands, skipped, 2 - skipped),
+            "{duplicates}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_is_the_highest_number_and_at_a_tie_the_later_row() {
+    assert_eq!(
+        name("{ newest: changed }", ["9", "10", "-3"]).await.0,
+        "Bob"
+    );
+    assert_eq!(name("{ newest: changed }", ["7", "7", ""]).await.0, "Bob");
+    assert_eq!(name("{ newest: changed }", ["", "", ""]).await.0, "Cid");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_column_that_tells_must_be_in_the_extract() {
+    let desk = Desk::new().await;
+    desk.write("a.csv", "number,name\nA1,Ann\n");
+    desk.accounts("{ path: a.csv }", "duplicates: { newest: chnged }\n");
+    let ran = desk.push(&[]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("SG0101"), "{ran:?}");
+}
