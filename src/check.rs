@@ -207,9 +207,11 @@ async fn needed(
         Mode::Create => vec!["Create", "Read"],
         Mode::Update | Mode::UpdateOrSkip => vec!["Read", "Write"],
     };
+    if mapping.delete_when.is_some() || matches!(mapping.missing.value, Missing::Delete(_)) {
+        accesses.push("Delete");
+    }
     match mapping.missing.value {
-        Missing::Keep => {}
-        Missing::Delete(_) => accesses.push("Delete"),
+        Missing::Keep | Missing::Delete(_) => {}
         Missing::Deactivate(_) | Missing::Set(_) if accesses.contains(&"Write") => {}
         Missing::Deactivate(_) | Missing::Set(_) => accesses.push("Write"),
     }

@@ -18,6 +18,7 @@ mod selection;
 mod send;
 mod sieve;
 mod stages;
+mod standing;
 mod state;
 mod survey;
 
@@ -38,9 +39,10 @@ pub use self::request::{Patience, Purpose, Report, Request};
 pub use self::state::{Adopted, StateError, adopt, forget, rekey};
 
 use self::open::{Opened, open};
+use self::record::Condemned;
 use self::selection::Selection;
 use self::survey::Surveyed;
-use crate::dispatch::{DispatchReport, StopCause, Stopping};
+use crate::dispatch::{StopCause, Stopping};
 use crate::ledger::{
     Ending, Identity, Layout, LayoutColumn, Ledger, LedgerError, RunLock, Snapshot,
 };
@@ -80,7 +82,8 @@ pub async fn push(
         opened: None,
         rows: RowCounts::default(),
         rejects: None,
-        dispatched: None,
+        retried: 0,
+        marked: Vec::new(),
         preview: Vec::new(),
         warnings: Vec::new(),
     };
@@ -97,7 +100,10 @@ struct Run {
     opened: Option<Arc<Opened>>,
     rows: RowCounts,
     rejects: Option<RejectWriter>,
-    dispatched: Option<DispatchReport>,
+    /// Operations that were sent again.
+    retried: u64,
+    /// Rows whose records are to be deleted last.
+    marked: Vec<Condemned>,
     preview: Vec<Change>,
     warnings: Vec<String>,
 }

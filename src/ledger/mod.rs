@@ -51,7 +51,7 @@ pub use overview::{Overview, overview};
 pub use rekey::{Rekey, Rekeyed};
 pub use reset::reset;
 pub use snapshot::Snapshot;
+pub use sorted::StandingRow;
 pub use survey::{
-    Extent, Finding, StandingRow, Survey, SurveyBuilder, SurveyCounts, SurveyEntry, SurveyOptions,
-    Vanished,
+    Extent, Finding, Survey, SurveyBuilder, SurveyCounts, SurveyEntry, SurveyOptions, Vanished,
 };

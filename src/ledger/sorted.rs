@@ -7,6 +7,28 @@ use std::path::Path;
 use super::LedgerError;
 use super::spill::{CHUNK_BYTES, Spill, bytes_of, words_of};
 
+/// Which of several rows with one key stands for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StandingRow {
+    /// The first one in the extract.
+    #[default]
+    First,
+    /// The last one.
+    Last,
+    /// The one with the highest rank; at a tie the later one.
+    Newest,
+}
+
+impl StandingRow {
+    /// How many bytes a row takes while rows are sorted: key, position, source digest, and the rank if it matters.
+    pub(super) fn stride(self) -> usize {
+        match self {
+            Self::First | Self::Last => 40,
+            Self::Newest => 48,
+        }
+    }
+}
+
 /// A row as it is sorted: by key, then by position. Five words, or six with its rank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Row<const WORDS: usize>([u64; WORDS]);

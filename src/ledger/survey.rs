@@ -13,6 +13,7 @@ use super::diff::Scope;
 use super::disk;
 use super::findings::{Findings, Judge, Spread};
 use super::generation::{Generation, Slot};
+use super::sorted::StandingRow;
 use super::spill::{Spill, bytes_of, chain_of, halves, whole};
 use super::spool::{Spool, SpoolWriter};
 use crate::model::{
@@ -50,28 +51,6 @@ impl SurveyOptions {
     /// 64 MiB: it leaves room for readers and mappers within the 192 MiB of a run, and sorts 50 million rows
     /// without a second pass.
     pub const MEMORY: usize = 64 * 1024 * 1024;
-}
-
-/// Which of several rows with one key stands for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum StandingRow {
-    /// The first one in the extract.
-    #[default]
-    First,
-    /// The last one.
-    Last,
-    /// The one with the highest rank; at a tie the later one.
-    Newest,
-}
-
-impl StandingRow {
-    /// How many bytes a row takes while rows are sorted: key, position, source digest, and the rank if it matters.
-    fn stride(self) -> usize {
-        match self {
-            Self::First | Self::Last => 40,
-            Self::Newest => 48,
-        }
-    }
 }
 
 /// Whether the rows of a survey are the whole extract.

@@ -67,13 +67,22 @@ impl Mapping {
             Duplicates::Newest(column) => compiler.slot(column),
             Duplicates::Reject | Duplicates::First | Duplicates::Last => None,
         };
+        let mark = self.delete_when.as_ref().and_then(|it| compiler.slot(it));
         let sources = compiler.sources;
         let (Some(key), Some(removal), true) = (key, removal, compiler.problems.is_empty()) else {
             return Err(self.told(compiler.problems));
         };
         let plan = self.plan(table, context, &key, columns, sources);
+        let mut digested = plan.digested;
+        if let Some(mark) = mark
+            && let Err(place) = digested.binary_search(&mark)
+        {
+            digested.insert(place, mark);
+        }
         Ok(Plan {
+            digested,
             newest,
+            mark,
             removal,
             ..plan
         })
@@ -127,6 +136,7 @@ impl Mapping {
             mode: self.mode,
             duplicates: self.duplicates.clone(),
             newest: None,
+            mark: None,
             removal: Removal::Keep,
             guard: self.guard.clone(),
         }

@@ -222,6 +222,7 @@ pub(super) fn mapping(key: &[&str], mut columns: Vec<ColumnMapping>) -> Mapping 
         mode: Mode::default(),
         duplicates: Duplicates::default(),
         missing: written(Missing::default()),
+        delete_when: None,
         nulls: Nulls::Owned,
         columns,
         guard: Guard::default(),

@@ -41,6 +41,8 @@ pub struct Plan {
     pub(super) duplicates: Duplicates,
     /// The slot that tells which of several rows is the newest.
     pub(super) newest: Option<usize>,
+    /// The slot whose yes words mark a record for deletion.
+    pub(super) mark: Option<usize>,
     pub(super) removal: Removal,
     pub(super) guard: Guard,
 }

@@ -337,7 +337,6 @@ mod tests {
     fn the_language_of_later_versions_is_refused_at_its_place() {
         for more in [
             "write: { envelope: bulk }\n",
-            "delete_when: gone\n",
             "  x: { template: \"{{ a }}\" }\n",
             "  x: { lookup: account, by: { a: b }, absent: create }\n",
         ] {

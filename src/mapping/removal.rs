@@ -4,8 +4,13 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::convert::{BooleanSteps, Cell, shown};
+use super::plan::{cell_of, position_of};
 use super::{Ours, Plan};
-use crate::model::{ColumnState, DigestSecret, Record, RecordId, SourceDigest, Target, Value};
+use crate::model::{
+    ColumnState, DigestSecret, Record, RecordId, Reject, RejectCode, Rows, SourceDigest, Target,
+    Value,
+};
 
 /// What becomes of records that are not in the extract any more.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +60,53 @@ impl Removal {
 }
 
 impl Plan {
+    /// Whether rows can be marked for deletion.
+    pub fn has_marks(&self) -> bool {
+        self.mark.is_some()
+    }
+
+    /// Whether a row is marked for deletion. A null is no mark.
+    ///
+    /// # Errors
+    /// A reject if the cell is neither a yes nor a no word.
+    #[expect(
+        clippy::result_large_err,
+        reason = "a reject is moved once, into its outcome"
+    )]
+    pub fn is_marked(&self, rows: &Rows, index: usize) -> Result<bool, Reject> {
+        let Some(slot) = self.mark else {
+            return Ok(false);
+        };
+        let cell = cell_of(rows, slot, index).unwrap_or(Cell::Null);
+        let steps = BooleanSteps::default();
+        match steps.convert(cell, &mut String::new()) {
+            Ok(Value::Boolean(yes)) => Ok(yes),
+            Ok(_) => Ok(false),
+            Err(_) => {
+                let mut buffer = String::new();
+                let text = cell.text(&mut buffer).unwrap_or_default();
+                Err(Reject {
+                    position: position_of(rows, index),
+                    column: None,
+                    code: RejectCode("mark_invalid"),
+                    reason: format!("`{}` does not say whether to delete", shown(text.trim())),
+                    advice:
+                        "Write yes or no, true or false, 1 or 0 into the column of `delete_when`."
+                            .into(),
+                    service: None,
+                })
+            }
+        }
+    }
+
+    /// Which records marks delete: those that count as this mapping's.
+    pub fn marks_delete(&self) -> Ours {
+        match self.removal {
+            Removal::Delete(ours) => ours,
+            Removal::Keep | Removal::Write(_) => Ours::Created,
+        }
+    }
+
     /// How columns of the plan stand once a treatment was written: their places and states.
     pub fn treated(
         &self,

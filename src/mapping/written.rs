@@ -46,6 +46,8 @@ pub struct Mapping {
     pub duplicates: Duplicates,
     /// `missing:`
     pub missing: Written<Missing>,
+    /// `delete_when:` the source column whose yes words mark a record for deletion.
+    pub delete_when: Option<Written<String>>,
     /// `nulls:`
     pub nulls: Nulls,
     /// `columns:`, in file order.

@@ -72,8 +72,12 @@ impl Run {
         }
         // What was sent comes from this extract only if it is still the one that was read.
         opened.extract.unchanged()?;
-        let may_remove = self.rows.not_attempted == 0 && *self.stop.borrow() == Stopping::No;
-        if *opened.plan.removal() != Removal::Keep && may_remove {
+        let left = self.rows.not_attempted - self.marked.len() as u64;
+        let may_remove = left == 0 && *self.stop.borrow() == Stopping::No;
+        if may_remove && !self.marked.is_empty() {
+            self.remove_marked(opened, ledger, number).await?;
+        }
+        if may_remove && *opened.plan.removal() != Removal::Keep {
             self.remove(opened, ledger, number, &survey).await?;
         }
         Ok(())
@@ -188,6 +192,9 @@ impl Run {
             .spawn_blocking(move || Some(Part::Mapped(mapper.run(&survey, &drafts_in, &notes_in))));
         stages.spawn_blocking(move || Some(Part::Recorded(Box::new(recorder?.run(notes)))));
         let _owed = self.gather(stages, brake).await?;
+        let marked = std::mem::take(&mut self.marked).len() as u64;
+        self.rows.not_attempted -= marked;
+        self.rows.deleted += marked;
         if *opened.plan.removal() != Removal::Keep {
             self.foresee_removal(opened, &before, &vanished).await?;
         }
@@ -246,6 +253,7 @@ impl Run {
             preview: Vec::new(),
             progress: Arc::clone(&self.progress),
             owed: Owed::default(),
+            marked: Vec::new(),
             pass: Pass::First,
         })
     }
@@ -298,8 +306,8 @@ impl Run {
             Part::Mapped(result) => causes.extend(result.err()),
             Part::Resolved(report) => causes.extend(report.stopped.map(PushError::Stopped)),
             Part::Dispatched(report) => {
-                causes.extend(report.stopped.clone().map(PushError::Stopped));
-                self.dispatched = Some(report);
+                self.retried += report.retried;
+                causes.extend(report.stopped.map(PushError::Stopped));
             }
             Part::Forwarded => {}
             Part::Recorded(recording) => {
@@ -309,8 +317,10 @@ impl Run {
                     failed,
                     preview,
                     owed,
+                    marked,
                 } = *recording;
                 *left = owed;
+                self.marked.extend(marked);
                 self.rows = counts;
                 self.rejects = Some(rejects);
                 self.preview = preview;

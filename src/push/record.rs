@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use super::owed::{Owed, owes};
+use super::owed::Owed;
 use super::preview::{self, Change};
+use super::standing::{flags, grave, open_ends};
 use super::{Progress, PushError, guard, removal};
 use crate::dispatch::{Foreseen, Resolved, Stopping};
-use crate::ledger::{Entry, Ledger, LedgerError, Recorded, RunNumber, after};
+use crate::ledger::{Entry, Ledger, LedgerError, Recorded, RunNumber, Slot, after};
 use crate::mapping::{Plan, Removal, Threshold};
 use crate::model::{
-    Accepted, Action, ColumnSet, Effect, Operation, Outcome, Points, Reject, RowTag, Standing,
-    StandingFlags, Value, Verdict,
+    Accepted, Action, ColumnSet, Operation, Outcome, RecordId, Reject, RowTag, Standing,
+    StandingFlags, Verdict,
 };
 use crate::report::{RejectWriter, RowCounts};
 
@@ -26,6 +27,12 @@ pub(super) enum Note {
     Rejected(Reject),
     /// The row's cells differ, its values do not.
     Unchanged(RowTag, Box<Standing>),
+    /// The row is marked for deletion: its record goes last.
+    Marked(Condemned),
+    /// The row is marked for deletion, and its record stays.
+    Kept,
+    /// The row is marked for deletion, and its record was deleted before.
+    Buried(RowTag, Box<Standing>),
     /// Another row stands for the key.
     Superseded,
     /// `--limit` leaves it out.
@@ -34,6 +41,15 @@ pub(super) enum Note {
     NotReached(u64),
     /// Something that cannot be.
     Defect(&'static str),
+}
+
+/// A record that is to be deleted for a row or for the lack of one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Condemned {
+    pub(super) row: RowTag,
+    /// Where the ledger holds it.
+    pub(super) slot: Slot,
+    pub(super) id: RecordId,
 }
 
 /// Notes that are recorded together, in one transaction.
@@ -56,6 +72,8 @@ pub(super) struct Recorder {
     /// The first changes of each kind, in a dry run.
     pub(super) preview: Vec<Change>,
     pub(super) progress: Arc<Progress>,
+    /// Rows that are marked for deletion; they count as not attempted until their records are gone.
+    pub(super) marked: Vec<Condemned>,
     /// What a second pass has to do. In the second pass: what the first one left.
     pub(super) owed: Owed,
     pub(super) pass: Pass,
@@ -70,6 +88,8 @@ pub(super) enum Pass {
     Second,
     /// No rows: the records that left the extract.
     Vanished,
+    /// Records that rows are marked to delete.
+    Marked,
 }
 
 /// What the recorder hands back.
@@ -79,6 +99,7 @@ pub(super) struct Recording {
     pub(super) failed: Option<PushError>,
     pub(super) preview: Vec<Change>,
     pub(super) owed: Owed,
+    pub(super) marked: Vec<Condemned>,
 }
 
 impl Recorder {
@@ -107,6 +128,7 @@ impl Recorder {
             failed,
             preview: self.preview,
             owed: self.owed,
+            marked: self.marked,
         }
     }
 
@@ -128,8 +150,10 @@ impl Recorder {
     }
 
     fn entry(&self, note: &Note) -> Option<Entry> {
-        if let (Pass::Vanished, Note::Outcome(outcome)) = (self.pass, note) {
-            return self.farewell(outcome);
+        match (self.pass, note) {
+            (Pass::Vanished, Note::Outcome(outcome)) => return self.farewell(outcome),
+            (Pass::Marked, Note::Outcome(outcome)) => return grave(outcome),
+            _ => {}
         }
         match note {
             Note::Outcome(Outcome {
@@ -148,6 +172,12 @@ impl Recorder {
                 recorded.flags = recorded.flags.with(StandingFlags::PENDING);
                 Some(Entry::Standing(recorded))
             }
+            Note::Buried(row, standing) => Some(Entry::Standing(Recorded {
+                row: *row,
+                id: None,
+                flags: standing.flags,
+                columns: Vec::new(),
+            })),
             Note::Unchanged(row, standing) => Some(Entry::Standing(Recorded {
                 row: *row,
                 id: standing.id,
@@ -225,6 +255,7 @@ impl Recorder {
                     }
                     Pass::Second => self.complete(&outcome),
                     Pass::Vanished => self.removed(&outcome.verdict),
+                    Pass::Marked => self.counts.count(&outcome.verdict),
                 }
                 if let Some(reject) = rejected(&outcome.verdict) {
                     self.reject(&self.placed(reject, &outcome.operation))?;
@@ -236,6 +267,12 @@ impl Recorder {
                 self.reject(&reject)?;
             }
             Note::Unchanged(..) => self.counts.unchanged += 1,
+            Note::Marked(condemned) => {
+                self.counts.not_attempted += 1;
+                self.marked.push(condemned);
+            }
+            Note::Kept => self.counts.kept += 1,
+            Note::Buried(..) => self.counts.unchanged += 1,
             Note::Superseded | Note::OutsideSelection => self.counts.skipped += 1,
             Note::NotReached(rows) => {
                 self.counts.not_attempted += rows;
@@ -341,32 +378,4 @@ fn rejected(verdict: &Verdict) -> Option<&Reject> {
         | Verdict::Skipped(_)
         | Verdict::NotAttempted(_) => None,
     }
-}
-
-/// What is known of the record now. A record that was deleted by others and written again is new.
-fn flags(standing: Option<&Standing>, accepted: &Accepted, operation: &Operation) -> StandingFlags {
-    let before = standing.map_or_else(StandingFlags::default, |standing| standing.flags);
-    let settled = before
-        .without(StandingFlags::PENDING)
-        .without(StandingFlags::INCOMPLETE)
-        .without(StandingFlags::SEEN)
-        .without(StandingFlags::REMOVED);
-    let settled = open_ends(settled, operation);
-    match accepted.effect {
-        Effect::Created => settled.with(StandingFlags::CREATED_BY_US),
-        Effect::Updated | Effect::Upserted | Effect::Deleted => settled,
-    }
-}
-
-/// With what makes the record due again whatever its row says.
-fn open_ends(flags: StandingFlags, operation: &Operation) -> StandingFlags {
-    let is_missing = |value: &Value| matches!(value, Value::Reference(it) if matches!(it.points, Points::Missing(_)));
-    let mut flags = flags;
-    if operation.record.values.iter().any(is_missing) {
-        flags = flags.with(StandingFlags::INCOMPLETE);
-    }
-    if owes(operation) {
-        flags = flags.with(StandingFlags::PENDING);
-    }
-    flags
 }

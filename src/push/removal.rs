@@ -11,7 +11,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 use super::open::Opened;
 use super::pipe::{Part, QUEUED, forward};
-use super::record::{Note, Pass};
+use super::record::{Condemned, Note, Pass};
 use super::{PushError, Run, ended};
 use crate::dispatch::{self, Rules, Stopping};
 use crate::ledger::{
@@ -61,19 +61,17 @@ struct Sorter {
 }
 
 impl Sorter {
-    fn sort(&self, vanished: Vec<Vanished>) -> Result<Sorted, PushError> {
-        let removal = self.plan.removal();
-        let (candidates, _): (Vec<_>, Vec<_>) = vanished
-            .into_iter()
-            .partition(|it| is_removable(removal, it));
-        let ids = || candidates.iter().filter_map(|it| Some((it.key, it.id?)));
-        let mut own = Holders::of(ids());
+    /// Of these records those that other keys of this ledger hold, and those that other mappings hold.
+    fn held(
+        &self,
+        ids: &[(KeyDigest, RecordId)],
+    ) -> Result<(HashSet<RecordId>, HashSet<RecordId>), PushError> {
+        let mut own = Holders::of(ids.iter().copied());
         own.look_into(&self.snapshot)?;
         if let Some(ledger) = &self.ledger {
             own.look_into_learned(ledger)?;
         }
-        let own = own.held();
-        let mut others = Holders::of(ids());
+        let mut others = Holders::of(ids.iter().copied());
         others.look_around(&Neighbourhood {
             state: &self.state,
             own: &self.folder,
@@ -81,7 +79,16 @@ impl Sorter {
             table: &self.plan.target().table,
             spill: &self.spill,
         })?;
-        let others = others.held();
+        Ok((own.held(), others.held()))
+    }
+
+    fn sort(&self, vanished: Vec<Vanished>) -> Result<Sorted, PushError> {
+        let removal = self.plan.removal();
+        let (candidates, _): (Vec<_>, Vec<_>) = vanished
+            .into_iter()
+            .partition(|it| is_removable(removal, it));
+        let ids = candidates.iter().filter_map(|it| Some((it.key, it.id?)));
+        let (own, others) = self.held(&ids.collect::<Vec<_>>())?;
         let is_in =
             |held: &HashSet<RecordId>, it: &Vanished| it.id.is_some_and(|id| held.contains(&id));
         let (retired, rest): (Vec<_>, Vec<_>) =
@@ -110,12 +117,47 @@ impl Run {
                 .map(|it| Entry::Forget(it.key))
                 .collect();
             ledger.record(number, &forget)?;
-            if !fates.doomed.is_empty() {
-                self.remove_some(opened, ledger, number, fates.doomed)
-                    .await?;
+            let doom = Doom::of(&opened.plan);
+            let doomed = fates.doomed.iter().filter_map(|it| doom.condemned(it));
+            let doomed: Vec<Condemned> = doomed.collect();
+            if !doomed.is_empty() {
+                let removing = Removing {
+                    pass: Pass::Vanished,
+                    doom,
+                    doomed,
+                };
+                self.remove_some(opened, ledger, number, removing).await?;
             }
         }
         Ok(())
+    }
+
+    /// Deletes what rows are marked for; what others hold stays.
+    pub(super) async fn remove_marked(
+        &mut self,
+        opened: &Arc<Opened>,
+        ledger: &Arc<Ledger>,
+        number: RunNumber,
+    ) -> Result<(), PushError> {
+        let marked = std::mem::take(&mut self.marked);
+        let sorter = self.sorter(opened, ledger.snapshot().clone(), Some(Arc::clone(ledger)));
+        let ids = marked.iter().map(|it| (it.row.key, it.id));
+        let ids: Vec<(KeyDigest, RecordId)> = ids.collect();
+        let holding = spawn_blocking(move || sorter.held(&ids)).await;
+        let (own, others) = holding.map_err(|error| ended(&error))??;
+        let is_held = |it: &Condemned| own.contains(&it.id) || others.contains(&it.id);
+        let (held, doomed): (Vec<_>, Vec<_>) = marked.into_iter().partition(is_held);
+        self.rows.not_attempted -= (held.len() + doomed.len()) as u64;
+        self.rows.kept += held.len() as u64;
+        if doomed.is_empty() {
+            return Ok(());
+        }
+        let removing = Removing {
+            pass: Pass::Marked,
+            doom: Doom::delete(&opened.plan),
+            doomed,
+        };
+        self.remove_some(opened, ledger, number, removing).await
     }
 
     /// Counts what [`Run::remove`] would do.
@@ -163,9 +205,9 @@ impl Run {
         opened: &Arc<Opened>,
         ledger: &Arc<Ledger>,
         number: RunNumber,
-        doomed: Vec<Vanished>,
+        removing: Removing,
     ) -> Result<(), PushError> {
-        let doom = Doom::of(&opened.plan);
+        let Removing { pass, doom, doomed } = removing;
         let rules = Arc::new(rules(opened, &doom));
         let lane = self.lane_to(opened, &doom.target);
         let (operations_in, operations) = mpsc::channel(QUEUED);
@@ -175,7 +217,7 @@ impl Run {
         let book = Some((Arc::clone(ledger), number));
         let mut recorder = self.recorder(opened, ledger.snapshot(), book, brake.clone());
         if let Some(recorder) = &mut recorder {
-            recorder.pass = Pass::Vanished;
+            recorder.pass = pass;
             recorder.counts = self.rows;
         }
         let mut stages = JoinSet::new();
@@ -188,8 +230,8 @@ impl Run {
             let mut doomed = doomed.into_iter();
             let mut fed = Ok(());
             let mut left = 0;
-            for vanished in doomed.by_ref() {
-                let sent = doom.operation(&snapshot, &vanished);
+            for condemned in doomed.by_ref() {
+                let sent = doom.operation(&snapshot, &condemned);
                 let sent = sent.map(|operation| operations_in.blocking_send(operation));
                 if let Ok(Ok(())) = sent {
                     continue;
@@ -229,7 +271,14 @@ pub(super) fn counter<'a>(removal: &Removal, rows: &'a mut RowCounts) -> &'a mut
     }
 }
 
-/// How each of the vanished is removed.
+/// What one phase of removing needs.
+struct Removing {
+    pass: Pass,
+    doom: Doom,
+    doomed: Vec<Condemned>,
+}
+
+/// How each of the records is removed.
 struct Doom {
     target: Arc<Target>,
     values: Vec<Value>,
@@ -250,6 +299,14 @@ impl Doom {
                 digest,
             };
         }
+        Self {
+            digest,
+            ..Self::delete(plan)
+        }
+    }
+
+    /// The record is deleted.
+    fn delete(plan: &Plan) -> Self {
         let own = plan.target();
         let id = TargetColumn::new(own.primary_id.clone(), ColumnKind::Guid, Nulls::Skip);
         Self {
@@ -262,24 +319,35 @@ impl Doom {
             values: vec![Value::Null],
             columns: ColumnSet::new(),
             deletes: true,
-            digest,
+            digest: SourceDigest([0; 16]),
         }
     }
 
-    fn operation(&self, snapshot: &Snapshot, vanished: &Vanished) -> Result<Operation, PushError> {
-        let id = vanished
-            .id
-            .ok_or_else(|| PushError::Defect("a record without a GUID is removed".to_owned()))?;
-        let mut values = self.values.clone();
-        if let Some(primary) = values.first_mut() {
-            *primary = Value::Guid(id.0);
-        }
-        Ok(Operation {
+    /// A vanished key as something to be removed; `None` without a record.
+    fn condemned(&self, vanished: &Vanished) -> Option<Condemned> {
+        Some(Condemned {
             row: RowTag {
                 position: Position::NOWHERE,
                 key: vanished.key,
                 source: self.digest,
             },
+            slot: vanished.slot,
+            id: vanished.id?,
+        })
+    }
+
+    fn operation(
+        &self,
+        snapshot: &Snapshot,
+        condemned: &Condemned,
+    ) -> Result<Operation, PushError> {
+        let Condemned { row, slot, id } = *condemned;
+        let mut values = self.values.clone();
+        if let Some(primary) = values.first_mut() {
+            *primary = Value::Guid(id.0);
+        }
+        Ok(Operation {
+            row,
             record: Arc::new(Record {
                 values,
                 derived_id: id,
@@ -290,7 +358,7 @@ impl Doom {
             } else {
                 Action::Update(id)
             },
-            standing: Some(Arc::new(snapshot.standing(vanished.slot)?)),
+            standing: Some(Arc::new(snapshot.standing(slot)?)),
         })
     }
 }

@@ -80,7 +80,7 @@ fn results(
         requests: RequestCounts {
             reads: requests.reads,
             writes: requests.writes,
-            retried: run.dispatched.as_ref().map_or(0, |report| report.retried),
+            retried: run.retried,
             throttled: traffic.throttled,
             waited: traffic.waited.as_secs_f64(),
         },

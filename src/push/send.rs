@@ -7,14 +7,14 @@ use tokio::sync::{mpsc, watch};
 
 use super::open::Opened;
 use super::owed::{Counted, Owed};
-use super::record::Note;
+use super::record::{Condemned, Note};
 use super::selection::Selection;
 use super::{PushError, interrupted};
 use crate::dispatch::{Draft, Stopping};
 use crate::ledger::{
     Finding, LedgerError, Scope, Slot, Snapshot, Survey, SurveyEntry, after, diff,
 };
-use crate::mapping::Duplicates;
+use crate::mapping::{Duplicates, Ours};
 use crate::model::{
     ColumnSet, KeyDigest, KeyReading, Position, Reading, Record, Reject, RejectCode, RowDigest,
     RowTag, Rows, Source as _, Standing, StandingFlags,
@@ -220,6 +220,52 @@ impl Mapper {
         Ok(entry)
     }
 
+    /// What becomes of a row that is marked for deletion.
+    fn marked(&self, row: RowTag, slot: Option<Slot>) -> Result<Note, End> {
+        let Some(slot) = slot else {
+            return Ok(Note::OutsideSelection);
+        };
+        let standing = self.ledger.standing(slot)?;
+        let Some(id) = standing.id else {
+            // Deleted for this mark before: the ledger remembers no record.
+            return Ok(Note::Buried(row, Box::new(standing)));
+        };
+        let ours = match self.opened.plan.marks_delete() {
+            Ours::Created => standing.flags.has(StandingFlags::CREATED_BY_US),
+            Ours::Written => !standing.flags.has(StandingFlags::SEEN),
+        };
+        Ok(if ours {
+            Note::Marked(Condemned { row, slot, id })
+        } else {
+            Note::Kept
+        })
+    }
+
+    /// How many records are marked for deletion and would be deleted; nothing is handed on.
+    pub(super) fn count_marks(
+        &self,
+        survey: &Survey,
+        stop: &watch::Receiver<Stopping>,
+    ) -> Result<u64, PushError> {
+        let mut marks = 0;
+        let mut entries = survey.entries().peekable();
+        let ended = self.walk(survey.entries(), &mut entries, &mut |step| {
+            if *stop.borrow() != Stopping::No {
+                return Err(interrupted().into());
+            }
+            if let Step::Note(note) = step
+                && let Note::Marked(_) = *note
+            {
+                marks += 1;
+            }
+            Ok(())
+        });
+        match ended {
+            Ok(()) | Err(End::Deaf) => Ok(marks),
+            Err(End::Failed(error)) => Err(error),
+        }
+    }
+
     /// Of those columns the ones that the first pass wrote: all but references to the table itself.
     fn written_before(&self, columns: &ColumnSet) -> ColumnSet {
         let plan = &self.opened.plan;
@@ -264,6 +310,16 @@ impl Mapper {
         key: KeyDigest,
         slot: Option<Slot>,
     ) -> Result<Step, End> {
+        let row = RowTag {
+            position: entry.position,
+            key,
+            source: entry.source,
+        };
+        match self.opened.plan.is_marked(rows, index) {
+            Ok(false) => {}
+            Ok(true) => return Ok(Step::Note(Box::new(self.marked(row, slot)?))),
+            Err(reject) => return Ok(Step::Note(Box::new(Note::Rejected(reject)))),
+        }
         let record = match self.opened.plan.record(rows, index) {
             Ok(record) => record,
             Err(reject) => return Ok(Step::Note(Box::new(Note::Rejected(reject)))),
@@ -287,11 +343,6 @@ impl Mapper {
             });
             columns = columns.iter().filter(|it| !written.contains(*it)).collect();
         }
-        let row = RowTag {
-            position: entry.position,
-            key,
-            source: entry.source,
-        };
         if let Some(standing) = standing.as_ref().filter(|_| columns.is_empty()) {
             return Ok(Step::Note(Box::new(Note::Unchanged(
                 row,

@@ -188,13 +188,29 @@ impl Surveyor {
         )))
     }
 
+    /// Tells what the second reading would find.
+    fn mapper(&self) -> Mapper {
+        Mapper {
+            opened: Arc::clone(&self.opened),
+            ledger: self.ledger.clone(),
+            // Values that are sent again because somebody asked for it are no changes.
+            scope: Scope::Changed,
+            selection: self.selection.clone(),
+            owed: None,
+        }
+    }
+
     fn judge(&self, survey: &Survey) -> Result<Option<PushError>, PushError> {
         let (plan, counts) = (&self.opened.plan, survey.counts());
         if let Err(tripped) = guard::judge(plan, counts) {
             return Ok(Some(tripped));
         }
-        if *plan.removal() != Removal::Keep {
-            let mut removals = 0;
+        if *plan.removal() != Removal::Keep || plan.has_marks() {
+            let mut removals = if plan.has_marks() {
+                self.mapper().count_marks(survey, &self.stop)?
+            } else {
+                0
+            };
             for vanished in survey.vanished() {
                 removals += u64::from(is_removable(plan.removal(), &vanished?));
             }
@@ -205,15 +221,7 @@ impl Surveyor {
         if !guard::must_count_changes(plan, counts) {
             return Ok(None);
         }
-        let mapper = Mapper {
-            opened: Arc::clone(&self.opened),
-            ledger: self.ledger.clone(),
-            // Values that are sent again because somebody asked for it are no changes.
-            scope: Scope::Changed,
-            selection: self.selection.clone(),
-            owed: None,
-        };
-        let changes = mapper.count_changes(survey, &self.stop)?;
+        let changes = self.mapper().count_changes(survey, &self.stop)?;
         Ok(guard::judge_changes(plan, changes, counts.standing_before).err())
     }
 }

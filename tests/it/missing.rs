@@ -325,3 +325,90 @@ async fn what_cannot_be_done_is_told_at_its_place() {
     );
     assert_eq!(desk.run(&["validate", "-m", "people.yaml"]).code, Some(0));
 }
+
+/// Thirty people whose extract has a mark, pushed.
+fn marked(desk: &Desk, marks: &[(u32, &str)]) -> Ran {
+    let lines = (1..=30).map(|number| {
+        let mark = marks.iter().find(|(it, _)| *it == number);
+        format!(
+            "C{number},Name {number},{}\n",
+            mark.map_or("", |(_, mark)| mark)
+        )
+    });
+    let lines: Vec<String> = lines.collect();
+    desk.write(
+        "people.csv",
+        format!("number,name,gone\n{}", lines.concat()),
+    );
+    people(desk, "delete_when: gone");
+    push(desk, &[])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_marked_deletes_its_record_once() {
+    let desk = Desk::new().await;
+    let ran = marked(&desk, &[(4, "yes")]);
+    assert_eq!(
+        (ran.rows("created"), ran.rows("skipped")),
+        (29, 1),
+        "{ran:?}"
+    );
+    let people = [(1, "no"), (2, "yes"), (3, "TRUE"), (4, "1")];
+    let ran = marked(&desk, &people);
+    assert_eq!(
+        (
+            ran.code,
+            ran.rows("deleted"),
+            ran.rows("skipped"),
+            ran.rows("unchanged")
+        ),
+        (Some(0), 2, 1, 27),
+        "{ran:?}"
+    );
+    assert!(person(&desk, 2).is_none() && person(&desk, 1).is_some());
+    let again = marked(&desk, &people);
+    assert_eq!(
+        (
+            again.rows("unchanged"),
+            again.rows("skipped"),
+            again.requests("writes")
+        ),
+        (29, 1, 0),
+        "{again:?}"
+    );
+    let back = marked(&desk, &[(3, "yes")]);
+    assert_eq!(
+        (back.rows("created"), back.rows("unchanged")),
+        (2, 28),
+        "{back:?}"
+    );
+    assert!(person(&desk, 2).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mark_deletes_only_what_is_ours_and_is_guarded() {
+    let desk = Desk::new().await;
+    mapping(&desk, "others", "");
+    numbers(&desk, "others", [1]);
+    assert_eq!(
+        desk.run(&["push", "-m", "others.yaml", "--json"]).code,
+        Some(0)
+    );
+    let ran = marked(&desk, &[]);
+    assert_eq!(
+        (ran.rows("created"), ran.rows("updated")),
+        (29, 1),
+        "{ran:?}"
+    );
+    let ran = marked(&desk, &[(1, "yes"), (2, "maybe")]);
+    assert_eq!(
+        (ran.code, ran.rows("kept"), ran.rows("rejected")),
+        (Some(1), 1, 1),
+        "{ran:?}"
+    );
+    assert!(ran.rejects().contains("mark_invalid"), "{}", ran.rejects());
+    let all: Vec<(u32, &str)> = (2..=30).map(|it| (it, "yes")).collect();
+    let ran = marked(&desk, &all);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert_eq!(desk.emulator.rows("contact").len(), 30);
+}

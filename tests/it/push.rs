@@ -62,6 +62,7 @@ fn accounts(extract: &Path) -> Mapping {
             value: Missing::Keep,
             at: 0..0,
         },
+        delete_when: None,
         nulls: Nulls::Owned,
         columns: columns.map(column).to_vec(),
         guard: Guard::default(),

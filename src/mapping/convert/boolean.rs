@@ -28,7 +28,11 @@ impl Default for BooleanSteps {
 }
 
 impl BooleanSteps {
-    pub(super) fn convert(&self, cell: Cell<'_>, buffer: &mut String) -> Result<Value, Refusal> {
+    pub(in crate::mapping) fn convert(
+        &self,
+        cell: Cell<'_>,
+        buffer: &mut String,
+    ) -> Result<Value, Refusal> {
         let word = match cell {
             Cell::Null => return Ok(Value::Null),
             Cell::Boolean(yes) => return Ok(Value::Boolean(yes)),

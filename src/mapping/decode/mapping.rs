@@ -22,11 +22,12 @@ const MAPPING: Settings = Settings {
         "mode",
         "duplicates",
         "missing",
+        "delete_when",
         "nulls",
         "columns",
         "guard",
     ],
-    later: &["write", "delete_when"],
+    later: &["write"],
 };
 const SOURCE: Settings = Settings {
     known: &["path", "format", "csv"],
@@ -65,6 +66,7 @@ pub(in crate::mapping) fn decode(
     let mode = form.get("mode").and_then(|it| decoder.mode(it));
     let duplicates = form.get("duplicates").and_then(|it| decoder.duplicates(it));
     let missing = form.get("missing").and_then(|it| decoder.missing(it));
+    let delete_when = form.get("delete_when").and_then(|it| decoder.text(it));
     let nulls = form
         .get("nulls")
         .and_then(|it| decoder.word(it, NULLS, &[]));
@@ -92,6 +94,7 @@ pub(in crate::mapping) fn decode(
             value: Missing::Keep,
             at: 0..0,
         }),
+        delete_when,
         nulls: nulls.map_or(Nulls::Owned, |it| it.value),
         columns: columns.lines,
         guard: guard.unwrap_or_default(),

@@ -1,0 +1,54 @@
+//! What the ledger holds of a record once something became of it.
+
+use super::owed::owes;
+use crate::ledger::{Entry, Recorded};
+use crate::model::{
+    Accepted, Effect, Operation, Outcome, Points, Standing, StandingFlags, Value, Verdict,
+};
+
+/// What is known of the record now. A record that was deleted by others and written again is new.
+pub(super) fn flags(
+    standing: Option<&Standing>,
+    accepted: &Accepted,
+    operation: &Operation,
+) -> StandingFlags {
+    let before = standing.map_or_else(StandingFlags::default, |standing| standing.flags);
+    let settled = before
+        .without(StandingFlags::PENDING)
+        .without(StandingFlags::INCOMPLETE)
+        .without(StandingFlags::SEEN)
+        .without(StandingFlags::REMOVED);
+    let settled = open_ends(settled, operation);
+    match accepted.effect {
+        Effect::Created => settled.with(StandingFlags::CREATED_BY_US),
+        Effect::Updated | Effect::Upserted | Effect::Deleted => settled,
+    }
+}
+
+/// What the ledger keeps of a record that was deleted for a mark: the same mark is nothing to do tomorrow.
+pub(super) fn grave(Outcome { operation, verdict }: &Outcome) -> Option<Entry> {
+    match verdict {
+        Verdict::Accepted(_) | Verdict::Unchanged | Verdict::Skipped(_) => {
+            Some(Entry::Standing(Recorded {
+                row: operation.row,
+                id: None,
+                flags: StandingFlags::default().with(StandingFlags::REMOVED),
+                columns: Vec::new(),
+            }))
+        }
+        Verdict::Rejected(_) | Verdict::NotAttempted(_) | Verdict::Partly { .. } => None,
+    }
+}
+
+/// With what makes the record due again whatever its row says.
+pub(super) fn open_ends(flags: StandingFlags, operation: &Operation) -> StandingFlags {
+    let is_missing = |value: &Value| matches!(value, Value::Reference(it) if matches!(it.points, Points::Missing(_)));
+    let mut flags = flags;
+    if operation.record.values.iter().any(is_missing) {
+        flags = flags.with(StandingFlags::INCOMPLETE);
+    }
+    if owes(operation) {
+        flags = flags.with(StandingFlags::PENDING);
+    }
+    flags
+}
