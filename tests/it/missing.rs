@@ -412,3 +412,33 @@ async fn a_mark_deletes_only_what_is_ours_and_is_guarded() {
     assert_eq!(ran.code, Some(4), "{ran:?}");
     assert_eq!(desk.emulator.rows("contact").len(), 30);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_only_adopted_is_never_removed() {
+    let desk = Desk::new().await;
+    mapping(&desk, "others", "");
+    numbers(&desk, "others", 1..=30);
+    let ran = desk.run(&["push", "-m", "others.yaml", "--json"]);
+    assert_eq!(ran.rows("created"), 30);
+    std::fs::remove_dir_all(desk.path(".segue/env/others")).unwrap();
+    people(&desk, "missing: { delete: written }");
+    numbers(&desk, "people", 1..=30);
+    let adopted = desk.run(&["state", "adopt", "-m", "people.yaml", "--json"]);
+    assert_eq!(adopted.code, Some(0), "{adopted:?}");
+    let ran = push(&desk, &[]);
+    assert_eq!(
+        (ran.rows("unchanged"), ran.requests("writes")),
+        (30, 0),
+        "{ran:?}"
+    );
+    numbers(&desk, "people", 2..=30);
+    let ran = push(&desk, &[]);
+    assert_eq!((ran.rows("deleted"), ran.rows("kept")), (0, 1), "{ran:?}");
+    let renamed = desk.read("people.csv").replace("C2,Name 2\n", "C2,Anna\n");
+    desk.write("people.csv", renamed);
+    assert_eq!(push(&desk, &[]).rows("updated"), 1);
+    numbers(&desk, "people", 3..=30);
+    let ran = push(&desk, &[]);
+    assert_eq!((ran.rows("deleted"), ran.rows("kept")), (1, 1), "{ran:?}");
+    assert!(person(&desk, 1).is_some() && person(&desk, 2).is_none());
+}
