@@ -179,7 +179,7 @@ impl Work {
             Action::Create | Action::UpdateByKey | Action::Delete(_) => false,
         };
         let effect = match accepted.effect {
-            Effect::Updated | Effect::Upserted if ours && self.history.may_have_created => {
+            Effect::Updated | Effect::Upserted if ours && self.may_have_created(rules) => {
                 Effect::Created
             }
             Effect::Created | Effect::Updated | Effect::Upserted | Effect::Deleted => {
@@ -191,6 +191,11 @@ impl Work {
             id: accepted.id.or(addressed),
             made: accepted.made,
         }
+    }
+
+    /// Whether this operation, or one of a run that did not end, may have made the record unheard.
+    fn may_have_created(&self, rules: &Rules) -> bool {
+        self.history.may_have_created || rules.resumes
     }
 
     /// The row was refused for a reason of its own.
@@ -269,7 +274,7 @@ impl Work {
     /// Is the record in the way our own, from an attempt whose answer never came?
     fn claim(&mut self, rules: &Rules, violated: Violated) -> Follow {
         // Without such an attempt the record is not to be touched where records may only be created.
-        if rules.mode == Mode::Create && !self.history.may_have_created {
+        if rules.mode == Mode::Create && !self.may_have_created(rules) {
             return self.contested(rules, violated);
         }
         let ours = Action::Update(self.operation.record.derived_id);
@@ -439,6 +444,7 @@ mod tests {
             key_digest: Arc::new(|_| KeyDigest([0; 16])),
             our_users: vec![US],
             since: Some(Timestamp::UNIX_EPOCH),
+            resumes: false,
         }
     }
 

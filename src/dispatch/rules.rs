@@ -38,6 +38,8 @@ pub struct Rules {
     pub our_users: Vec<RecordId>,
     /// When the run began by the service's clock; what our users created since is ours.
     pub since: Option<Timestamp>,
+    /// Whether an earlier run may have sent what nobody recorded; then `since` is its start.
+    pub resumes: bool,
 }
 
 impl Rules {

@@ -47,19 +47,32 @@ impl Run {
         } = surveyed;
         let earlier = ledger.unfinished_run(number)?.map(|run| run.started);
         let snapshot = ledger.snapshot().clone();
+        let resumes = earlier.is_some();
         let since = earlier.unwrap_or_else(|| self.started(opened));
+        let rules_now = |mode: Option<dispatch::Mode>| {
+            let usual = rules(opened, &snapshot, Some(since));
+            Rules {
+                mode: mode.unwrap_or(usual.mode),
+                resumes,
+                ..usual
+            }
+        };
         let first = Passing {
             survey: survey.clone(),
-            rules: rules(opened, &snapshot, Some(since)),
+            rules: rules_now(None),
             mapper: mapper(opened, snapshot.clone(), &self.request, selection),
             growing: growing(opened, &snapshot, keys),
             pass: Pass::First,
         };
         let owed = self.pass(opened, ledger, number, first).await?;
         if !owed.is_empty() {
-            let mut rules = rules(opened, &snapshot, Some(since));
-            rules.mode = dispatch::Mode::Update;
-            let mut mapper = mapper(opened, snapshot, &self.request, Selection::default());
+            let rules = rules_now(Some(dispatch::Mode::Update));
+            let mut mapper = mapper(
+                opened,
+                snapshot.clone(),
+                &self.request,
+                Selection::default(),
+            );
             mapper.owed = Some(Arc::new(owed));
             let second = Passing {
                 survey: survey.clone(),

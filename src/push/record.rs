@@ -221,7 +221,7 @@ impl Recorder {
         Recorded {
             row: operation.row,
             id: accepted.id.or(standing.and_then(|standing| standing.id)),
-            flags: flags(standing, accepted, operation),
+            flags: flags(standing, accepted, operation, self.plan.target()),
             columns: after(standing, &operation.record, &digests, &operation.columns),
         }
     }

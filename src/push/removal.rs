@@ -374,5 +374,6 @@ fn rules(opened: &Opened, doom: &Doom) -> Rules {
         }),
         our_users: vec![opened.who.user],
         since: None,
+        resumes: false,
     }
 }

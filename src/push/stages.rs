@@ -45,6 +45,7 @@ pub(super) fn rules(opened: &Opened, ledger: &Snapshot, since: Option<jiff::Time
         key_digest: Arc::new(move |values| plan.key_digest(values, &secret)),
         our_users: vec![opened.who.user],
         since,
+        resumes: false,
     }
 }
 

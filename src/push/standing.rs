@@ -3,7 +3,7 @@
 use super::owed::owes;
 use crate::ledger::{Entry, Recorded};
 use crate::model::{
-    Accepted, Effect, Operation, Outcome, Points, Standing, StandingFlags, Value, Verdict,
+    Accepted, Effect, Operation, Outcome, Points, Standing, StandingFlags, Target, Value, Verdict,
 };
 
 /// What is known of the record now. A record that was deleted by others and written again is new.
@@ -11,6 +11,7 @@ pub(super) fn flags(
     standing: Option<&Standing>,
     accepted: &Accepted,
     operation: &Operation,
+    target: &Target,
 ) -> StandingFlags {
     let before = standing.map_or_else(StandingFlags::default, |standing| standing.flags);
     let settled = before
@@ -19,7 +20,12 @@ pub(super) fn flags(
         .without(StandingFlags::SEEN)
         .without(StandingFlags::REMOVED);
     let settled = open_ends(settled, operation);
+    // Nobody else makes a record of that GUID; where the extract brings GUIDs, it proves nothing.
+    let is_derived = !target.key_is_primary_id && accepted.id == Some(operation.record.derived_id);
     match accepted.effect {
+        Effect::Updated | Effect::Upserted if is_derived => {
+            settled.with(StandingFlags::CREATED_BY_US)
+        }
         Effect::Created => settled.with(StandingFlags::CREATED_BY_US),
         Effect::Updated | Effect::Upserted | Effect::Deleted => settled,
     }

@@ -90,6 +90,7 @@ pub(crate) fn rules(mode: Mode) -> Arc<Rules> {
         key_digest: digester(),
         our_users: vec![us()],
         since: Some(run_start()),
+        resumes: false,
     })
 }
 
