@@ -182,8 +182,8 @@ impl Work {
             Effect::Updated | Effect::Upserted if ours && self.may_have_created(rules) => {
                 Effect::Created
             }
-            Effect::Created | Effect::Updated | Effect::Upserted | Effect::Deleted => {
-                accepted.effect
+            effect @ (Effect::Created | Effect::Updated | Effect::Upserted | Effect::Deleted) => {
+                effect
             }
         };
         Accepted {
