@@ -51,7 +51,13 @@ impl Run {
         let first = Passing {
             survey: survey.clone(),
             rules: rules(opened, &snapshot, Some(since)),
-            mapper: mapper(opened, snapshot.clone(), &self.request, selection),
+            mapper: mapper(
+                opened,
+                snapshot.clone(),
+                &self.request,
+                selection,
+                Arc::clone(&self.held),
+            ),
             growing: growing(opened, &snapshot, keys),
             pass: Pass::First,
         };
@@ -59,7 +65,8 @@ impl Run {
         if !owed.is_empty() {
             let mut rules = rules(opened, &snapshot, Some(since));
             rules.mode = dispatch::Mode::Update;
-            let mut mapper = mapper(opened, snapshot, &self.request, Selection::default());
+            let everything = Selection::default();
+            let mut mapper = mapper(opened, snapshot, &self.request, everything, Arc::default());
             mapper.owed = Some(Arc::new(owed));
             let second = Passing {
                 survey: survey.clone(),
@@ -164,7 +171,8 @@ impl Run {
         let (notes_in, notes) = mpsc::channel(QUEUED);
         let (brake, stop) = watch::channel(Stopping::No);
         let recorder = self.recorder(opened, &ledger, None, brake.clone());
-        let mapper = mapper(opened, ledger, &self.request, selection);
+        let held = Arc::clone(&self.held);
+        let mapper = mapper(opened, ledger, &self.request, selection, held);
 
         let mut stages = JoinSet::new();
         let referring = referring(opened, &mapper, &rules, growing);
@@ -247,6 +255,7 @@ impl Run {
             progress: Arc::clone(&self.progress),
             owed: Owed::default(),
             pass: Pass::First,
+            held: Arc::clone(&self.held),
         })
     }
 

@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
+use super::held::{learned, rejected};
 use super::owed::{Owed, owes};
 use super::preview::{self, Change};
 use super::{Progress, PushError, guard, removal};
 use crate::dispatch::{Foreseen, Resolved, Stopping};
-use crate::ledger::{Entry, Ledger, LedgerError, Recorded, RunNumber, after};
+use crate::ledger::{Entry, HeldBack, Ledger, LedgerError, Recorded, RunNumber, after};
 use crate::mapping::{Plan, Removal, Threshold};
 use crate::model::{
-    Accepted, Action, ColumnSet, Effect, Operation, Outcome, Points, Reject, RowTag, Standing,
-    StandingFlags, Value, Verdict,
+    Accepted, Action, ColumnSet, Effect, KeyDigest, Operation, Outcome, Points, Reject, RowTag,
+    Standing, StandingFlags, Value, Verdict,
 };
-use crate::report::{RejectWriter, RowCounts};
+use crate::report::{HeldRow, RejectWriter, RowCounts};
 
 /// What became of a row.
 pub(super) enum Note {
@@ -24,6 +25,8 @@ pub(super) enum Note {
     Foreseen(Foreseen),
     /// The row is a reject before anything was sent.
     Rejected(Reject),
+    /// The row is not sent, since Dataverse refused it before.
+    Held(KeyDigest, Box<HeldRow>),
     /// The row's cells differ, its values do not.
     Unchanged(RowTag, Box<Standing>),
     /// Another row stands for the key.
@@ -59,6 +62,8 @@ pub(super) struct Recorder {
     /// What a second pass has to do. In the second pass: what the first one left.
     pub(super) owed: Owed,
     pub(super) pass: Pass,
+    /// The rows that were refused before the run.
+    pub(super) held: Arc<HeldBack>,
 }
 
 /// Which of the passes over the rows it is.
@@ -114,7 +119,9 @@ impl Recorder {
     fn take(&mut self, notes: &mut Vec<Note>, failed: Option<&PushError>) -> Result<(), PushError> {
         let entries: Vec<Entry> = notes.iter().filter_map(|note| self.entry(note)).collect();
         let recorded: Result<(), LedgerError> = match (&self.ledger, failed) {
-            (Some((ledger, run)), None) if !entries.is_empty() => ledger.record(*run, &entries),
+            (Some((ledger, run)), None) => ledger
+                .record(*run, &entries)
+                .and_then(|()| self.note_refused(ledger, notes, &entries)),
             _ => Ok(()),
         };
         let mut taken = recorded.map_err(PushError::from);
@@ -125,6 +132,19 @@ impl Recorder {
             self.stop();
         }
         taken
+    }
+
+    /// The reject of a record that left the extract is about no row, and is found again anyway.
+    fn note_refused(
+        &self,
+        ledger: &Ledger,
+        notes: &[Note],
+        entries: &[Entry],
+    ) -> Result<(), LedgerError> {
+        match self.pass {
+            Pass::First | Pass::Second => ledger.note_refused(&learned(notes, entries, &self.held)),
+            Pass::Vanished => Ok(()),
+        }
     }
 
     fn entry(&self, note: &Note) -> Option<Entry> {
@@ -235,6 +255,10 @@ impl Recorder {
                 self.counts.rejected += 1;
                 self.reject(&reject)?;
             }
+            Note::Held(_, row) => {
+                self.counts.rejected += 1;
+                self.rejects.hold(*row).map_err(PushError::Results)?;
+            }
             Note::Unchanged(..) => self.counts.unchanged += 1,
             Note::Superseded | Note::OutsideSelection => self.counts.skipped += 1,
             Note::NotReached(rows) => {
@@ -329,17 +353,6 @@ impl Recorder {
 
     fn reject(&mut self, reject: &Reject) -> Result<(), PushError> {
         self.rejects.add(reject).map_err(PushError::Results)
-    }
-}
-
-fn rejected(verdict: &Verdict) -> Option<&Reject> {
-    match verdict {
-        Verdict::Rejected(reject) => Some(reject),
-        Verdict::Partly { rest, .. } => rejected(rest),
-        Verdict::Accepted(_)
-        | Verdict::Unchanged
-        | Verdict::Skipped(_)
-        | Verdict::NotAttempted(_) => None,
     }
 }
 

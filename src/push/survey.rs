@@ -17,7 +17,9 @@ use super::send::Mapper;
 use super::sieve::KeySieve;
 use super::{Progress, PushError, Run, ended, guard, interrupted, milliseconds};
 use crate::dispatch::Stopping;
-use crate::ledger::{Extent, Finding, Scope, Snapshot, Survey, SurveyBuilder, SurveyOptions};
+use crate::ledger::{
+    Extent, Finding, HeldBack, Scope, Snapshot, Survey, SurveyBuilder, SurveyOptions,
+};
 use crate::mapping::Removal;
 use crate::model::{KeyDigest, KeyReading, Reading, RowDigest, Rows, Source as _};
 use crate::source::SourceError;
@@ -32,6 +34,7 @@ pub(super) struct Surveyor {
     pub(super) selection: Selection,
     pub(super) scope: Scope,
     pub(super) extent: Extent,
+    pub(super) held: Arc<HeldBack>,
     /// A folder for temporary files.
     pub(super) spill: PathBuf,
     pub(super) progress: Arc<Progress>,
@@ -205,6 +208,7 @@ impl Surveyor {
             scope: Scope::Changed,
             selection: self.selection.clone(),
             owed: None,
+            held: Arc::clone(&self.held),
         };
         let changes = mapper.count_changes(survey, &self.stop)?;
         Ok(guard::judge_changes(plan, changes, counts.standing_before).err())
@@ -234,6 +238,7 @@ impl Run {
             scope: Scope::Changed,
             selection: Selection::default(),
             owed: None,
+            held: Arc::default(),
         };
         let keeping = spawn_blocking(move || {
             let kept = mapper.known_rejects(&survey, &mut |reject| {
