@@ -5,6 +5,7 @@
 mod again;
 mod error;
 mod guard;
+mod held;
 mod open;
 mod owed;
 mod pipe;
@@ -44,7 +45,7 @@ use self::selection::Selection;
 use self::survey::Surveyed;
 use crate::dispatch::{StopCause, Stopping};
 use crate::ledger::{
-    Ending, Identity, Layout, LayoutColumn, Ledger, LedgerError, RunLock, Snapshot,
+    Ending, HeldBack, Identity, Layout, LayoutColumn, Ledger, LedgerError, RunLock, Snapshot,
 };
 use crate::report::{RejectWriter, RowCounts, RunFolder, retire};
 
@@ -86,6 +87,7 @@ pub async fn push(
         marked: Vec::new(),
         preview: Vec::new(),
         warnings: Vec::new(),
+        held: Arc::default(),
     };
     let stopped = run.carry().await.err();
     results::report(run, stopped).await
@@ -106,6 +108,8 @@ struct Run {
     marked: Vec<Condemned>,
     preview: Vec<Change>,
     warnings: Vec<String>,
+    /// The rows that Dataverse refused before the run.
+    held: Arc<HeldBack>,
 }
 
 impl Run {
@@ -128,7 +132,12 @@ impl Run {
     async fn send(&mut self, opened: &Arc<Opened>) -> Result<(), PushError> {
         let lock = self.lock(opened).await?;
         let (folder, identity, layout) = self.ledger(opened);
-        let ledger = blocking(move || Ledger::open(&folder, &identity, &layout)).await?;
+        let (ledger, held) = blocking(move || {
+            let ledger = Ledger::open(&folder, &identity, &layout)?;
+            Ok((ledger, HeldBack::read(&folder)?))
+        })
+        .await?;
+        self.held = Arc::new(held);
         let ledger = Arc::new(ledger);
         let number = ledger.begin_run(self.folder.run_id(), self.started(opened))?;
         let surveyed = match self.survey(opened, ledger.snapshot()).await {
@@ -145,8 +154,14 @@ impl Run {
             Err(_) => Ending::Unsettled,
         };
         self.progress.enter(Stage::Finishing);
+        let run = self.folder.run_id().clone();
+        let in_order = sent.is_ok() && self.rows.not_attempted == 0;
+        let breadth = in_order.then(|| held::breadth(&self.request));
         let put_in_order = blocking(move || {
             let began = Instant::now();
+            if let Some(breadth) = breadth {
+                ledger.settle_refused(&run, breadth)?;
+            }
             ledger.end_run(number, ending)?;
             // Nobody else has it: every part of the pipe has ended.
             Arc::into_inner(ledger).map_or(Ok(()), Ledger::fold)?;
@@ -162,7 +177,12 @@ impl Run {
     async fn rehearse(&mut self, opened: &Arc<Opened>) -> Result<(), PushError> {
         let (folder, identity, layout) = self.ledger(opened);
         let spill = self.folder.path().to_owned();
-        let ledger = blocking(move || Snapshot::read(&folder, &identity, &layout, &spill)).await?;
+        let (ledger, held) = blocking(move || {
+            let ledger = Snapshot::read(&folder, &identity, &layout, &spill)?;
+            Ok((ledger, HeldBack::read(&folder)?))
+        })
+        .await?;
+        self.held = Arc::new(held);
         let surveyed = self.survey(opened, &ledger).await?;
         self.foresee(opened, ledger, surveyed).await
     }
@@ -217,9 +237,10 @@ impl Run {
         let surveyor = survey::Surveyor {
             opened: Arc::clone(opened),
             ledger: ledger.clone(),
-            selection: selection.resolve(&opened.plan, ledger.secret())?,
+            selection: selection.resolve(opened, ledger.secret())?,
             scope: request.scope,
             extent: request.extent,
+            held: Arc::clone(&self.held),
             spill: self.folder.path().to_owned(),
             progress: Arc::clone(&self.progress),
             stop: self.stop.clone(),

@@ -93,6 +93,7 @@ impl<'a> Journey<'a> {
         let selection = &arguments.selection;
         let partial = selection.partial
             || mapping.partial
+            || arguments.rejects_of.is_some()
             || selection.limit.is_some()
             || !selection.key.is_empty();
         let (state, base) = self.folders()?;
@@ -104,6 +105,7 @@ impl<'a> Journey<'a> {
             started: now(),
             limit: selection.limit,
             keys: selection.key.clone(),
+            rejects_of: arguments.rejects_of.clone(),
             scope: if arguments.full_refresh {
                 Scope::Everything
             } else {

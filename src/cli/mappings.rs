@@ -27,6 +27,14 @@ fn tag(written: &str) -> Result<String, String> {
 }
 
 impl MappingArguments {
+    /// One file.
+    pub(super) fn of(mapping: PathBuf) -> Self {
+        Self {
+            mapping: vec![mapping],
+            select: Vec::new(),
+        }
+    }
+
     /// The files, those of folders in name order.
     pub(super) fn files(&self) -> Result<Vec<PathBuf>, Stop> {
         files_of(&self.mapping)

@@ -11,6 +11,7 @@ mod output;
 mod progress;
 mod push;
 mod rejects;
+mod retry;
 mod runs;
 mod sandbox;
 mod settings;
@@ -70,6 +71,8 @@ enum Command {
     Runs(runs::RunsArguments),
     /// Show the rejected rows of a run, grouped by reason.
     Rejects(rejects::RejectsArguments),
+    /// Push the rows that an earlier run rejected, with today's values, set aside or not.
+    Retry(retry::RetryArguments),
     /// Show, move or mend what segue remembers of earlier runs.
     State(state::StateArguments),
     /// Print the completions of a shell.
@@ -115,6 +118,7 @@ impl Command {
             Self::Describe(arguments) => describe::run(arguments).await,
             Self::Runs(arguments) => runs::run(&arguments),
             Self::Rejects(arguments) => rejects::run(&arguments),
+            Self::Retry(arguments) => retry::run(arguments).await,
             Self::State(arguments) => state::run(arguments).await,
             Self::Completions(arguments) => return completions::run(&arguments),
             Self::Sandbox(arguments) => sandbox::run(arguments).await,

@@ -22,7 +22,7 @@ use crate::report::{self, ExitCode, PushResults, RunResults, Status};
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(super) struct PushArguments {
     #[command(flatten)]
-    mappings: MappingArguments,
+    pub(super) mappings: MappingArguments,
     #[command(flatten)]
     pub(super) settings: SettingsArguments,
     #[command(flatten)]
@@ -31,7 +31,7 @@ pub(super) struct PushArguments {
     pub(super) patience: PatienceArguments,
     /// Do everything but the last step: tell what would happen, write nothing to Dataverse or the ledger.
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// Send every row, also those that the ledger calls unchanged.
     #[arg(long)]
     pub(super) full_refresh: bool,
@@ -40,14 +40,17 @@ pub(super) struct PushArguments {
     pub(super) yes: bool,
     /// Print one JSON object instead of the summary.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     /// Whether to show progress on stderr.
     #[arg(long, value_enum, default_value_t = Show::Auto)]
     pub(super) progress: Show,
+    /// The reject file whose rows alone are pushed.
+    #[arg(skip)]
+    pub(super) rejects_of: Option<PathBuf>,
 }
 
 /// Which rows; each of these makes the extract a part of the segment, and nothing is missing from a part.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(super) struct Selection {
     /// Send at most this many due rows; the others count as skipped.
     #[arg(long, value_name = "ROWS")]

@@ -50,6 +50,14 @@ impl SettingsArguments {
         Ok(Config::find(&working, self.config.as_deref(), &variable)?)
     }
 
+    /// The same, with this destination.
+    pub(super) fn to(self, destination: &str) -> Self {
+        Self {
+            destination: Some(destination.to_owned()),
+            ..self
+        }
+    }
+
     /// The destination of a mapping, or of a command that has none.
     pub(super) fn choose(
         &self,

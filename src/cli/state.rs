@@ -150,6 +150,7 @@ impl LedgerArguments {
             started: now(),
             limit: None,
             keys,
+            rejects_of: None,
             scope: Scope::Changed,
             extent: Extent::Whole,
             purpose: Purpose::Send,

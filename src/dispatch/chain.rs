@@ -178,13 +178,13 @@ impl Work {
             Action::Update(_) => matches!(self.history.step, Step::Claiming(_)),
             Action::Create | Action::UpdateByKey | Action::Delete(_) => false,
         };
-        let effect = match accepted.effect {
-            Effect::Updated | Effect::Upserted if ours && self.may_have_created(rules) => {
-                Effect::Created
-            }
-            effect @ (Effect::Created | Effect::Updated | Effect::Upserted | Effect::Deleted) => {
-                effect
-            }
+        let unheard = matches!(accepted.effect, Effect::Updated | Effect::Upserted)
+            && ours
+            && self.may_have_created(rules);
+        let effect = if unheard {
+            Effect::Created
+        } else {
+            accepted.effect
         };
         Accepted {
             effect,

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::LedgerError;
 use super::database::{self, Mode, Schema};
+use super::held;
 use super::identity::{Identity, Owner};
 use super::layout::{Layout, LayoutColumn, LayoutId};
 use crate::model::{DigestSecret, LogicalName, RunId};
@@ -81,7 +82,10 @@ impl Catalogue {
     pub(super) fn open(folder: &Path) -> Result<Self, LedgerError> {
         let path = folder.join("catalogue.db");
         let connection = database::open(&path, SCHEMA)?;
-        Ok(Self { connection, path })
+        let catalogue = Self { connection, path };
+        let made = catalogue.connection.execute_batch(held::TABLES);
+        made.map_err(|source| catalogue.damaged(source))?;
+        Ok(catalogue)
     }
 
     /// For reading; `None` if there is no ledger.
@@ -130,7 +134,30 @@ impl Catalogue {
         self.write(
             "UPDATE ledger SET generation = ?1, key_columns = ?2",
             params![generation, key],
-        )
+        )?;
+        // Their keys are made of other columns; left behind by a kill, they match no row.
+        self.write("DELETE FROM rejects", ())
+    }
+
+    /// Reads by several statements.
+    pub(super) fn ask<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, LedgerError> {
+        read(&self.connection).map_err(|source| self.damaged(source))
+    }
+
+    /// Writes by several statements, in a transaction of the caller's.
+    pub(super) fn change<T>(
+        &mut self,
+        write: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, LedgerError> {
+        write(&mut self.connection).map_err(|source| self.damaged(source))
+    }
+
+    /// The mapping file as the ledger names it.
+    pub(super) fn mapping(&self) -> Result<Option<String>, LedgerError> {
+        Ok(self.stored()?.map(|stored| stored.owner.mapping))
     }
 
     /// The last runs that began to send, newest first.

@@ -101,6 +101,10 @@ impl Ledger {
         Ok(ledger)
     }
 
+    pub(super) fn catalogue(&self) -> MutexGuard<'_, Catalogue> {
+        held(&self.catalogue)
+    }
+
     /// The ledger as it stood when it was opened; nothing changes it.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot

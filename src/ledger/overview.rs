@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::LedgerError;
 use super::catalogue::{Catalogue, RunNoted};
+use super::held::HeldCounts;
 use super::snapshot::Snapshot;
 use crate::model::StandingFlags;
 
@@ -37,6 +38,8 @@ pub struct Overview {
     pub seen: u64,
     /// Keys that were removed.
     pub removed: u64,
+    /// Rows that Dataverse refused.
+    pub held: HeldCounts,
     /// Bytes of its files.
     pub bytes: u64,
     /// The last runs that began to send, newest first.
@@ -52,9 +55,9 @@ pub fn overview(folder: &Path, spill: &Path) -> Result<Option<Overview>, LedgerE
     let Some((owner, snapshot)) = Snapshot::read_whole(folder, spill)? else {
         return Ok(None);
     };
-    let runs = match Catalogue::open_to_read(folder)? {
-        Some(catalogue) => catalogue.last_runs(LAST_RUNS)?,
-        None => Vec::new(),
+    let (runs, held) = match Catalogue::open_to_read(folder)? {
+        Some(catalogue) => (catalogue.last_runs(LAST_RUNS)?, catalogue.held_counts()?),
+        None => (Vec::new(), HeldCounts::default()),
     };
     let mut overview = Overview {
         organisation: owner.organisation,
@@ -68,6 +71,7 @@ pub fn overview(folder: &Path, spill: &Path) -> Result<Option<Overview>, LedgerE
         incomplete: 0,
         seen: 0,
         removed: 0,
+        held,
         bytes: bytes_in(folder)?,
         runs,
     };
@@ -87,6 +91,14 @@ pub fn overview(folder: &Path, spill: &Path) -> Result<Option<Overview>, LedgerE
         keys.advance()?;
     }
     Ok(Some(overview))
+}
+
+/// The mapping file of the ledger in a folder, relative to the folder with `segue.yaml`; `None` if there is no ledger.
+///
+/// # Errors
+/// If the catalogue is damaged, foreign or of a newer format, or cannot be read.
+pub fn mapping_file(folder: &Path) -> Result<Option<String>, LedgerError> {
+    Catalogue::open_to_read(folder)?.map_or(Ok(None), |catalogue| catalogue.mapping())
 }
 
 fn bytes_in(folder: &Path) -> Result<u64, LedgerError> {

@@ -60,19 +60,22 @@ impl Run {
         let first = Passing {
             survey: survey.clone(),
             rules: rules_now(None),
-            mapper: mapper(opened, snapshot.clone(), &self.request, selection),
+            mapper: mapper(
+                opened,
+                snapshot.clone(),
+                &self.request,
+                selection,
+                Arc::clone(&self.held),
+            ),
             growing: growing(opened, &snapshot, keys),
             pass: Pass::First,
         };
         let owed = self.pass(opened, ledger, number, first).await?;
         if !owed.is_empty() {
             let rules = rules_now(Some(dispatch::Mode::Update));
-            let mut mapper = mapper(
-                opened,
-                snapshot.clone(),
-                &self.request,
-                Selection::default(),
-            );
+            let everything = Selection::default();
+            let held = Arc::default();
+            let mut mapper = mapper(opened, snapshot.clone(), &self.request, everything, held);
             mapper.owed = Some(Arc::new(owed));
             let second = Passing {
                 survey: survey.clone(),
@@ -181,7 +184,8 @@ impl Run {
         let (notes_in, notes) = mpsc::channel(QUEUED);
         let (brake, stop) = watch::channel(Stopping::No);
         let recorder = self.recorder(opened, &ledger, None, brake.clone());
-        let mapper = mapper(opened, ledger, &self.request, selection);
+        let held = Arc::clone(&self.held);
+        let mapper = mapper(opened, ledger, &self.request, selection, held);
 
         let mut stages = JoinSet::new();
         let referring = referring(opened, &mapper, &rules, growing);
@@ -268,6 +272,7 @@ impl Run {
             owed: Owed::default(),
             marked: Vec::new(),
             pass: Pass::First,
+            held: Arc::clone(&self.held),
         })
     }
 

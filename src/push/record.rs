@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
+use super::held::{learned, rejected};
 use super::owed::Owed;
 use super::preview::{self, Change};
 use super::standing::{flags, grave, open_ends};
 use super::{Progress, PushError, guard, removal};
 use crate::dispatch::{Foreseen, Resolved, Stopping};
-use crate::ledger::{Entry, Ledger, LedgerError, Recorded, RunNumber, Slot, after};
+use crate::ledger::{Entry, HeldBack, Ledger, LedgerError, Recorded, RunNumber, Slot, after};
 use crate::mapping::{Plan, Removal, Threshold};
 use crate::model::{
-    Accepted, Action, ColumnSet, Operation, Outcome, RecordId, Reject, RowTag, Standing,
+    Accepted, Action, ColumnSet, KeyDigest, Operation, Outcome, RecordId, Reject, RowTag, Standing,
     StandingFlags, Verdict,
 };
-use crate::report::{RejectWriter, RowCounts};
+use crate::report::{HeldRow, RejectWriter, RowCounts};
 
 /// What became of a row.
 pub(super) enum Note {
@@ -25,6 +26,8 @@ pub(super) enum Note {
     Foreseen(Foreseen),
     /// The row is a reject before anything was sent.
     Rejected(Reject),
+    /// The row is not sent, since Dataverse refused it before.
+    Held(KeyDigest, Box<HeldRow>),
     /// The row's cells differ, its values do not.
     Unchanged(RowTag, Box<Standing>),
     /// The row is marked for deletion: its record goes last.
@@ -77,6 +80,8 @@ pub(super) struct Recorder {
     /// What a second pass has to do. In the second pass: what the first one left.
     pub(super) owed: Owed,
     pub(super) pass: Pass,
+    /// The rows that were refused before the run.
+    pub(super) held: Arc<HeldBack>,
 }
 
 /// Which of the passes over the rows it is.
@@ -136,7 +141,9 @@ impl Recorder {
     fn take(&mut self, notes: &mut Vec<Note>, failed: Option<&PushError>) -> Result<(), PushError> {
         let entries: Vec<Entry> = notes.iter().filter_map(|note| self.entry(note)).collect();
         let recorded: Result<(), LedgerError> = match (&self.ledger, failed) {
-            (Some((ledger, run)), None) if !entries.is_empty() => ledger.record(*run, &entries),
+            (Some((ledger, run)), None) => ledger
+                .record(*run, &entries)
+                .and_then(|()| self.note_refused(ledger, notes, &entries)),
             _ => Ok(()),
         };
         let mut taken = recorded.map_err(PushError::from);
@@ -147,6 +154,19 @@ impl Recorder {
             self.stop();
         }
         taken
+    }
+
+    /// The reject of a record that left the extract is about no row, and is found again anyway.
+    fn note_refused(
+        &self,
+        ledger: &Ledger,
+        notes: &[Note],
+        entries: &[Entry],
+    ) -> Result<(), LedgerError> {
+        match self.pass {
+            Pass::First | Pass::Second => ledger.note_refused(&learned(notes, entries, &self.held)),
+            Pass::Vanished | Pass::Marked => Ok(()),
+        }
     }
 
     fn entry(&self, note: &Note) -> Option<Entry> {
@@ -266,6 +286,10 @@ impl Recorder {
                 self.counts.rejected += 1;
                 self.reject(&reject)?;
             }
+            Note::Held(_, row) => {
+                self.counts.rejected += 1;
+                self.rejects.hold(*row).map_err(PushError::Results)?;
+            }
             Note::Unchanged(..) => self.counts.unchanged += 1,
             Note::Marked(condemned) => {
                 self.counts.not_attempted += 1;
@@ -366,16 +390,5 @@ impl Recorder {
 
     fn reject(&mut self, reject: &Reject) -> Result<(), PushError> {
         self.rejects.add(reject).map_err(PushError::Results)
-    }
-}
-
-fn rejected(verdict: &Verdict) -> Option<&Reject> {
-    match verdict {
-        Verdict::Rejected(reject) => Some(reject),
-        Verdict::Partly { rest, .. } => rejected(rest),
-        Verdict::Accepted(_)
-        | Verdict::Unchanged
-        | Verdict::Skipped(_)
-        | Verdict::NotAttempted(_) => None,
     }
 }

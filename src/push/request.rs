@@ -29,6 +29,8 @@ pub struct Request {
     pub limit: Option<u64>,
     /// Only rows with these keys, as people write them; every row if there is none.
     pub keys: Vec<String>,
+    /// Only the rows of this reject file, held back or not; `None` for every row.
+    pub rejects_of: Option<PathBuf>,
     /// Whether the ledger may call a row unchanged.
     pub scope: Scope,
     /// Whether the extract is the whole segment.

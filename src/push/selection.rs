@@ -1,10 +1,14 @@
-//! Which of the due rows a run is to send: `--limit`, `--key`.
+//! Which of the due rows a run is to send: `--limit`, `--key`, the rejects of an earlier run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{PushError, Request};
+use std::path::{Path, PathBuf};
+
+use super::open::Opened;
+use super::{PushError, Request, again};
 use crate::mapping::Plan;
 use crate::model::{DigestSecret, KeyDigest, KeyReading};
+use crate::report::RejectFile;
 
 /// Which of the due rows a run is to send; the others are skipped.
 #[derive(Debug, Clone, Default)]
@@ -12,9 +16,13 @@ pub(super) struct Selection {
     written: Vec<String>,
     /// So many due rows.
     limit: Option<u64>,
-    /// Only these keys; of each `--key` one, in the order in which they were written. Every row if there is none.
+    /// Of each `--key` one, in the order in which they were written.
     asked: Vec<KeyDigest>,
-    keys: BTreeSet<KeyDigest>,
+    rejects_of: Option<PathBuf>,
+    /// Rejects that have no key.
+    unkeyed: u64,
+    /// Only these; `None` for every row.
+    keys: Option<BTreeSet<KeyDigest>>,
 }
 
 impl Selection {
@@ -23,12 +31,19 @@ impl Selection {
             written: request.keys.clone(),
             limit: request.limit,
             asked: Vec::new(),
-            keys: BTreeSet::new(),
+            rejects_of: request.rejects_of.clone(),
+            unkeyed: 0,
+            keys: None,
         }
     }
 
     /// Reads the keys as the plan reads the cells of a row.
-    pub(super) fn resolve(mut self, plan: &Plan, secret: &DigestSecret) -> Result<Self, PushError> {
+    pub(super) fn resolve(
+        mut self,
+        opened: &Opened,
+        secret: &DigestSecret,
+    ) -> Result<Self, PushError> {
+        let plan = &*opened.plan;
         for written in &self.written {
             let texts = texts(written, plan).filter(|texts| texts.len() == plan.target().key.len());
             let digest = texts.map(|texts| plan.key_digest_of(&texts, secret));
@@ -40,25 +55,60 @@ impl Selection {
             };
             self.asked.push(digest);
         }
-        self.keys = self.asked.iter().copied().collect();
+        if !self.asked.is_empty() {
+            self.keys = Some(self.asked.iter().copied().collect());
+        }
+        if let Some(file) = self.rejects_of.take() {
+            let rejected = self.rejected(&file, opened, secret);
+            self.keys = Some(rejected.map_err(PushError::Results)?);
+            self.rejects_of = Some(file);
+        }
         Ok(self)
+    }
+
+    /// The keys of the rows of a reject file.
+    fn rejected(
+        &mut self,
+        file: &Path,
+        opened: &Opened,
+        secret: &DigestSecret,
+    ) -> std::io::Result<BTreeSet<KeyDigest>> {
+        let columns = again::names(&opened.extract);
+        let key = again::key_columns(opened).into_iter();
+        let key: Vec<String> = key.filter_map(|it| columns.get(it).cloned()).collect();
+        let mut keys = BTreeSet::new();
+        for cells in RejectFile::open(file)?.cells(&key)? {
+            let read = cells?.map(|cells| opened.plan.key_digest_of(&cells, secret));
+            match read {
+                Some(KeyReading::Known(key)) => {
+                    keys.insert(key);
+                }
+                Some(KeyReading::Refused | KeyReading::Unreadable) | None => self.unkeyed += 1,
+            }
+        }
+        Ok(keys)
     }
 
     /// Whether a due row is to be sent, after so many others.
     pub(super) fn takes(&self, key: KeyDigest, sent: u64) -> bool {
-        let wanted = self.keys.is_empty() || self.keys.contains(&key);
+        let wanted = self.keys.as_ref().is_none_or(|keys| keys.contains(&key));
         wanted && self.limit.is_none_or(|limit| sent < limit)
+    }
+
+    /// Whether somebody asked for this key.
+    pub(super) fn names(&self, key: KeyDigest) -> bool {
+        self.keys.as_ref().is_some_and(|keys| keys.contains(&key))
     }
 
     /// The keys that were asked for, each once.
     pub(super) fn keys(&self) -> impl Iterator<Item = KeyDigest> {
-        self.keys.iter().copied()
+        self.keys.iter().flatten().copied()
     }
 
     /// Notes that the extract has this key.
     pub(super) fn meet(&self, key: KeyReading, met: &mut BTreeSet<KeyDigest>) {
         if let KeyReading::Known(digest) = key
-            && self.keys.contains(&digest)
+            && self.names(digest)
         {
             met.insert(digest);
         }
@@ -68,9 +118,22 @@ impl Selection {
     pub(super) fn unmet(&self, met: &BTreeSet<KeyDigest>) -> Vec<String> {
         let asked = self.written.iter().zip(&self.asked);
         let unmet = asked.filter(|(_, digest)| !met.contains(digest));
-        unmet
+        let mut unmet: Vec<String> = unmet
             .map(|(key, _)| format!("no row of the extract has the key `{key}`"))
-            .collect()
+            .collect();
+        if self.rejects_of.is_some() {
+            let gone = self.keys.as_ref().map_or(0, BTreeSet::len) - met.len();
+            let told = [
+                (gone as u64, "rejected rows are not in the extract any more"),
+                (
+                    self.unkeyed,
+                    "rejected rows have no key and cannot be chosen",
+                ),
+            ];
+            let told = told.into_iter().filter(|(count, _)| *count > 0);
+            unmet.extend(told.map(|(count, what)| format!("{count} {what}")));
+        }
+        unmet
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
+use super::held;
 use super::open::Opened;
 use super::owed::{Counted, Owed};
 use super::record::{Condemned, Note};
@@ -12,7 +13,7 @@ use super::selection::Selection;
 use super::{PushError, interrupted};
 use crate::dispatch::{Draft, Stopping};
 use crate::ledger::{
-    Finding, LedgerError, Scope, Slot, Snapshot, Survey, SurveyEntry, after, diff,
+    Finding, HeldBack, LedgerError, Scope, Slot, Snapshot, Survey, SurveyEntry, after, diff,
 };
 use crate::mapping::{Duplicates, Ours};
 use crate::model::{
@@ -28,6 +29,8 @@ pub(super) struct Mapper {
     pub(super) selection: Selection,
     /// In the second pass: the rows that it completes.
     pub(super) owed: Option<Arc<Owed>>,
+    /// The rows that were refused before the run; none in the second pass.
+    pub(super) held: Arc<HeldBack>,
 }
 
 /// Why mapping ended.
@@ -185,9 +188,21 @@ impl Mapper {
             Finding::Unkeyed => self.unkeyed(rows, index),
             Finding::Duplicate { standing, .. } => self.duplicate(entry.position, standing),
             Finding::Due { key, .. } if !self.selection.takes(key, sent) => Note::OutsideSelection,
-            Finding::Due { key, slot } => return self.draft(rows, index, entry, key, slot),
+            Finding::Due { key, slot } => match self.held_back(key, entry)? {
+                Some(note) => note,
+                None => return self.draft(rows, index, entry, key, slot),
+            },
         };
         Ok(Step::Note(Box::new(note)))
+    }
+
+    /// A row that Dataverse refused before, unless it is due again or somebody asks for it.
+    fn held_back(&self, key: KeyDigest, entry: &SurveyEntry) -> Result<Option<Note>, LedgerError> {
+        if self.scope == Scope::Everything || self.selection.names(key) {
+            return Ok(None);
+        }
+        let found = self.held.of(key, entry.source)?;
+        Ok(found.map(|found| Note::Held(key, Box::new(held::row(entry.position, found)))))
     }
 
     /// The entry of this row; the extract has changed if there is none or its digest differs.

@@ -12,7 +12,7 @@ use super::send::Mapper;
 use super::sieve::KeySieve;
 use crate::dataverse::TableWriter;
 use crate::dispatch::{self, Draft, Growing, Lane, Referring, Rules, Stopping};
-use crate::ledger::{Snapshot, diff};
+use crate::ledger::{HeldBack, Snapshot, diff};
 use crate::mapping::Mode;
 use crate::model::{ColumnKind, Outcome};
 
@@ -21,6 +21,7 @@ pub(super) fn mapper(
     ledger: Snapshot,
     request: &super::Request,
     selection: Selection,
+    held: Arc<HeldBack>,
 ) -> Mapper {
     Mapper {
         opened: Arc::clone(opened),
@@ -28,6 +29,7 @@ pub(super) fn mapper(
         scope: request.scope,
         selection,
         owed: None,
+        held,
     }
 }
 

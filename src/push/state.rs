@@ -144,6 +144,7 @@ impl Workbench {
             selection: Selection::default(),
             scope: Scope::Changed,
             extent: Extent::Whole,
+            held: Arc::default(),
             spill: self.folder.clone(),
             progress: Arc::new(Progress::default()),
             stop,
@@ -318,9 +319,11 @@ pub async fn forget(request: &Request) -> Result<u64, StateError> {
     let workbench = Workbench::set_up(request, "forget").await?;
     let ledger = workbench.ledger().await?;
     let snapshot = ledger.snapshot();
-    let keys = Selection::new(request).resolve(&workbench.opened.plan, snapshot.secret())?;
+    let keys = Selection::new(request).resolve(&workbench.opened, snapshot.secret())?;
     let before = snapshot.len();
-    let entries: Vec<Entry> = keys.keys().map(Entry::Forget).collect();
+    let keys: Vec<KeyDigest> = keys.keys().collect();
+    ledger.free_refused(&keys)?;
+    let entries: Vec<Entry> = keys.into_iter().map(Entry::Forget).collect();
     Workbench::amend(&ledger, entries).await?;
     Workbench::fold(ledger).await?;
     let after = workbench.ledger().await?.snapshot().len();

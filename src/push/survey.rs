@@ -18,7 +18,7 @@ use super::sieve::KeySieve;
 use super::{Progress, PushError, Run, ended, guard, interrupted, milliseconds};
 use crate::dispatch::Stopping;
 use crate::ledger::{
-    Extent, Finding, Scope, Snapshot, StandingRow, Survey, SurveyBuilder, SurveyOptions,
+    Extent, Finding, HeldBack, Scope, Snapshot, StandingRow, Survey, SurveyBuilder, SurveyOptions,
 };
 use crate::mapping::{Duplicates, Removal};
 use crate::model::{KeyDigest, KeyReading, Reading, RowDigest, Rows, Source as _};
@@ -34,6 +34,7 @@ pub(super) struct Surveyor {
     pub(super) selection: Selection,
     pub(super) scope: Scope,
     pub(super) extent: Extent,
+    pub(super) held: Arc<HeldBack>,
     /// A folder for temporary files.
     pub(super) spill: PathBuf,
     pub(super) progress: Arc<Progress>,
@@ -197,6 +198,7 @@ impl Surveyor {
             scope: Scope::Changed,
             selection: self.selection.clone(),
             owed: None,
+            held: Arc::clone(&self.held),
         }
     }
 
@@ -249,6 +251,7 @@ impl Run {
             scope: Scope::Changed,
             selection: Selection::default(),
             owed: None,
+            held: Arc::default(),
         };
         let keeping = spawn_blocking(move || {
             let kept = mapper.known_rejects(&survey, &mut |reject| {

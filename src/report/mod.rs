@@ -17,7 +17,7 @@ pub use exit::{ExitCode, Status};
 pub use folder::RunFolder;
 pub use history::RunHistory;
 pub use reject_file::{RejectFile, RejectLine};
-pub use rejects::RejectWriter;
+pub use rejects::{HeldRow, RejectWriter};
 pub use results::{ExtractShape, PushResults, Reason, RejectResults, RequestCounts, RunResults};
 pub use retention::retire;
 pub use summary::summary;

@@ -42,6 +42,31 @@ impl RejectFile {
         Ok(Self { reader })
     }
 
+    /// Of each row the cells in these columns of the extract; `None` for a row whose cells could not be read again.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or was written of an extract without one of the columns.
+    pub fn cells(
+        mut self,
+        columns: &[String],
+    ) -> io::Result<impl Iterator<Item = io::Result<Option<Vec<String>>>>> {
+        let header = self.reader.headers()?.clone();
+        let places = columns.iter().map(|column| {
+            let mut of_extract = header.iter().enumerate().skip(OWN.len());
+            let place = of_extract.find(|(_, name)| name == column);
+            let missing = || io::Error::other(format!("its rows have no column `{column}`"));
+            place.map(|(place, _)| place).ok_or_else(missing)
+        });
+        let places: Vec<usize> = places.collect::<io::Result<_>>()?;
+        let lines = self.reader.into_records();
+        Ok(lines.map(move |line| {
+            let line = line?;
+            let is_blank = line.iter().skip(OWN.len()).all(str::is_empty);
+            let cell = |place: &usize| line.get(*place).unwrap_or_default().to_owned();
+            Ok((!is_blank).then(|| places.iter().map(cell).collect()))
+        }))
+    }
+
     /// The rows alone, in the extract's own columns, each row once, written as the extract is; as text still.
     ///
     /// # Errors

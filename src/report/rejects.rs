@@ -22,6 +22,22 @@ pub struct RejectWriter {
     path: PathBuf,
     spilled: BufWriter<File>,
     reasons: BTreeMap<(String, Option<String>), u64>,
+    held: u64,
+}
+
+/// A row that was not sent, since Dataverse refused it before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldRow {
+    /// Where the row stands.
+    pub position: Position,
+    /// The column at fault, where there is one.
+    pub column: Option<String>,
+    /// `duplicate_key`
+    pub code: String,
+    /// What was wrong, without values.
+    pub reason: String,
+    /// When it is tried again, and what to do.
+    pub advice: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,6 +61,7 @@ impl RejectWriter {
             path: folder.join("rejects.csv"),
             spilled: BufWriter::new(tempfile::tempfile_in(folder)?),
             reasons: BTreeMap::new(),
+            held: 0,
         })
     }
 
@@ -63,6 +80,27 @@ impl RejectWriter {
             service_code: service.code,
             service_message: service.message,
         };
+        self.spill(spilled)
+    }
+
+    /// Takes a row that was held back.
+    ///
+    /// # Errors
+    /// If the disk is full.
+    pub fn hold(&mut self, row: HeldRow) -> io::Result<()> {
+        self.held += 1;
+        self.spill(Spilled {
+            position: row.position.to_bits(),
+            column: row.column,
+            code: row.code,
+            reason: row.reason,
+            advice: row.advice,
+            service_code: String::new(),
+            service_message: String::new(),
+        })
+    }
+
+    fn spill(&mut self, spilled: Spilled) -> io::Result<()> {
         serde_json::to_writer(&mut self.spilled, &spilled)?;
         self.spilled.write_all(b"\n")?;
         *self
@@ -121,7 +159,12 @@ impl RejectWriter {
         }
         file.flush()?;
         let file = Some(self.path.display().to_string());
-        Ok(RejectResults { file, reasons })
+        let held = self.held;
+        Ok(RejectResults {
+            file,
+            reasons,
+            held,
+        })
     }
 }
 

@@ -97,6 +97,9 @@ pub struct RejectResults {
     pub file: Option<String>,
     /// How many there are of each kind, most first.
     pub reasons: Vec<Reason>,
+    /// Of them, rows that were held back: not sent, since Dataverse refused them before.
+    #[serde(default)]
+    pub held: u64,
 }
 
 /// Rejects of one kind.

@@ -46,6 +46,14 @@ pub fn summary(results: &RunResults) -> String {
         let reasons: Vec<String> = results.rejects.reasons.iter().map(reason).collect();
         let count = grouped(rows.rejected);
         lines.push(format!("{count} rejected: {}", reasons.join(", ")));
+        let refused_before = results.rejects.held;
+        if refused_before > 0 {
+            let count = grouped(refused_before);
+            lines.push(format!(
+                "{count} of them held back, refused before: segue retry {}",
+                results.run
+            ));
+        }
     }
     let rejects = results.rejects.file.iter();
     lines.extend(rejects.map(|file| format!("rejects: {file}      segue rejects {}", results.run)));

@@ -21,6 +21,7 @@ mod push;
 mod push_endings;
 mod push_waits;
 mod ready;
+mod retry;
 mod roles;
 mod sandbox;
 mod secrets;

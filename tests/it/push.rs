@@ -80,6 +80,7 @@ async fn run(sandbox: &Sandbox, state: &Path, extract: &Path) -> Report {
         started: "2026-11-20T23:15:00Z".parse::<Timestamp>().unwrap(),
         limit: None,
         keys: Vec::new(),
+        rejects_of: None,
         scope: Scope::Changed,
         extent: Extent::Whole,
         purpose: Purpose::Send,

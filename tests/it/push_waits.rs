@@ -43,6 +43,7 @@ fn request(desk: &Desk, purpose: Purpose, patience: Patience) -> Request {
         started: "2026-11-20T23:15:00Z".parse().unwrap(),
         limit: None,
         keys: Vec::new(),
+        rejects_of: None,
         scope: Scope::Changed,
         extent: Extent::Whole,
         purpose,

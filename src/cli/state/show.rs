@@ -108,6 +108,7 @@ fn machine(place: &Place, held: &Overview, last: Option<&RunResults>) -> Value {
         "generation": held.generation, "records": held.records, "created": held.created,
         "pending": held.pending, "incomplete": held.incomplete, "never_written": held.seen,
         "removed": held.removed, "rejected": last.map_or(0, |run| run.rows.rejected),
+        "held_back": held.held.waiting, "set_aside": held.held.set_aside,
         "bytes": held.bytes, "runs": runs.collect::<Vec<_>>(),
     })
 }
@@ -129,6 +130,13 @@ fn people(place: &Place, held: &Overview, last: Option<&RunResults>) -> String {
             ),
         ),
         row("removed", held.removed.to_string()),
+        row(
+            "refused before",
+            format!(
+                "held back {}, set aside {}",
+                held.held.waiting, held.held.set_aside
+            ),
+        ),
         row(
             "files",
             format!("{} bytes, generation {}", held.bytes, held.generation),

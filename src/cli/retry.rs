@@ -1,0 +1,92 @@
+//! `segue retry`
+
+use clap::Args;
+
+use super::mappings::MappingArguments;
+use super::output;
+use super::progress::Show;
+use super::push::{self, PatienceArguments, PushArguments, Selection};
+use super::runs::{unknown, unreadable};
+use super::settings::SettingsArguments;
+use super::stop::Stop;
+use crate::ledger::mapping_file;
+use crate::push::PushError;
+use crate::report::{ExitCode, RunHistory};
+
+/// Arguments of `segue retry`.
+#[derive(Args)]
+pub(super) struct RetryArguments {
+    /// The run whose rejected rows are pushed, as `segue runs` lists it [default: the latest].
+    run: Option<String>,
+    #[command(flatten)]
+    settings: SettingsArguments,
+    #[command(flatten)]
+    patience: PatienceArguments,
+    /// Tell what would happen, write nothing to Dataverse or the ledger.
+    #[arg(long)]
+    dry_run: bool,
+    /// Write to a destination that is marked as production without being asked.
+    #[arg(long)]
+    yes: bool,
+    /// Print one JSON object instead of the summary.
+    #[arg(long)]
+    json: bool,
+    /// Whether to show progress on stderr.
+    #[arg(long, value_enum, default_value_t = Show::Auto)]
+    progress: Show,
+}
+
+pub(super) async fn run(arguments: RetryArguments) -> Result<ExitCode, Stop> {
+    let config = arguments.settings.read()?;
+    let history = RunHistory::read(config.state()).map_err(|error| unreadable(&error))?;
+    let runs = history.runs;
+    let chosen = match &arguments.run {
+        Some(wanted) => runs.iter().find(|run| run.run == *wanted),
+        None => runs.first(),
+    };
+    let Some(run) = chosen else {
+        return Err(match &arguments.run {
+            Some(wanted) => unknown(wanted),
+            None => Stop::new(
+                "there are no runs yet",
+                "Push first: `segue push --mapping FILE`.",
+                ExitCode::Usage,
+            ),
+        });
+    };
+    let Some(rejects) = &run.rejects.file else {
+        output::say(&format!("{} has no rejects.", run.run));
+        return Ok(ExitCode::Done);
+    };
+    let folder = config.state().join(&run.destination).join(&run.mapping);
+    let Some(mapping) = mapping_file(&folder).map_err(PushError::from)? else {
+        return Err(Stop::new(
+            format!(
+                "nothing tells which file `{}` was: it has no ledger",
+                run.mapping
+            ),
+            "Push the mapping itself: without a ledger every rejected row is due.",
+            ExitCode::Usage,
+        ));
+    };
+    if !std::path::Path::new(rejects).exists() {
+        return Err(Stop::new(
+            format!("the rejects of {} are not kept any more", run.run),
+            "Name a later run; `segue runs` lists them.",
+            ExitCode::Usage,
+        ));
+    }
+    let arguments = PushArguments {
+        mappings: MappingArguments::of(config.base().join(mapping)),
+        settings: arguments.settings.to(&run.destination),
+        selection: Selection::default(),
+        patience: arguments.patience,
+        dry_run: arguments.dry_run,
+        full_refresh: false,
+        yes: arguments.yes,
+        json: arguments.json,
+        progress: arguments.progress,
+        rejects_of: Some(rejects.into()),
+    };
+    Ok(push::run(arguments).await)
+}
