@@ -91,7 +91,7 @@ pub(crate) fn entity(
     if let Some(row) = engine.row(layout, id) {
         view.members(id, row, &mut body);
         let style = listing.style(preferences, MOST);
-        for fetched in &expand::fetch(engine, &asked.expands) {
+        for fetched in &expand::fetch(engine, layout, &asked.expands) {
             fetched.member(&layout.def.entity_set, id, row, style, &mut body);
         }
     }
@@ -119,7 +119,7 @@ pub(crate) fn list(
         shown: &asked.shown,
         annotations: &preferences.annotations,
     };
-    let expands = expand::fetch(engine, &asked.expands);
+    let expands = expand::fetch(engine, layout, &asked.expands);
     let most = preferences.page_size.unwrap_or(MOST).min(MOST);
     let style = listing.style(preferences, most);
     for (number, (id, row)) in page.rows.iter().enumerate() {

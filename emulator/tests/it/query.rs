@@ -209,7 +209,6 @@ fn wrong_queries_are_told() {
     );
     for query in [
         "savedQuery=x",
-        "$expand=ownerid",
         "$filter=Microsoft.Dynamics.CRM.EqualUserTeams(PropertyName='ownerid')",
     ] {
         assert_eq!(
