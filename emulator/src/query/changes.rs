@@ -73,9 +73,8 @@ fn check_options(asked: &Asked) -> Result<(), Refusal> {
     let Some((name, _)) = unfit.iter().find(|(_, is_there)| *is_there) else {
         return Ok(());
     };
-    let message = format!(
-        "The \"${name}\" query parameter isn't supported when Change Tracking is enabled."
-    );
+    let message =
+        format!("The \"${name}\" query parameter isn't supported when Change Tracking is enabled.");
     Err(Refusal::new(400, "0x80060888", message))
 }
 
