@@ -86,6 +86,10 @@ impl Service {
                 format!("ARRAffinity={cookie}; path=/{secure}; HttpOnly"),
             ),
             (
+                "Set-Cookie",
+                format!("ARRAffinitySameSite={cookie}; path=/; SameSite=None{secure}; HttpOnly"),
+            ),
+            (
                 "x-ms-ratelimit-burst-remaining-xrm-requests",
                 left.requests.to_string(),
             ),

@@ -4,7 +4,7 @@
 //! Effects can be rolled back to a mark (a change set, a failed operation) or as a whole; a commit
 //! stands in the data file before it returns. Which values a row gets is decided elsewhere.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -19,6 +19,9 @@ use crate::table::{Row, Rows, fold_key};
 use crate::tally::Tally;
 use crate::value::{Cells, Column, TableNumber, Value};
 
+/// So many deletions are kept for those who ask what has changed.
+const DELETIONS: usize = 100_000;
+
 pub(crate) struct Engine {
     pub(crate) model: Arc<Model>,
     pub(crate) collation: Collation,
@@ -28,6 +31,12 @@ pub(crate) struct Engine {
     /// Which rows point to a row, by traced lookups and pairs.
     referrers: BTreeSet<(Uuid, TableNumber, Uuid)>,
     version: u64,
+    /// Tells tokens of this start from those of another.
+    pub(crate) life: Uuid,
+    /// Which rows went, at which version; the oldest are forgotten.
+    deleted: VecDeque<(u64, TableNumber, Uuid)>,
+    /// Deletions up to this version are not known.
+    forgotten: u64,
     file: Option<DataFile>,
     undo: Vec<Undo>,
     effects: Vec<Effect>,
@@ -59,6 +68,9 @@ impl Engine {
             tables: HashMap::new(),
             referrers: BTreeSet::new(),
             version: 1_000_000,
+            life: Uuid::new_v4(),
+            deleted: VecDeque::new(),
+            forgotten: 0,
             file: None,
             undo: Vec::new(),
             effects: Vec::new(),
@@ -104,6 +116,42 @@ impl Engine {
     ) -> Option<Uuid> {
         let folded = fold_key(key, self.collation, values.map(Some))?;
         self.rows(layout)?.find(&folded)
+    }
+
+    /// The number of the last change.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Deletions up to this version are not known any more.
+    pub(crate) fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// The rows of a table that went between two versions.
+    pub(crate) fn deleted(
+        &self,
+        table: TableNumber,
+        since: u64,
+        until: u64,
+    ) -> impl Iterator<Item = Uuid> + '_ {
+        let first = self.deleted.partition_point(|(at, ..)| *at <= since);
+        let between = self.deleted.iter().skip(first);
+        let between = between.take_while(move |(at, ..)| *at <= until);
+        between.filter_map(move |(_, of, id)| (*of == table).then_some(*id))
+    }
+
+    fn remember_deletions(&mut self) {
+        for effect in &self.effects {
+            if effect.kind == EffectKind::Delete {
+                self.version += 1;
+                self.deleted
+                    .push_back((self.version, effect.table, effect.id));
+            }
+        }
+        while self.deleted.len() > DELETIONS {
+            self.forgotten = self.deleted.pop_front().map_or(0, |(at, ..)| at);
+        }
     }
 
     /// The number that the next written row gets.
@@ -271,6 +319,7 @@ impl Engine {
             ));
         }
         self.undo.clear();
+        self.remember_deletions();
         let effects = std::mem::take(&mut self.effects);
         self.journal.add(request, user, effects);
         Ok(())

@@ -62,6 +62,8 @@ pub(crate) enum Filter {
         target: TableNumber,
         inner: Box<Filter>,
     },
+    /// Written after this version.
+    Since(u64),
     /// One of these rows.
     Ids(BTreeSet<Uuid>),
 }

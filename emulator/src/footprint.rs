@@ -4,6 +4,7 @@ use crate::lock;
 use crate::options::{CLIENT_ID, CLIENT_SECRET, Options, TENANT_ID};
 use crate::request::{Request, Response};
 use crate::service::Service;
+use crate::token::TOKENS;
 
 /// The journal is full long before the first look.
 const JOURNAL: usize = 500;
@@ -15,6 +16,19 @@ const ROWS: u64 = 40;
 fn requests() -> u64 {
     let asked = std::env::var("SEGUE_EMULATOR_REQUESTS").ok();
     asked.and_then(|asked| asked.parse().ok()).unwrap_or(10_000)
+}
+
+/// Says that this process has the measured test for itself.
+const ALONE: &str = "SEGUE_EMULATOR_ALONE";
+/// What the process may hold at the end, in hundredths of what it held half-way.
+const MOST_RESIDENT: u64 = 125;
+
+/// The memory of this process in KiB; `None` where the system does not tell.
+fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let mut lines = status.lines();
+    let line = lines.find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
 struct Load {
@@ -174,6 +188,55 @@ fn what_is_held_does_not_grow_with_what_was_served() {
         }
         assert_eq!(load.held(), [JOURNAL, 0, 0]);
         assert!(load.rows() <= most, "{} rows", load.rows());
+        assert!(load.service.tokens.held() <= TOKENS);
     }
     load.service.revoke_tokens();
+    assert_eq!(load.service.tokens.held(), 0);
+}
+
+#[test]
+fn tokens_are_forgotten_when_there_are_too_many() {
+    let mut load = Load::new();
+    for _ in 0..TOKENS + 100 {
+        load.sign_in();
+    }
+    assert_eq!(load.service.tokens.held(), TOKENS);
+    let answer = load.send("GET", "WhoAmI", "application/json", String::new());
+    assert_eq!(answer.status, 200);
+}
+
+/// Other tests of this process would count as well, so it starts itself anew for this test.
+#[test]
+fn the_memory_of_the_process_does_not_grow_with_what_was_served() {
+    if resident().is_none() {
+        println!("skipped: only Linux tells how much memory a process has");
+        return;
+    }
+    if std::env::var_os(ALONE).is_none() {
+        let name = "footprint::the_memory_of_the_process_does_not_grow_with_what_was_served";
+        let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+        let output = alone
+            .args(["--exact", name, "--nocapture"])
+            .env(ALONE, "1")
+            .output();
+        let output = output.unwrap();
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success() && told.contains("1 passed"),
+            "{told}"
+        );
+        return;
+    }
+    let mut load = Load::new();
+    let [half, end] = [0, 1].map(|_| {
+        for _ in 0..requests() {
+            load.step();
+        }
+        resident().unwrap()
+    });
+    println!("{half} KiB half-way, {end} KiB at the end");
+    assert!(
+        end * 100 <= half * MOST_RESIDENT,
+        "{half} KiB, then {end} KiB"
+    );
 }

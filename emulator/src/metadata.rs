@@ -50,13 +50,53 @@ pub struct Answer {
 pub fn answer(schema: &Schema, base_url: &str, path: &str, query: &str) -> Option<Answer> {
     let root = path::root(path)?;
     let result = Path::parse(root, path).and_then(|path| {
-        let options = Options::parse(query)?;
-        resolve::resolve(schema, base_url, &path, &options)
+        let (languages, query) = languages(query);
+        let options = Options::parse(&query)?;
+        let mut body = resolve::resolve(schema, base_url, &path, &options)?;
+        if let Some(languages) = languages {
+            keep_labels(&mut body, &languages);
+        }
+        Ok(body)
     });
     Some(match result {
         Ok(body) => Answer { status: 200, body },
         Err(refusal) => refusal.into(),
     })
+}
+
+/// The language codes of `LabelLanguages=1033,1031`, and the query without them. A list that
+/// cannot be read stays, to be refused with what else is not known.
+fn languages(query: &str) -> (Option<Vec<u32>>, String) {
+    let codes = |option: &&str| {
+        let list = option.strip_prefix("LabelLanguages=")?.replace("%2C", ",");
+        let codes = list.split(',').map(|code| code.parse().ok());
+        codes.collect::<Option<Vec<u32>>>()
+    };
+    let options = || query.split('&');
+    let found = options().find_map(|option| codes(&option));
+    let rest: Vec<&str> = options().filter(|it| codes(it).is_none()).collect();
+    (found, rest.join("&"))
+}
+
+/// Leaves only labels of these languages.
+fn keep_labels(value: &mut Value, languages: &[u32]) {
+    match value {
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|item| keep_labels(item, languages)),
+        Value::Object(members) => {
+            for (name, member) in members {
+                if let ("LocalizedLabels", Value::Array(labels)) = (name.as_str(), &mut *member) {
+                    labels.retain(|label| {
+                        let code = label.get("LanguageCode").and_then(Value::as_u64);
+                        languages.iter().any(|known| code == Some((*known).into()))
+                    });
+                }
+                keep_labels(member, languages);
+            }
+        }
+        _ => {}
+    }
 }
 
 #[cfg(test)]
@@ -84,6 +124,23 @@ mod tests {
         let Answer { status, body } = ask(path, query);
         let text = |name: &str| body["error"][name].as_str().unwrap_or_default().to_owned();
         (status, text("code"), text("message"))
+    }
+
+    #[test]
+    fn labels_come_in_the_languages_that_are_asked_for() {
+        let all = get(CONTACT, "$select=DisplayName");
+        assert_eq!(items(&all["DisplayName"]["LocalizedLabels"]).len(), 1);
+        for query in [
+            "$select=DisplayName&LabelLanguages=1033",
+            "LabelLanguages=1031,1033&$select=DisplayName",
+        ] {
+            assert_eq!(get(CONTACT, query), all, "{query}");
+        }
+        let none = get(CONTACT, "$select=DisplayName&LabelLanguages=1031");
+        assert_eq!(items(&none["DisplayName"]["LocalizedLabels"]).len(), 0);
+        for query in ["LabelLanguages=", "LabelLanguages=German"] {
+            assert_eq!(refused(CONTACT, query).0, 400, "{query}");
+        }
     }
 
     fn items(list: &Value) -> &Vec<Value> {

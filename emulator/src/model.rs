@@ -37,6 +37,8 @@ pub(crate) struct Layout {
     columns: HashMap<String, Column>,
     /// Navigation properties: the lookup column and the table, one entry per table.
     navigations: HashMap<String, Vec<(Column, TableNumber)>>,
+    /// Columns that repeat the owner where it is of this table.
+    pub(crate) owning: Vec<(Column, TableNumber)>,
     pub(crate) collections: HashMap<String, Collection>,
     /// Lookups whose rows are found by the row that they point to.
     pub(crate) traced: Vec<Column>,
@@ -152,6 +154,18 @@ fn in_order(def: &TableDef, known: &[String]) -> Result<TableDef, Missing> {
     })
 }
 
+fn owning(
+    columns: &HashMap<String, Column>,
+    navigations: &HashMap<String, Vec<(Column, TableNumber)>>,
+) -> Vec<(Column, TableNumber)> {
+    let names = ["owninguser", "owningteam"].into_iter();
+    let owning = names.filter_map(|name| columns.get(name).copied());
+    let targets = navigations.values().flatten();
+    owning
+        .filter_map(|column| targets.clone().find(|(from, _)| *from == column).copied())
+        .collect()
+}
+
 impl Layout {
     fn new(number: TableNumber, def: TableDef, tables: &[String]) -> Self {
         let columns: HashMap<String, Column> = (0..)
@@ -180,6 +194,7 @@ impl Layout {
             special,
             defaults: defaults(&def),
             needed: needed(&def),
+            owning: owning(&columns, &navigations),
             columns,
             navigations,
             collections: HashMap::new(),

@@ -144,8 +144,14 @@ impl Operation<'_> {
             return Ok(Response::json(200, body));
         }
         let asked = self.asked(engine)?;
+        let asked = asked.tracked(engine, self.context, self.layout, &self.preferences)?;
         let body = query::list(&self.listing(engine), &asked, &self.preferences)?;
-        Ok(Response::json(200, body))
+        let mut response = Response::json(200, body);
+        if self.preferences.track_changes {
+            let applied = "odata.track-changes".to_owned();
+            response.headers.push(("Preference-Applied", applied));
+        }
+        Ok(response)
     }
 
     fn listing<'e>(&'e self, engine: &'e Engine) -> Listing<'e> {
@@ -159,8 +165,9 @@ impl Operation<'_> {
     }
 
     fn count(&self, engine: &Engine) -> Result<Response, Refusal> {
-        let filter = self.asked(engine)?.filter;
-        Ok(query::counted(engine, self.layout, filter.as_ref()))
+        let asked = self.asked(engine)?;
+        let asked = asked.tracked(engine, self.context, self.layout, &self.preferences)?;
+        Ok(query::counted_changes(engine, self.layout, &asked))
     }
 
     fn create(&self, engine: &mut Engine) -> Result<Answer, Refusal> {

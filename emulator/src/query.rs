@@ -4,6 +4,7 @@
 
 mod apply;
 mod asked;
+mod changes;
 mod cookie;
 mod expand;
 
@@ -61,9 +62,19 @@ fn count(engine: &Engine, layout: &Layout, filter: Option<&Filter>) -> usize {
     }
 }
 
+/// The answer of `/$count` behind a delta token: rows that changed, and rows that went.
+pub(crate) fn counted_changes(engine: &Engine, layout: &Layout, asked: &Asked) -> Response {
+    let tracked = asked.tracked.as_ref();
+    let gone = tracked.map_or(0, |tracked| tracked.gone(engine, layout).len());
+    told(count(engine, layout, asked.filter.as_ref()) + gone)
+}
+
 /// The answer of `/$count`.
 pub(crate) fn counted(engine: &Engine, layout: &Layout, filter: Option<&Filter>) -> Response {
-    let count = count(engine, layout, filter);
+    told(count(engine, layout, filter))
+}
+
+fn told(count: usize) -> Response {
     // The digits come behind a byte-order mark.
     let mut response = Response::odata(200).header("Content-Type", "text/plain".to_owned());
     response.body = format!("\u{feff}{count}").into();
@@ -91,7 +102,7 @@ pub(crate) fn entity(
     if let Some(row) = engine.row(layout, id) {
         view.members(id, row, &mut body);
         let style = listing.style(preferences, MOST);
-        for fetched in &expand::fetch(engine, &asked.expands) {
+        for fetched in &expand::fetch(engine, layout, &asked.expands) {
             fetched.member(&layout.def.entity_set, id, row, style, &mut body);
         }
     }
@@ -111,7 +122,10 @@ pub(crate) fn list(
     }
     let size = page_size(asked, preferences)?;
     let page = page(listing.scan(asked), asked, size);
-    let context = format!("{}/$metadata#{}", listing.base, asked.shape(layout));
+    let mut context = format!("{}/$metadata#{}", listing.base, asked.shape(layout));
+    if asked.delta.is_some() {
+        context.push_str("/$delta");
+    }
     let mut body = listing.opened(&context, asked, preferences, page.rows.len() * 256);
     let view = View {
         engine,
@@ -119,7 +133,7 @@ pub(crate) fn list(
         shown: &asked.shown,
         annotations: &preferences.annotations,
     };
-    let expands = expand::fetch(engine, &asked.expands);
+    let expands = expand::fetch(engine, layout, &asked.expands);
     let most = preferences.page_size.unwrap_or(MOST).min(MOST);
     let style = listing.style(preferences, most);
     for (number, (id, row)) in page.rows.iter().enumerate() {
@@ -129,6 +143,9 @@ pub(crate) fn list(
             fetched.member(&layout.def.entity_set, *id, row, style, &mut body);
         }
         body.push('}');
+    }
+    if page.next.is_none() {
+        listing.gone(&mut body, asked);
     }
     listing.close(&mut body, page.next, asked, preferences);
     Ok(body)
@@ -206,6 +223,24 @@ impl<'a> Listing<'a> {
         body
     }
 
+    /// The rows that went since the client looked last.
+    fn gone(&self, body: &mut String, asked: &Asked) {
+        let Some(tracked) = &asked.tracked else {
+            return;
+        };
+        let set = &self.layout.def.entity_set;
+        let context = format!("{}/$metadata#{set}/$deletedEntity", self.base);
+        for id in tracked.gone(self.engine, self.layout) {
+            let is_first = body.ends_with('[');
+            body.push_str(if is_first { "{" } else { ",{" });
+            body.push_str("\"@odata.context\":");
+            push_text(body, &context);
+            body.push_str(",\"id\":");
+            push_text(body, &id.to_string());
+            body.push_str(",\"reason\":\"deleted\"}");
+        }
+    }
+
     /// Everything behind the last row.
     fn close(
         &self,
@@ -220,11 +255,28 @@ impl<'a> Listing<'a> {
         if let Some(cookie) = next.filter(|_| !ends) {
             let Self { base, path, .. } = self;
             let mark = if asked.raw.is_empty() { "" } else { "&" };
-            let (raw, token) = (&asked.raw, cookie.written());
+            let raw = &asked.raw;
+            let delta = asked.delta.as_deref().map(|token| {
+                let token = token.replace('!', "%21");
+                format!("$deltatoken={token}&")
+            });
+            let delta = delta.unwrap_or_default();
+            let tracked = asked.tracked.as_ref();
+            let cookie = tracked.map_or(cookie, |tracked| tracked.following(cookie));
+            let token = cookie.written();
             body.push_str(",\"@odata.nextLink\":");
             push_text(
                 body,
-                &format!("{base}/{path}?{raw}{mark}$skiptoken={token}"),
+                &format!("{base}/{path}?{raw}{mark}{delta}$skiptoken={token}"),
+            );
+        } else if let Some(tracked) = &asked.tracked {
+            let Self { base, path, .. } = self;
+            let mark = if asked.raw.is_empty() { "" } else { "&" };
+            let (raw, token) = (&asked.raw, &tracked.token);
+            body.push_str(",\"@odata.deltaLink\":");
+            push_text(
+                body,
+                &format!("{base}/{path}?{raw}{mark}$deltatoken={token}"),
             );
         }
         body.push('}');

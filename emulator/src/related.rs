@@ -15,6 +15,7 @@ use crate::filter::Filter;
 use crate::model::{Collection, Layout};
 use crate::query::{self, Asked, Listing};
 use crate::refusal::Refusal;
+use crate::render::{push_principal, value_of};
 use crate::request::{Preferences, Response};
 use crate::roles::Access;
 use crate::scan::Scan;
@@ -28,17 +29,25 @@ pub(crate) fn target<'m>(
     name: &str,
 ) -> Result<(Column, &'m Layout), Refusal> {
     let unknown = || Refusal::unknown_column(&layout.def.logical_name, name);
-    let (lookup, table) = match layout.navigation(name).ok_or_else(unknown)? {
-        [one] => *one,
-        _ => {
-            return Err(Refusal::not_served(&format!(
-                "reading '{name}', which leads to rows of several tables"
-            )));
-        }
+    let [(lookup, table)] = *layout.navigation(name).ok_or_else(unknown)? else {
+        let message = format!(
+            "'{name}' leads to a Microsoft.Dynamics.CRM.principal, which has no property but \
+             'ownerid'."
+        );
+        return Err(Refusal::new(400, "0x80060888", message));
     };
     let target = context.model.layout(table).ok_or_else(unknown)?;
     context.require(target, Access::Read)?;
     Ok((lookup, target))
+}
+
+/// A principal has one property, and nothing can be asked of it but that.
+pub(crate) fn unfit_for_principal(option: &str) -> Refusal {
+    let message = format!(
+        "The query option '{option}' does not fit the type 'Microsoft.Dynamics.CRM.principal', \
+         which has no property but 'ownerid'."
+    );
+    Refusal::new(400, "0x80060888", message)
 }
 
 /// The rows of a collection that a filter means, by the row to which they belong.
@@ -50,8 +59,10 @@ pub(crate) fn groups<'a>(
     let mut groups: HashMap<Uuid, Vec<(Uuid, &Row)>> = HashMap::new();
     match collection {
         Collection::Many { column, .. } => {
+            let layout = engine.model.layout(collection.table());
             for (id, row) in rows {
-                if let Some(Value::Reference { id: owner, .. }) = row.cells.get(column) {
+                let held = layout.and_then(|layout| value_of(layout, id, row, column));
+                if let Some(Value::Reference { id: owner, .. }) = held {
                     groups.entry(owner).or_default().push((id, row));
                 }
             }
@@ -118,6 +129,9 @@ impl Related<'_> {
     /// Reads what the path leads to; `None` if it is not a navigation property.
     pub(crate) fn read(&self, engine: &Engine) -> Result<Option<Response>, Refusal> {
         let (name, rest) = self.path.split_once('/').unwrap_or((self.path, ""));
+        if let Some([(lookup, _), _, ..]) = self.layout.navigation(name) {
+            return self.owner(engine, *lookup, rest).map(Some);
+        }
         if self.layout.navigation(name).is_some() {
             let (lookup, target) = target(self.context, self.layout, name)?;
             return self.one(engine, lookup, target, rest).map(Some);
@@ -131,6 +145,31 @@ impl Related<'_> {
         self.many(engine, collection, target, rest).map(Some)
     }
 
+    /// Whoever owns the row, a user or a team.
+    fn owner(&self, engine: &Engine, lookup: Column, rest: &str) -> Result<Response, Refusal> {
+        let row = engine.row(self.layout, self.id);
+        let held = row.and_then(|row| row.cells.get(lookup));
+        let Some(Value::Reference { table, id }) = held else {
+            return Ok(Response::odata(204));
+        };
+        let target = self.context.model.layout(table);
+        let target = target.ok_or_else(|| Refusal::no_segment(self.path))?;
+        self.context.require(target, Access::Read)?;
+        if !rest.is_empty() {
+            return self.one(engine, lookup, target, rest);
+        }
+        if !matches!(self.query, "" | "$select=ownerid" | "%24select=ownerid") {
+            return Err(unfit_for_principal(self.query));
+        }
+        let base = self.context.base();
+        let mut body = format!("{{\"@odata.context\":\"{base}/$metadata#principals/$entity\",");
+        if let Some(row) = engine.row(target, id) {
+            push_principal(target, id, row, &mut body);
+        }
+        body.push('}');
+        Ok(Response::json(200, body))
+    }
+
     fn one(
         &self,
         engine: &Engine,
@@ -139,7 +178,7 @@ impl Related<'_> {
         rest: &str,
     ) -> Result<Response, Refusal> {
         let row = engine.row(self.layout, self.id);
-        let id = match row.and_then(|row| row.cells.get(lookup)) {
+        let id = match row.and_then(|row| value_of(self.layout, self.id, row, lookup)) {
             Some(Value::Reference { table, id }) if table == target.number => id,
             _ => return Ok(Response::odata(204)),
         };

@@ -164,6 +164,17 @@ impl View<'_> {
     }
 }
 
+/// An owner behind a property that leads to users and teams: a principal, which has but its id.
+pub(crate) fn push_principal(layout: &Layout, id: Uuid, row: &Row, out: &mut String) {
+    let kind = format!("#Microsoft.Dynamics.CRM.{}", layout.def.logical_name);
+    out.push_str("\"@odata.type\":");
+    push_text(out, &kind);
+    out.push_str(",\"@odata.etag\":");
+    push_text(out, &etag(layout, row));
+    out.push_str(",\"ownerid\":");
+    push_text(out, &id.to_string());
+}
+
 /// The tag of a row's version. Elastic rows have those of another store.
 pub(crate) fn etag(layout: &Layout, row: &Row) -> String {
     if layout.special.partition.is_none() {
@@ -173,7 +184,8 @@ pub(crate) fn etag(layout: &Layout, row: &Row) -> String {
     format!("W/\"{low:08x}-0000-0200-0000-{high:012x}\"")
 }
 
-/// A column of a row; the id and the version stand beside the cells.
+/// A column of a row; the id and the version stand beside the cells, and the user or the team that
+/// owns the row is told from its owner.
 pub(crate) fn value_of<'r>(
     layout: &Layout,
     id: Uuid,
@@ -185,6 +197,12 @@ pub(crate) fn value_of<'r>(
     }
     if Some(column) == layout.special.version {
         return i64::try_from(row.version).ok().map(Value::BigInt);
+    }
+    let mut owning = layout.owning.iter();
+    if let Some((_, kind)) = owning.find(|(owning, _)| *owning == column) {
+        let owner = row.cells.get(layout.special.owner?);
+        return owner
+            .filter(|owner| matches!(owner, Value::Reference { table, .. } if table == kind));
     }
     row.cells.get(column)
 }

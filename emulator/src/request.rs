@@ -288,6 +288,7 @@ fn version_of(tag: &str) -> Result<u64, Refusal> {
 pub(crate) struct Preferences {
     pub(crate) representation: bool,
     pub(crate) continue_on_error: bool,
+    pub(crate) track_changes: bool,
     pub(crate) page_size: Option<usize>,
     pub(crate) annotations: Annotations,
 }
@@ -301,6 +302,7 @@ impl Preferences {
             "odata.continue-on-error" => {
                 self.continue_on_error = !value.eq_ignore_ascii_case("false");
             }
+            "odata.track-changes" => self.track_changes = true,
             "odata.maxpagesize" => self.page_size = value.parse().ok(),
             "odata.include-annotations" => {
                 let names = value.split(',').map(|name| name.trim().to_owned());

@@ -68,6 +68,7 @@ impl<'a> Scan<'a> {
             }
             Filter::Ids(ids) => Some(ids.clone()),
             Filter::Not(_)
+            | Filter::Since(_)
             | Filter::Like { .. }
             | Filter::Choices { .. }
             | Filter::Related { .. } => None,
@@ -130,6 +131,7 @@ impl<'a> Scan<'a> {
                 target,
                 inner,
             } => self.holds_there(value(*lookup).as_ref(), *target, inner),
+            Filter::Since(version) => row.is_some_and(|(_, row)| row.version > *version),
             Filter::Ids(ids) => row.is_some_and(|(id, _)| ids.contains(&id)),
             Filter::Compare {
                 column,

@@ -19,7 +19,7 @@ use crate::options::TENANT_ID;
 use crate::request::{Request, Response, decoded};
 
 /// Tokens kept at a time; older ones are forgotten, which a client sees as their end.
-const TOKENS: usize = 100_000;
+pub(crate) const TOKENS: usize = 100_000;
 
 /// The tokens that were given.
 #[derive(Debug, Default)]
@@ -50,6 +50,13 @@ impl Tokens {
 
     pub(crate) fn revoke(&self, token: &str) {
         lock(&self.given).tokens.remove(token);
+    }
+
+    /// Tokens that are kept, and places in the order of their ends.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> usize {
+        let given = lock(&self.given);
+        given.tokens.len().max(given.oldest_first.len())
     }
 
     pub(crate) fn revoke_all(&self) {

@@ -1,6 +1,7 @@
 //! The options of a query, read from the part of a URL after the question mark.
 
 use super::apply::Pipeline;
+use super::changes::{self, Tracked};
 use super::cookie::Cookie;
 use super::expand::{self, Expand};
 use crate::context::Context;
@@ -9,7 +10,7 @@ use crate::filter::{self, Aliases, Filter, Ground};
 use crate::model::Layout;
 use crate::refusal::Refusal;
 use crate::render::Shown;
-use crate::request::decoded;
+use crate::request::{Preferences, decoded};
 use crate::value::Column;
 
 /// The options of a query.
@@ -21,6 +22,9 @@ pub(crate) struct Asked {
     pub(super) top: Option<usize>,
     pub(super) wants_count: bool,
     pub(super) cookie: Option<Cookie>,
+    /// The token behind which the changes are asked for.
+    pub(super) delta: Option<String>,
+    pub(super) tracked: Option<Tracked>,
     pub(super) apply: Option<Pipeline>,
     /// The options as they came, without the page.
     pub(super) raw: String,
@@ -50,7 +54,7 @@ impl Asked {
             let name = decoded(name).ok_or_else(Refusal::query_syntax)?;
             let value = value.replace('+', " ");
             let value = decoded(&value).ok_or_else(Refusal::query_syntax)?;
-            if name != "$skiptoken" {
+            if name != "$skiptoken" && name != "$deltatoken" {
                 if !raw.is_empty() {
                     raw.push('&');
                 }
@@ -70,6 +74,18 @@ impl Asked {
         Ok(asked)
     }
 
+    /// The query of changes that it is, if the client asks for them.
+    pub(crate) fn tracked(
+        mut self,
+        engine: &Engine,
+        context: &Context<'_>,
+        layout: &Layout,
+        preferences: &Preferences,
+    ) -> Result<Self, Refusal> {
+        changes::track(engine, context, layout, &mut self, preferences)?;
+        Ok(self)
+    }
+
     /// Reads options that are told apart already.
     pub(super) fn of(
         ground: Ground<'_>,
@@ -85,6 +101,8 @@ impl Asked {
             top: None,
             wants_count: false,
             cookie: None,
+            delta: None,
+            tracked: None,
             apply: None,
             raw,
         };
@@ -119,6 +137,7 @@ impl Asked {
                 };
                 self.cookie = Some(cookie);
             }
+            "$deltatoken" => self.delta = Some(value.to_owned()),
             "$skip" => return refused("Skip Clause is not supported in CRM".to_owned()),
             "fetchXml" | "savedQuery" | "userQuery" | "sql" => {
                 return Err(Refusal::not_served(name));

@@ -16,7 +16,7 @@ use crate::filter::Ground;
 use crate::model::{Collection, Layout};
 use crate::refusal::Refusal;
 use crate::related;
-use crate::render::{View, push_text};
+use crate::render::{View, push_principal, push_text, value_of};
 use crate::request::Annotations;
 use crate::roles::Access;
 use crate::scan::Scan;
@@ -41,13 +41,15 @@ pub(crate) struct Expand {
 #[derive(Clone, Copy)]
 enum Target {
     One(Column, TableNumber),
+    /// A user or a team; the table is that of users.
+    Owner(Column, TableNumber),
     Many(Collection),
 }
 
 impl Target {
     fn table(self) -> TableNumber {
         match self {
-            Self::One(_, table) => table,
+            Self::One(_, table) | Self::Owner(_, table) => table,
             Self::Many(collection) => collection.table(),
         }
     }
@@ -122,13 +124,18 @@ fn one(ground: Ground<'_>, layout: &Layout, piece: &str) -> Result<Expand, Refus
         }
         let (option, value) = option.split_once('=').ok_or_else(Refusal::query_syntax)?;
         check_option(target, option)?;
+        if matches!(target, Target::Owner(..)) && value.trim() != "ownerid" {
+            return Err(related::unfit_for_principal(value));
+        }
         if !raw.is_empty() {
             raw.push('&');
         }
         raw.push_str(option);
         raw.push('=');
         raw.extend(utf8_percent_encode(value, RESERVED));
-        pairs.push((option.to_owned(), value.to_owned()));
+        if !matches!(target, Target::Owner(..)) {
+            pairs.push((option.to_owned(), value.to_owned()));
+        }
     }
     let asked = Asked::of(ground, there, &pairs, raw)?;
     Ok(Expand {
@@ -162,6 +169,15 @@ fn found<'m>(
         context.require(there, Access::Read)?;
         return Ok((Target::Many(collection), there));
     }
+    if let Some(targets @ [(lookup, users), _, ..]) = layout.navigation(name) {
+        for (_, table) in targets {
+            let there = context.model.layout(*table);
+            there.map_or(Ok(()), |there| context.require(there, Access::Read))?;
+        }
+        let there = context.model.layout(*users);
+        let there = there.ok_or_else(|| Refusal::no_segment(name))?;
+        return Ok((Target::Owner(*lookup, *users), there));
+    }
     let (lookup, there) = related::target(context, layout, name)?;
     Ok((Target::One(lookup, there.number), there))
 }
@@ -170,6 +186,7 @@ fn found<'m>(
 fn check_option(target: Target, name: &str) -> Result<(), Refusal> {
     let fits = match target {
         Target::One(..) => matches!(name, "$select" | "$expand"),
+        Target::Owner(..) => name == "$select",
         Target::Many(_) => {
             matches!(
                 name,
@@ -214,6 +231,8 @@ fn split(text: &str, separator: char) -> Result<Vec<&str>, Refusal> {
 pub(super) struct Fetched<'a> {
     engine: &'a Engine,
     expand: &'a Expand,
+    /// Of the row beside which it is shown.
+    above: &'a Layout,
     layout: &'a Layout,
     groups: HashMap<Uuid, Vec<(Uuid, &'a Row)>>,
     nested: Vec<Fetched<'a>>,
@@ -229,11 +248,15 @@ pub(super) struct Style<'a> {
 }
 
 /// Finds the rows behind the expanded properties.
-pub(super) fn fetch<'a>(engine: &'a Engine, expands: &'a [Expand]) -> Vec<Fetched<'a>> {
+pub(super) fn fetch<'a>(
+    engine: &'a Engine,
+    above: &'a Layout,
+    expands: &'a [Expand],
+) -> Vec<Fetched<'a>> {
     let fetched = expands.iter().filter_map(|expand| {
         let layout = engine.model.layout(expand.target.table())?;
         let groups = match expand.target {
-            Target::One(..) => HashMap::new(),
+            Target::One(..) | Target::Owner(..) => HashMap::new(),
             Target::Many(collection) => {
                 let scan = Scan {
                     engine,
@@ -248,9 +271,10 @@ pub(super) fn fetch<'a>(engine: &'a Engine, expands: &'a [Expand]) -> Vec<Fetche
         Some(Fetched {
             engine,
             expand,
+            above,
             layout,
             groups,
-            nested: fetch(engine, &expand.asked.expands),
+            nested: fetch(engine, layout, &expand.asked.expands),
         })
     });
     fetched.collect()
@@ -270,7 +294,11 @@ impl Fetched<'_> {
         push_text(out, &self.expand.property);
         out.push(':');
         match self.expand.target {
-            Target::One(lookup, table) => match row.cells.get(lookup) {
+            Target::Owner(lookup, _) => match row.cells.get(lookup) {
+                Some(Value::Reference { table, id }) => self.owner(table, id, out),
+                _ => out.push_str("null"),
+            },
+            Target::One(lookup, table) => match value_of(self.above, id, row, lookup) {
                 Some(Value::Reference { table: t, id }) if t == table => {
                     match self.engine.row(self.layout, id) {
                         Some(row) => self.object(id, row, style, out),
@@ -281,6 +309,18 @@ impl Fetched<'_> {
             },
             Target::Many(_) => self.list(set, id, style, out),
         }
+    }
+
+    fn owner(&self, table: TableNumber, id: Uuid, out: &mut String) {
+        let layout = self.engine.model.layout(table);
+        let found = layout.and_then(|layout| Some((layout, self.engine.row(layout, id)?)));
+        let Some((layout, row)) = found else {
+            out.push_str("null");
+            return;
+        };
+        out.push('{');
+        push_principal(layout, id, row, out);
+        out.push('}');
     }
 
     fn list(&self, set: &str, owner: Uuid, style: Style<'_>, out: &mut String) {

@@ -8,6 +8,8 @@
 //! -- before POST accounts {"name":"A"}        (any number; sent first, must succeed)
 //! -- without prvCreateContact                 (the caller lacks it)
 //! -- user missing                             (or disabled, or no-role)
+//! -- requests 1                               (the limit of requests)
+//! -- version accounts({1})                    (`{version}` is the tag of this row)
 //! -- unsigned                                 (no token)
 //! POST /api/data/v9.2/accounts HTTP/1.1
 //! Content-Type: application/json
@@ -26,7 +28,7 @@
 use std::sync::LazyLock;
 
 use segue_emulator::schema::Schema;
-use segue_emulator::{ClientOptions, Options, Privileges, Request, Response, UserState};
+use segue_emulator::{ClientOptions, Limits, Options, Privileges, Request, Response, UserState};
 
 use crate::client::*;
 
@@ -110,6 +112,10 @@ impl Example {
         let client = Client::with(Options {
             schema: Some(SCHEMA.clone()),
             clients: vec![client],
+            limits: self.said("requests").first().map(|requests| Limits {
+                requests: requests.parse().unwrap(),
+                ..Limits::default()
+            }),
             ..Options::default()
         });
         for before in self.said("before") {
@@ -157,7 +163,15 @@ impl Example {
     /// What is wrong with the answer.
     fn fault(&self) -> Option<String> {
         let client = self.client();
-        let request = self.request();
+        let version = self.said("version").first().map(|path| {
+            let tag = client.get(path).get("ETag").unwrap().to_owned();
+            move |text: &str| text.replace("{version}", &tag)
+        });
+        let fill = |text: &str| version.as_ref().map_or(text.to_owned(), |fill| fill(text));
+        let mut request = self.request();
+        for (_, value) in &mut request.headers {
+            *value = fill(value);
+        }
         let is_unsigned = self.directives.iter().any(|it| it == "unsigned");
         let is_signed = !is_unsigned && request.target.starts_with("/api/");
         let answer = if is_signed {
@@ -169,7 +183,8 @@ impl Example {
         if head[0] != answer.status.to_string() {
             return Some(format!("{} {}", answer.status, text(&answer)));
         }
-        let wrong = head[1..].iter().find(|line| !has_header(&answer, line));
+        let mut lines = head[1..].iter().map(|line| fill(line));
+        let wrong = lines.find(|line| !has_header(&answer, line));
         if let Some(wrong) = wrong {
             return Some(format!("not so: {wrong}\n{:?}", answer.headers));
         }
@@ -235,7 +250,7 @@ fn signing_in() {
 
 #[test]
 fn conventions() {
-    all_hold(include_str!("examples/2-conventions.txt"), 29);
+    all_hold(include_str!("examples/2-conventions.txt"), 31);
 }
 
 #[test]
@@ -255,7 +270,12 @@ fn batches() {
 
 #[test]
 fn bulk_messages() {
-    all_hold(include_str!("examples/6-bulk.txt"), 13);
+    all_hold(include_str!("examples/6-bulk.txt"), 15);
+}
+
+#[test]
+fn limits() {
+    all_hold(include_str!("examples/7-limits.txt"), 1);
 }
 
 #[test]

@@ -209,7 +209,6 @@ fn wrong_queries_are_told() {
     );
     for query in [
         "savedQuery=x",
-        "$expand=ownerid",
         "$filter=Microsoft.Dynamics.CRM.EqualUserTeams(PropertyName='ownerid')",
     ] {
         assert_eq!(
@@ -354,4 +353,95 @@ fn a_long_url_is_refused() {
     let client = Client::fresh();
     let filter = format!("accounts?$filter=name%20eq%20'{}'", "x".repeat(33_000));
     assert_eq!(client.get(&filter).status, 414);
+}
+
+#[test]
+fn a_delta_link_leads_to_what_has_changed() {
+    let client = Client::fresh();
+    let ids: Vec<String> = (0..4)
+        .map(|n| client.create("accounts", &format!(r#"{{"name":"A{n}"}}"#)))
+        .collect();
+    let track = [("Prefer", "odata.track-changes,odata.maxpagesize=3")];
+    let read = |path: &str| {
+        let answer = client.request("GET", path, &track, "");
+        assert_eq!(answer.status, 200, "{path}: {}", text(&answer));
+        assert_eq!(
+            answer.get("Preference-Applied"),
+            Some("odata.track-changes")
+        );
+        json(&answer)
+    };
+    let behind = |page: &serde_json::Value, member: &str| {
+        let link = page[member].as_str().unwrap().to_owned();
+        link.strip_prefix(&format!("{BASE}/")).unwrap().to_owned()
+    };
+    let first = read("accounts?$select=name");
+    assert!(first.get("@odata.deltaLink").is_none());
+    // Comes between two pages: the next delta must tell of it.
+    client.request(
+        "PATCH",
+        &format!("accounts({})", ids[0]),
+        &[],
+        r#"{"name":"B0"}"#,
+    );
+    let last = read(&behind(&first, "@odata.nextLink"));
+    assert!(last.get("@odata.nextLink").is_none());
+    let delta = behind(&last, "@odata.deltaLink");
+
+    client.request("DELETE", &format!("accounts({})", ids[1]), &[], "");
+    client.create("contacts", r#"{"lastname":"L"}"#);
+    client.create("accounts", r#"{"name":"new"}"#);
+    let page = read(&delta);
+    let context = page["@odata.context"].as_str().unwrap();
+    assert!(
+        context.ends_with("$metadata#accounts(name)/$delta"),
+        "{context}"
+    );
+    let rows = page["value"].as_array().unwrap();
+    assert_eq!(rows.len(), 3, "{page}");
+    assert_eq!([&rows[0]["name"], &rows[1]["name"]], ["B0", "new"]);
+    assert_eq!(rows[2]["id"].as_str().unwrap(), ids[1]);
+    assert_eq!(rows[2]["reason"], "deleted");
+    let context = rows[2]["@odata.context"].as_str().unwrap();
+    assert!(context.ends_with("$metadata#accounts/$deletedEntity"));
+    let counted = client.get(&delta.replace("accounts?", "accounts/$count?"));
+    assert!(text(&counted).ends_with('3'), "{}", text(&counted));
+    let page = read(&behind(&page, "@odata.deltaLink"));
+    assert_eq!(page["value"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn changes_are_tracked_only_in_plain_queries() {
+    let client = Client::fresh();
+    let track = [("Prefer", "odata.track-changes")];
+    for option in [
+        "filter=name%20eq%20null",
+        "orderby=name",
+        "expand=ownerid",
+        "top=1",
+    ] {
+        let answer = client.request("GET", &format!("accounts?${option}"), &track, "");
+        let name = option.split('=').next().unwrap();
+        let message = format!(
+            "The \"${name}\" query parameter isn't supported when Change Tracking is enabled."
+        );
+        assert_eq!(answer.status, 400);
+        assert_eq!(json(&answer)["error"]["message"], message);
+    }
+    for token in [
+        "x",
+        "1",
+        "1!2!3",
+        "1000000!0!00000000-0000-0000-0000-000000000000",
+    ] {
+        let answer = client.get(&format!("accounts?$deltatoken={token}"));
+        assert_eq!(answer.status, 400, "{token}");
+    }
+    let answer = client.request("GET", "sdkmessagefilters", &track, "");
+    refused(
+        &answer,
+        400,
+        "0x80072491",
+        "isn't enabled for change tracking",
+    );
 }

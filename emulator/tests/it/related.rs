@@ -432,3 +432,86 @@ fn reads_stand_in_batches() {
     assert!(text.contains("\"fullname\":\"Ann Lee\""), "{text}");
     assert!(text.contains("@odata.nextLink"), "{text}");
 }
+
+#[test]
+fn an_owner_is_a_principal_and_has_but_its_id() {
+    let client = Client::fresh();
+    let id = client.create("contacts", r#"{"lastname":"L"}"#);
+    let me = client.get("WhoAmI");
+    let me: serde_json::Value = serde_json::from_str(text(&me).as_str()).unwrap();
+    for path in [
+        format!("contacts({id})?$expand=ownerid"),
+        format!("contacts({id})?$select=lastname&$expand=ownerid($select=ownerid)"),
+        format!("contacts?$filter=contactid eq {id}&$expand=ownerid"),
+    ] {
+        let answer = client.get(&path.replace(' ', "%20"));
+        assert_eq!(answer.status, 200, "{path}: {}", text(&answer));
+        let row: serde_json::Value = serde_json::from_str(&text(&answer)).unwrap();
+        let row = row.get("value").map_or(&row, |rows| &rows[0]);
+        let owner = &row["ownerid"];
+        assert_eq!(owner["@odata.type"], "#Microsoft.Dynamics.CRM.systemuser");
+        assert_eq!(owner["ownerid"], me["UserId"]);
+        assert!(owner["@odata.etag"].is_string());
+        assert_eq!(owner.as_object().unwrap().len(), 3);
+    }
+    let owner = client.get(&format!("contacts({id})/ownerid"));
+    assert!(text(&owner).contains("$metadata#principals/$entity"));
+    let address = client.get(&format!("contacts({id})/ownerid/$ref"));
+    let user = me["UserId"].as_str().unwrap();
+    assert!(text(&address).contains(&format!("/systemusers({user})")));
+    for path in [
+        "contacts?$expand=ownerid($select=fullname)".to_owned(),
+        "contacts?$expand=ownerid($expand=businessunitid)".to_owned(),
+        "contacts?$filter=ownerid/fullname%20eq%20'x'".to_owned(),
+        format!("contacts({id})/ownerid?$select=fullname"),
+    ] {
+        assert_eq!(client.get(&path).status, 400, "{path}");
+    }
+}
+
+#[test]
+fn the_owning_user_or_the_owning_team_repeats_the_owner() {
+    let client = Client::fresh();
+    let id = client.create("contacts", r#"{"lastname":"L"}"#);
+    let columns = "_ownerid_value,_owninguser_value,_owningteam_value";
+    let path = format!("contacts({id})?$select={columns}&$expand=owninguser($select=fullname)");
+    let read = |path: &str| -> serde_json::Value {
+        let answer = client.get(&path.replace(' ', "%20"));
+        assert_eq!(answer.status, 200, "{path}: {}", text(&answer));
+        serde_json::from_str(&text(&answer)).unwrap()
+    };
+    let row = read(&path);
+    assert_eq!(row["_owninguser_value"], row["_ownerid_value"]);
+    assert!(row["_owningteam_value"].is_null());
+    assert!(row["owninguser"]["fullname"].is_string());
+    let user = row["_ownerid_value"].as_str().unwrap();
+    let found = read(&format!(
+        "contacts?$filter=_owninguser_value eq {user} and owninguser/systemuserid eq {user}"
+    ));
+    assert_eq!(found["value"].as_array().unwrap().len(), 1);
+
+    let unit = read("WhoAmI")["BusinessUnitId"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let team = client.create(
+        "teams",
+        &format!(r#"{{"name":"T","businessunitid@odata.bind":"businessunits({unit})"}}"#),
+    );
+    let body = format!(r#"{{"ownerid@odata.bind":"teams({team})"}}"#);
+    let answer = client.request("PATCH", &format!("contacts({id})"), &[], &body);
+    assert_eq!(answer.status, 204, "{}", text(&answer));
+    let row = read(&format!(
+        "contacts({id})?$expand=ownerid,owningteam($select=name)"
+    ));
+    assert!(row["_owninguser_value"].is_null());
+    assert_eq!(row["_owningteam_value"].as_str().unwrap(), team);
+    assert_eq!(row["owningteam"]["name"], "T");
+    assert_eq!(
+        row["ownerid"]["@odata.type"],
+        "#Microsoft.Dynamics.CRM.team"
+    );
+    let write = r#"{"owninguser@odata.bind":"systemusers(00000000-0000-0000-0000-000000000001)"}"#;
+    let answer = client.request("PATCH", &format!("contacts({id})"), &[], write);
+    assert!((400..500).contains(&answer.status), "{}", text(&answer));
+}
