@@ -268,7 +268,7 @@ impl Work {
     /// Two writers made the same record at the same time: the second time it is there and is updated. Another
     /// key of the table stays violated however often the row is sent.
     fn may_have_raced(&self, rules: &Rules, violated: &Violated) -> bool {
-        self.history.step != Step::Raced && own_or_unknown(rules, violated)
+        self.history.step != Step::Raced && rules.may_be_own_key(&violated.columns)
     }
 
     /// Is the record in the way our own, from an attempt whose answer never came?
@@ -289,7 +289,7 @@ impl Work {
 
     /// Somebody else holds the key: if it is the mapping's own, that record is the one to write.
     fn contested(&mut self, rules: &Rules, violated: Violated) -> Follow {
-        if own_or_unknown(rules, &violated) {
+        if rules.may_be_own_key(&violated.columns) {
             self.turn(Step::Contested(violated), Follow::Find)
         } else {
             self.duplicate(rules, &violated)
@@ -385,10 +385,6 @@ impl Work {
         }
         follow
     }
-}
-
-fn own_or_unknown(rules: &Rules, violated: &Violated) -> bool {
-    violated.columns.is_empty() || rules.is_own_key(&violated.columns)
 }
 
 fn reject(reject: Reject) -> Follow {

@@ -154,6 +154,11 @@ impl Rules {
         self.our_users.contains(&made.by) && self.since.is_some_and(|since| made.on >= since)
     }
 
+    /// Whether a violated key is the mapping's own, or one that the service does not name.
+    pub(super) fn may_be_own_key(&self, columns: &[(LogicalName, String) -> bool {
+        columns.is_empty() || self.is_own_key(columns)
+    }
+
     /// Whether those are the columns of the mapping's own key.
     pub(super) fn is_own_key(&self, columns: &[(LogicalName, String)]) -> bool {
         let target = &self.target;
