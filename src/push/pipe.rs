@@ -22,7 +22,7 @@ use crate::dispatch::{
 };
 use crate::ledger::{Ledger, RunNumber, Snapshot, Survey};
 use crate::mapping::Removal;
-use crate::model::{Outcome, Source as _, Target};
+use crate::model::{Envelopes, Outcome, Source as _, Target};
 
 /// Drafts and operations that wait between two stages: a few batches, so that none starves.
 pub(super) const QUEUED: usize = 1_000;
@@ -199,16 +199,34 @@ impl Run {
     }
 
     fn lane(&self, opened: &Opened) -> Lane<TableWriter> {
-        self.lane_to(opened, opened.plan.target())
+        self.lane_in(opened, opened.plan.target(), opened.envelopes)
     }
 
+    /// A lane on which each record is answered for itself.
     pub(super) fn lane_to(&self, opened: &Opened, target: &Arc<Target>) -> Lane<TableWriter> {
+        let envelopes = match opened.envelopes {
+            Envelopes::Single => Envelopes::Single,
+            Envelopes::Batch | Envelopes::Bulk | Envelopes::Auto => Envelopes::Batch,
+        };
+        self.lane_in(opened, target, envelopes)
+    }
+
+    fn lane_in(
+        &self,
+        opened: &Opened,
+        target: &Arc<Target>,
+        envelopes: Envelopes,
+    ) -> Lane<TableWriter> {
         let patience = &self.request.patience;
         let mut options = dispatch::Options {
             grace: patience.grace.min(LONGEST_GRACE),
             deadline: self.deadline(),
+            envelopes,
             ..dispatch::Options::default()
         };
+        if let Some(size) = self.request.mapping.write.batch_size {
+            options.batch_operations = size;
+        }
         let hint = opened.who.recommended_concurrency;
         if let Some(hint) = hint.and_then(NonZeroUsize::new) {
             options = options.recommended(hint);

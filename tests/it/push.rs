@@ -67,6 +67,7 @@ fn accounts(extract: &Path) -> Mapping {
         guard: Guard::default(),
         problems: Vec::new(),
         unread: Vec::new(),
+        write: segue::mapping::Write::default(),
     }
 }
 
