@@ -129,27 +129,14 @@ impl BatchBody {
         self.request("POST", target, "");
         self.line(&[JSON, PREFER_DETAILS, "\r\n"]);
         let id = Value::Guid(operation.record.derived_id.0);
-        let key = target.key.iter().copied().filter_map(|index| {
-            member(operation, target, index).filter(|_| !target.key_is_primary_id)
-        });
-        // A new record is in its first state, whatever a create says.
-        let is_state = |name: &str| {
-            let is_it = |column: &TargetColumn| matches!(column.kind, ColumnKind::State { .. });
-            let mut states = target.columns.iter().filter(|column| is_it(column));
-            states.any(|column| column.name.as_str() == name)
-        };
-        let members = std::iter::once((target.primary_id.as_str(), &id))
-            .chain(key)
-            .chain(columns_to_send(operation, target).filter(|(name, _)| !is_state(name)));
-        self.members(members)
+        self.members(create_members(operation, target, &id))
     }
 
     fn members<'a>(
         &mut self,
-        members: impl Iterator<Item = (&'a str, &'a Value)>,
+        record: impl Iterator<Item = (&'a str, &'a Value)>,
     ) -> Result<(), Unwritable> {
-        write_object(members, &mut self.bytes)
-            .map_err(|_| Unwritable("a value of the record cannot be written: a number that is not finite, or a reference that was not found"))
+        members(record, &mut self.bytes)
     }
 
     fn request(&mut self, method: &str, target: &Target, address: &str) {
@@ -187,9 +174,39 @@ const JSON: &str = "Content-Type: application/json\r\n";
 /// Without it a PATCH creates what it does not find.
 const IF_ANY: &str = "If-Match: *\r\n";
 
+/// Appends a record as JSON.
+pub(super) fn members<'a>(
+    members: impl Iterator<Item = (&'a str, &'a Value)>,
+    out: &mut Vec<u8>,
+) -> Result<(), Unwritable> {
+    write_object(members, out)
+        .map_err(|_| Unwritable("a value of the record cannot be written: a number that is not finite, or a reference that was not found"))
+}
+
+/// What a new record consists of: its GUID, its key, and the columns that travel.
+pub(super) fn create_members<'a>(
+    operation: &'a Operation,
+    target: &'a Target,
+    id: &'a Value,
+) -> impl Iterator<Item = (&'a str, &'a Value)> {
+    let key =
+        target.key.iter().copied().filter_map(|index| {
+            member(operation, target, index).filter(|_| !target.key_is_primary_id)
+        });
+    // A new record is in its first state, whatever a create says.
+    let is_state = |name: &str| {
+        let is_it = |column: &TargetColumn| matches!(column.kind, ColumnKind::State { .. });
+        let mut states = target.columns.iter().filter(|column| is_it(column));
+        states.any(|column| column.name.as_str() == name)
+    };
+    std::iter::once((target.primary_id.as_str(), id))
+        .chain(key)
+        .chain(columns_to_send(operation, target).filter(move |(name, _)| !is_state(name)))
+}
+
 /// The columns that travel, whatever the address: never the key and never the primary id. Beside the address the
 /// service takes a key value of the body for another one.
-fn columns_to_send<'a>(
+pub(super) fn columns_to_send<'a>(
     operation: &'a Operation,
     target: &'a Target,
 ) -> impl Iterator<Item = (&'a str, &'a Value)> {
@@ -232,7 +249,7 @@ mod tests {
             Request::Batch { boundary, body, .. } => {
                 (boundary, String::from_utf8(body.to_vec()).unwrap())
             }
-            Request::Get { .. } => panic!("not a batch"),
+            Request::Get { .. } | Request::Message { .. } => panic!("not a batch"),
         }
     }
 

@@ -13,7 +13,7 @@ use super::tables::{self, TableName};
 use super::token::{Application, Tokens};
 use super::who::{self, Who};
 use super::writer::TableWriter;
-use super::{DataverseError, credentials, metadata};
+use super::{DataverseError, bulk, credentials, metadata};
 use crate::model::{Connection, RecordId, Relationship, Table, Target};
 
 /// One environment, reached as one application. Clones share connections and token.
@@ -90,6 +90,17 @@ impl Dataverse {
     /// Safe: it only reads.
     pub async fn relationships(&self, table: &Table) -> Result<Vec<Relationship>, DataverseError> {
         metadata::relationships(&self.http, &table.name).await
+    }
+
+    /// Whether a table takes bulk messages, for new records as well as for changes.
+    ///
+    /// # Errors
+    /// If that cannot be read.
+    ///
+    /// # Cancellation
+    /// Safe: it only reads.
+    pub async fn takes_bulk(&self, table: &Table) -> Result<bool, DataverseError> {
+        bulk::takes_bulk(&self.http, &table.name).await
     }
 
     /// All tables by their names, sorted by logical name; one request.

@@ -70,6 +70,13 @@ pub(super) enum Request {
         /// Whether its parts only read.
         intent: Intent,
     },
+    /// One message for many records.
+    Message {
+        /// From the origin on.
+        path: String,
+        /// JSON.
+        body: Bytes,
+    },
 }
 
 /// Whether a request changes anything.
@@ -236,6 +243,13 @@ impl Http {
                     .header("prefer", "odata.continue-on-error")
                     .body(body.clone())
             }
+            // Elastic tables tell in annotations which rows failed.
+            Request::Message { path, body } => self
+                .client
+                .post(url(path))
+                .header(CONTENT_TYPE, "application/json")
+                .header("prefer", "odata.include-annotations=\"*\"")
+                .body(body.clone()),
         };
         builder
             .header(ACCEPT, "application/json")
@@ -265,6 +279,7 @@ impl Request {
         match self {
             Self::Get { .. } => Intent::Read,
             Self::Batch { intent, .. } => *intent,
+            Self::Message { .. } => Intent::Write,
         }
     }
 }

@@ -8,6 +8,7 @@ mod address;
 mod attributes;
 mod batch;
 mod body;
+mod bulk;
 mod causes;
 mod cell;
 mod codes;

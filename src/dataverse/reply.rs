@@ -49,12 +49,12 @@ pub(super) fn replies(answer: &Answer, sent: &[&Operation], target: &Target) -> 
     replies
 }
 
-fn repeat(failure: &Failure, count: usize) -> Vec<Reply> {
+pub(super) fn repeat(failure: &Failure, count: usize) -> Vec<Reply> {
     vec![Reply::Failed(failure.clone()); count]
 }
 
 /// The answer is about the request as a whole.
-fn refused(answer: &Answer) -> Failure {
+pub(super) fn refused(answer: &Answer) -> Failure {
     if answer.is_success() {
         let why = answer.cut.as_deref();
         return lost(answer, why.unwrap_or("the answer is not one to a batch"));
@@ -75,7 +75,7 @@ fn refused(answer: &Answer) -> Failure {
     }
 }
 
-fn lost(answer: &Answer, why: &str) -> Failure {
+pub(super) fn lost(answer: &Answer, why: &str) -> Failure {
     Failure {
         fate: Fate::Lost,
         cause: Cause::Transient,

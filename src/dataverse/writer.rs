@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use super::batch::BatchBody;
+use super::batch::{BatchBody, Unwritable};
+use super::bulk::{self, BulkBody, Message};
 use super::find::find;
 use super::http::{Http, Intent};
 use super::reply::replies;
 use super::words;
 use crate::model::{
-    Batch, Cause, Destination, Failure, Fate, Find, Found, Operation, Reply, ServiceError, Target,
+    Batch, Cause, Destination, Envelope, Failure, Fate, Find, Found, Operation, Reply,
+    ServiceError, Target,
 };
 
 /// Writes to one table: `$batch` requests out, replies back.
@@ -21,6 +23,25 @@ pub struct TableWriter {
 impl TableWriter {
     pub(super) fn new(http: Arc<Http>, target: Arc<Target>) -> Self {
         Self { http, target }
+    }
+
+    async fn send_batch(&self, batch: &Batch) -> Vec<Reply> {
+        let mut body = BatchBody::new();
+        let (sent, unsent) = written(batch, |operation| body.operation(operation, &self.target));
+        among(self.send_all(body, &sent).await, unsent)
+    }
+
+    async fn send_bulk(&self, batch: &Batch, message: Message) -> Vec<Reply> {
+        let mut body = BulkBody::new(message);
+        let (sent, unsent) = written(batch, |operation| body.operation(operation, &self.target));
+        if body.is_empty() {
+            return among(Vec::new(), unsent);
+        }
+        let replies = match self.http.ask(&body.finish(&self.target)).await {
+            Ok(answer) => bulk::replies(&answer, message, &sent),
+            Err(error) => vec![Reply::Failed(error.into_failure()); sent.len()],
+        };
+        among(replies, unsent)
     }
 
     async fn send_all(&self, batch: BatchBody, operations: &[&Operation]) -> Vec<Reply> {
@@ -44,26 +65,41 @@ impl TableWriter {
 
 impl Destination for TableWriter {
     async fn send(&self, batch: &Batch) -> Vec<Reply> {
-        let mut body = BatchBody::new();
-        let mut sent = Vec::with_capacity(batch.operations.len());
-        let mut unsent = Vec::new();
-        for (index, operation) in batch.operations.iter().enumerate() {
-            match body.operation(operation, &self.target) {
-                Ok(()) => sent.push(operation),
-                Err(why) => unsent.push((index, why)),
-            }
+        let first = batch.operations.first().map(|first| first.action);
+        match (batch.envelope, first.and_then(Message::of)) {
+            (Envelope::Bulk, Some(message)) => self.send_bulk(batch, message).await,
+            (Envelope::Bulk, None) | (Envelope::Batch, _) => self.send_batch(batch).await,
         }
-        let mut replies = self.send_all(body, &sent).await;
-        // Ascending, so that each insertion finds its place.
-        for (index, why) in unsent {
-            replies.insert(index.min(replies.len()), Reply::Failed(not_sent(why.0)));
-        }
-        replies
     }
 
     async fn find(&self, what: &Find) -> Result<Vec<Found>, Failure> {
         find(&self.http, &self.target, what).await
     }
+}
+
+/// Writes all operations; tells which were written, and the places of the others.
+fn written(
+    batch: &Batch,
+    mut write: impl FnMut(&Operation) -> Result<(), Unwritable>,
+) -> (Vec<&Operation>, Vec<(usize, Unwritable)>) {
+    let mut sent = Vec::with_capacity(batch.operations.len());
+    let mut unsent = Vec::new();
+    for (index, operation) in batch.operations.iter().enumerate() {
+        match write(operation) {
+            Ok(()) => sent.push(operation),
+            Err(why) => unsent.push((index, why)),
+        }
+    }
+    (sent, unsent)
+}
+
+/// The replies with those of operations that were not sent in their places.
+fn among(mut replies: Vec<Reply>, unsent: Vec<(usize, Unwritable)>) -> Vec<Reply> {
+    // Ascending, so that each insertion finds its place.
+    for (index, why) in unsent {
+        replies.insert(index.min(replies.len()), Reply::Failed(not_sent(why.0)));
+    }
+    replies
 }
 
 fn is_unauthorized(reply: &Reply) -> bool {
@@ -97,7 +133,10 @@ mod tests {
             .iter()
             .map(|key| operation(Action::Upsert, vec![text(key), text("Lee"), Value::Null]))
             .collect();
-        Batch { operations }
+        Batch {
+            operations,
+            ..Batch::default()
+        }
     }
 
     fn writer(server: &Loopback) -> TableWriter {

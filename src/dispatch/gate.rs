@@ -14,13 +14,14 @@ use tracing::info;
 
 use super::account::{DispatchReport, StopCause, Stopping, unsaid};
 use super::chain::Work;
-use super::flight::{Flight, Landed, unanswered, works_of};
+use super::flight::{Flight, Landed, packed, unanswered, works_of};
 use super::lane::{Lane, Sent};
 use super::lookup::look_up;
 use super::pace::Pace;
 use super::queue::{Parcel, Queue};
 use super::rules::Rules;
-use crate::model::{Batch, Destination, Operation, Outcome, Verdict};
+use super::wrap::Wrapping;
+use crate::model::{Destination, Operation, Outcome, Verdict};
 
 /// Sends operations and gives exactly one outcome for each that it takes from the queue, in the order of answers.
 ///
@@ -40,6 +41,7 @@ pub async fn dispatch<D: Destination>(
     let mut gate = Gate {
         queue: Queue::default(),
         pace: Pace::new(lane.options()),
+        wrapping: Wrapping::new(lane.options()),
         tasks: JoinSet::new(),
         in_flight: HashMap::new(),
         input_open: true,
@@ -70,6 +72,7 @@ pub(super) struct Gate<D> {
     stop: watch::Receiver<Stopping>,
     pub(super) queue: Queue,
     pub(super) pace: Pace,
+    pub(super) wrapping: Wrapping,
     tasks: JoinSet<Landed>,
     in_flight: HashMap<Id, Flight>,
     input_open: bool,
@@ -233,18 +236,19 @@ impl<D: Destination> Gate<D> {
             }
         }
         self.lingers_until = None;
-        self.queue.take_loose(size)
+        if self.wrapping.is_bulk() {
+            self.queue.take_alike(size)
+        } else {
+            self.queue.take_loose(size)
+        }
     }
 
     fn launch(&mut self, parcel: Parcel) {
         let lane = self.lane.clone();
         let (task, flight) = match parcel {
             Parcel::Batch(works, packing) => {
-                let (operations, histories) = works
-                    .into_iter()
-                    .map(|work| (work.operation, work.history))
-                    .unzip();
-                let batch = Arc::new(Batch { operations });
+                let envelope = self.wrapping.of(&works, packing);
+                let (batch, histories) = packed(works, envelope);
                 let sent = Arc::clone(&batch);
                 let request = async move { Landed::Sent(lane.send(&sent).await) };
                 let flight = Flight::Batch {
@@ -285,7 +289,8 @@ impl<D: Destination> Gate<D> {
                         took: Duration::ZERO,
                     },
                 };
-                self.answered(works_of(batch, histories), packing, sent)
+                let as_sent = (batch.envelope, packing);
+                self.answered(works_of(batch, histories), as_sent, sent)
                     .await;
             }
             (Some(Flight::Find(work)), Some(Landed::Looked(looked))) => {

@@ -11,7 +11,7 @@ use super::lane::Sent;
 use super::lookup::Looked;
 use super::queue::{Packing, Parcel};
 use super::triage::{Company, Halt, Next, triage};
-use crate::model::{Cause, Destination, Failure, Fate, Reply, ServiceError, Verdict};
+use crate::model::{Cause, Destination, Envelope, Failure, Fate, Reply, ServiceError, Verdict};
 
 /// What is to be sent again of one batch, each with what was said of it.
 #[derive(Default)]
@@ -22,19 +22,28 @@ struct Again {
     next: Vec<(Work, ServiceError)>,
     /// After backing off.
     later: Vec<(Work, ServiceError)>,
+    /// In one request that answers each for itself.
+    alone: Vec<(Work, ServiceError)>,
     /// In halves.
     halves: Vec<(Work, ServiceError)>,
     /// The record with its key is looked for.
     finds: Vec<(Work, ServiceError)>,
+    /// How those travel that back off, if not as before.
+    packing_later: Option<Packing>,
     /// Why the run stops, if it does.
     stop: Option<StopCause>,
 }
 
 impl<D: Destination> Gate<D> {
     /// A batch came back. An operation without a reply is lost.
-    pub(super) async fn answered(&mut self, works: Vec<Work>, packing: Packing, sent: Sent) {
+    pub(super) async fn answered(
+        &mut self,
+        works: Vec<Work>,
+        (envelope, packing): (Envelope, Packing),
+        sent: Sent,
+    ) {
         let size = works.len();
-        let company = Company::of(size);
+        let company = Company::within(size, envelope);
         self.pace.took(size, sent.took);
         if self.lane.paused_until().is_none() {
             self.pace.answered();
@@ -63,7 +72,20 @@ impl<D: Destination> Gate<D> {
                 }
             }
         }
+        if envelope == Envelope::Bulk {
+            self.bulk_answered(&mut again);
+        }
         self.send_again(again, packing).await;
+    }
+
+    /// What is left of a bulk message whose answer got lost may all be done, or nothing: each record tells for itself.
+    fn bulk_answered(&mut self, again: &mut Again) {
+        if again.alone.is_empty() {
+            self.wrapping.took();
+        } else {
+            self.wrapping.refused();
+        }
+        again.packing_later = Some(Packing::Each);
     }
 
     /// Whether every row that was answered does not fit the table, and none before did.
@@ -94,6 +116,7 @@ impl<D: Destination> Gate<D> {
             Next::Wait => again.ready.push((work, error)),
             Next::BackOff => self.back_off(work, failure, again).await,
             Next::Halve | Next::Split => again.halves.push((work, error)),
+            Next::Isolate => again.alone.push((work, error)),
             Next::Follow => {
                 self.lane.progressed();
                 self.follow(work, failure, again).await;
@@ -214,6 +237,7 @@ impl<D: Destination> Gate<D> {
                 again.ready,
                 again.next,
                 again.later,
+                again.alone,
                 again.halves,
                 again.finds,
             ];
@@ -229,9 +253,11 @@ impl<D: Destination> Gate<D> {
             self.queue.ready(Parcel::Find(Box::new(work)));
         }
         let (ready, later, halves) = (works(again.ready), works(again.later), works(again.halves));
-        self.retried += (ready.len() + later.len() + halves.len()) as u64;
+        let alone = works(again.alone);
+        self.retried += (ready.len() + later.len() + alone.len() + halves.len()) as u64;
+        self.queue.ready(Parcel::Batch(alone, Packing::Each));
         if !halves.is_empty() {
-            self.queue.halves(halves);
+            self.queue.halves(halves, packing);
         }
         self.queue.ready(Parcel::Batch(ready, packing));
         self.queue
@@ -239,6 +265,7 @@ impl<D: Destination> Gate<D> {
         let most = later.iter().map(|work| work.history.failures).max();
         if let Some(failures) = most {
             let at = Instant::now() + self.lane.backoff(failures);
+            let packing = again.packing_later.unwrap_or(packing);
             self.queue.later(at, Parcel::Batch(later, packing));
         }
     }

@@ -68,10 +68,12 @@ pub(super) async fn look_up<D: Destination>(
                 asks.push(ask);
             }
             // A find has one answer for all its keys, whoever gave it.
-            Next::Halve | Next::Split | Next::Follow | Next::Reject if ask.keys.len() > 1 => {
+            Next::Halve | Next::Split | Next::Isolate | Next::Follow | Next::Reject
+                if ask.keys.len() > 1 =>
+            {
                 asks.extend(halves(ask));
             }
-            Next::Halve | Next::Split | Next::Follow | Next::Reject => {
+            Next::Halve | Next::Split | Next::Isolate | Next::Follow | Next::Reject => {
                 let refused = ask.keys.into_iter().map(|key| (key, failure.clone()));
                 looked.refused.extend(refused);
             }

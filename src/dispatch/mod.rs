@@ -20,6 +20,7 @@ mod refer;
 mod resolve;
 mod rules;
 mod triage;
+mod wrap;
 
 pub use account::{DispatchReport, StopCause, Stopping, Traffic};
 pub use draft::{Draft, Foreseen, Resolved};

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::model::Envelopes;
+
 /// The most requests in flight, whatever the service recommends: the lowest limit of concurrent
 /// requests of one user that was met in the field.
 const MOST_CONCURRENCY: usize = 40;
@@ -20,6 +22,9 @@ pub struct Options {
     /// Operations in one batch at most. 100: large enough that the cost of a request vanishes, small
     /// enough that it is answered within seconds where plug-ins run. The service takes 1,000.
     pub batch_operations: NonZeroUsize,
+    /// What operations travel in. `$batch` unless the mapping says otherwise: every table takes it, and a bad row costs
+    /// no other one anything. Bulk messages are for tables that take them.
+    pub envelopes: Envelopes,
     /// Keys in one find at most. 500: a few queries whose URLs are not too long.
     pub find_keys: NonZeroUsize,
     /// A request that takes longer makes the next ones smaller. 10 s: far from every timeout on the way.
@@ -59,6 +64,7 @@ impl Default for Options {
             concurrency: at_least_one(8),
             concurrent_finds: at_least_one(2),
             batch_operations: at_least_one(100),
+            envelopes: Envelopes::Batch,
             find_keys: at_least_one(500),
             longest_request: Duration::from_secs(10),
             linger: Duration::from_millis(50),
@@ -83,6 +89,22 @@ impl Options {
         Self {
             concurrency: hint.min(at_least_one(MOST_CONCURRENCY)),
             ..self
+        }
+    }
+
+    /// Whether bulk messages may be used.
+    pub(super) fn is_bulk(&self) -> bool {
+        match self.envelopes {
+            Envelopes::Bulk | Envelopes::Auto => true,
+            Envelopes::Batch | Envelopes::Single => false,
+        }
+    }
+
+    /// Operations in one request at most.
+    pub(super) fn most_operations(&self) -> usize {
+        match self.envelopes {
+            Envelopes::Single => 1,
+            Envelopes::Batch | Envelopes::Bulk | Envelopes::Auto => self.batch_operations.get(),
         }
     }
 

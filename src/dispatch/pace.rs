@@ -24,8 +24,8 @@ impl Pace {
             width: options.concurrency.get(),
             most_width: options.concurrency.get(),
             answered: 0,
-            batch: options.batch_operations.get(),
-            most_batch: options.batch_operations.get(),
+            batch: options.most_operations(),
+            most_batch: options.most_operations(),
             longest: options.longest_request,
             penalties: 0,
         }

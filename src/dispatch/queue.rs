@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use tokio::time::Instant;
 
 use super::chain::Work;
+use super::wrap::alike;
 
 /// Whether operations may travel with others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub(super) enum Packing {
     /// Just these: a request that held them was refused, and the halves tell which row it was. Mixed with others
     /// they would sink those too, and cost more requests than the search is worth.
     Apart,
+    /// Just these, and each is answered for itself: a bulk message that held them was refused or got lost.
+    Each,
 }
 
 /// What goes out as one request.
@@ -54,7 +57,7 @@ impl Queue {
     pub(super) fn ready(&mut self, parcel: Parcel) {
         match parcel {
             Parcel::Batch(works, Packing::Loose) => self.loose.extend(works),
-            parcel @ (Parcel::Batch(_, Packing::Apart) | Parcel::Find(_)) => {
+            parcel @ (Parcel::Batch(_, Packing::Apart | Packing::Each) | Parcel::Find(_)) => {
                 if parcel.len() > 0 {
                     self.ready.push_back(parcel);
                 }
@@ -71,10 +74,14 @@ impl Queue {
     }
 
     /// To be sent in halves.
-    pub(super) fn halves(&mut self, mut works: Vec<Work>) {
+    pub(super) fn halves(&mut self, mut works: Vec<Work>, packing: Packing) {
+        let packing = match packing {
+            Packing::Loose | Packing::Apart => Packing::Apart,
+            Packing::Each => Packing::Each,
+        };
         let other = works.split_off(works.len().div_ceil(2));
-        self.ready(Parcel::Batch(works, Packing::Apart));
-        self.ready(Parcel::Batch(other, Packing::Apart));
+        self.ready(Parcel::Batch(works, packing));
+        self.ready(Parcel::Batch(other, packing));
     }
 
     /// Makes ready what is due.
@@ -114,6 +121,25 @@ impl Queue {
     pub(super) fn take_loose(&mut self, most: usize) -> Option<Parcel> {
         let works: Vec<Work> = self.loose.drain(..self.loose.len().min(most)).collect();
         (!works.is_empty()).then_some(Parcel::Batch(works, Packing::Loose))
+    }
+
+    /// Up to so many operations that one bulk message carries: those that do the same as the first.
+    pub(super) fn take_alike(&mut self, most: usize) -> Option<Parcel> {
+        let first = self.loose.front()?.operation.action;
+        let mut taken = Vec::new();
+        let mut left = VecDeque::new();
+        while taken.len() < most
+            && let Some(work) = self.loose.pop_front()
+        {
+            if alike(work.operation.action, first) {
+                taken.push(work);
+            } else {
+                left.push_back(work);
+            }
+        }
+        left.append(&mut self.loose);
+        self.loose = left;
+        Some(Parcel::Batch(taken, Packing::Loose))
     }
 
     /// Whether nothing is left.

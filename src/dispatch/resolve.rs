@@ -178,6 +178,8 @@ impl<D: Destination> Stage<D> {
         match known {
             Some(id) => Some(present(&self.rules, id)),
             None => match self.exit {
+                // A bulk message says of no record whether it was there: what is not known is found first.
+                Exit::Send { .. } if self.lane.options().is_bulk() => None,
                 Exit::Send { .. } => self
                     .rules
                     .by_key(&draft.record, &draft.columns)

@@ -155,7 +155,7 @@ impl Rules {
     }
 
     /// Whether a violated key is the mapping's own, or one that the service does not name.
-    pub(super) fn may_be_own_key(&self, columns: &[(LogicalName, String) -> bool {
+    pub(super) fn may_be_own_key(&self, columns: &[(LogicalName, String)]) -> bool {
         columns.is_empty() || self.is_own_key(columns)
     }
 

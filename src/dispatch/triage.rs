@@ -4,7 +4,7 @@
 //! build here.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use crate::model::{Cause, Failure, Fate};
+use crate::model::{Cause, Envelope, Failure, Fate};
 
 /// What happens next with an operation that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub(super) enum Next {
     Halve,
     /// Sent again in halves, to find the row.
     Split,
+    /// Sent again in one request that answers each operation for itself, to find the row.
+    Isolate,
     /// The row's own answer: the chain of its key says whether something follows; mostly it is a reject.
     Follow,
     /// A reject.
@@ -43,12 +45,22 @@ pub(super) enum Company {
     Alone,
     /// There were others.
     Among,
+    /// There were others, and all of them were to be done or none.
+    Bound,
 }
 
 impl Company {
     /// Of each operation of a batch of that size.
     pub(super) fn of(size: usize) -> Self {
         if size > 1 { Self::Among } else { Self::Alone }
+    }
+
+    /// Of each operation of a request of that size in that envelope.
+    pub(super) fn within(size: usize, envelope: Envelope) -> Self {
+        match envelope {
+            Envelope::Batch => Self::of(size),
+            Envelope::Bulk => Self::Bound,
+        }
     }
 }
 
@@ -60,17 +72,22 @@ pub(super) fn triage(failure: &Failure, company: Company) -> Next {
         (Fate::Answered, Cause::TooLarge) => Next::Reject,
         (Fate::Refused, Cause::TooLarge) => match company {
             Company::Alone => Next::Reject,
-            Company::Among => Next::Halve,
+            Company::Among | Company::Bound => Next::Halve,
         },
         (Fate::Answered, Cause::Row(_)) => Next::Follow,
         (Fate::Refused, Cause::Row(_)) => match company {
             Company::Alone => Next::Follow,
             Company::Among => Next::Split,
+            Company::Bound => Next::Isolate,
         },
         // The wire has renewed the token and repeated the request before it reports this.
         (Fate::Answered | Fate::Refused, Cause::Credential) => Next::Stop(Halt::Credential),
         (Fate::Answered, Cause::Contract) => Next::Judge,
-        (Fate::Refused, Cause::Contract) => Next::Stop(Halt::Contract),
+        (Fate::Refused, Cause::Contract) => match company {
+            // One row that does not fit sinks a bulk message, and so does a table that takes none after all.
+            Company::Bound => Next::Isolate,
+            Company::Alone | Company::Among => Next::Stop(Halt::Contract),
+        },
         // No answer came, so no such cause was read: whoever reports this has a defect.
         (
             Fate::Lost,

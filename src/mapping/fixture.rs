@@ -228,6 +228,7 @@ pub(super) fn mapping(key: &[&str], mut columns: Vec<ColumnMapping>) -> Mapping 
         guard: Guard::default(),
         problems: Vec::new(),
         unread: Vec::new(),
+        write: crate::mapping::Write::default(),
     }
 }
 

@@ -40,5 +40,5 @@ pub use removal::{Manner, Removal, Treatment};
 pub use render::Paint;
 pub use written::{
     Case, ChoiceMap, ColumnMapping, Duplicates, Guard, Literal, LookupOrigin, Mapping, Missing,
-    Mode, Origin, Ours, Parse, Stamp, Steps, Threshold, TooLong, Written,
+    Mode, Origin, Ours, Parse, Stamp, Steps, Threshold, TooLong, Write, Written,
 };

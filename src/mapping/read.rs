@@ -325,6 +325,9 @@ mod tests {
             "guard: { max_rejects: 101% }\n",
             "guard: { max_rejects: NaN% }\n",
             "partial: yes\n",
+            "write: { envelope: paper }\n",
+            "write: { batch_size: 0 }\n",
+            "write: { batch_size: 1001 }\n",
             "mode: { update: keep }\n",
             "  x: { from: a, decimal: \"..\" }\n",
             "  x: { from: \"\" }\n",
@@ -336,7 +339,7 @@ mod tests {
     #[test]
     fn the_language_of_later_versions_is_refused_at_its_place() {
         for more in [
-            "write: { envelope: bulk }\n",
+            "write: { bypass: [flows] }\n",
             "  x: { template: \"{{ a }}\" }\n",
             "  x: { lookup: account, by: { a: b }, absent: create }\n",
         ] {

@@ -1,10 +1,11 @@
 //! A mapping as it is written: decoded, with the place of every setting, not yet checked against a table.
 
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::PathBuf;
 
 use super::Problem;
-use crate::model::{Absent, ExtractSpec, Nulls, When};
+use crate::model::{Absent, Envelopes, ExtractSpec, Nulls, When};
 
 /// A setting and the bytes of the mapping file where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +55,8 @@ pub struct Mapping {
     pub columns: Vec<ColumnMapping>,
     /// `guard:`
     pub guard: Guard,
+    /// `write:`
+    pub write: Write,
     /// What reading it found wrong; [`Mapping::compile`] tells it together with what the table has to say.
     pub problems: Vec<Problem>,
     /// Lines under `columns:` that are among these problems, by target column.
@@ -109,6 +112,15 @@ pub enum Ours {
     Created,
     /// Those that it ever wrote.
     Written,
+}
+
+/// How records travel to the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Write {
+    /// `envelope:`
+    pub envelopes: Envelopes,
+    /// `batch_size:`: records in one request at most.
+    pub batch_size: Option<NonZeroUsize>,
 }
 
 /// Brakes that are checked before anything is sent.

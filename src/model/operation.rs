@@ -54,4 +54,31 @@ pub enum Action {
 pub struct Batch {
     /// In the order in which they are written and answered; at most one per key.
     pub operations: Vec<Operation>,
+    /// What they travel in.
+    pub envelope: Envelope,
+}
+
+/// What the operations of one request travel in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Envelope {
+    /// A `$batch`: each operation is done or refused for itself.
+    #[default]
+    Batch,
+    /// One message for many records, all done or none (`CreateMultiple`, `UpdateMultiple`). Only for operations that
+    /// are all [`Action::Create`] or all [`Action::Update`].
+    Bulk,
+}
+
+/// Which envelopes a mapping wants: `write.envelope`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Envelopes {
+    /// `$batch` for everything.
+    #[default]
+    Batch,
+    /// Bulk messages for whatever they can carry, `$batch` for the rest.
+    Bulk,
+    /// One operation in a request.
+    Single,
+    /// Bulk messages as long as few of them are refused, otherwise `$batch`.
+    Auto,
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{PushError, Request};
 use crate::dataverse::{Dataverse, DataverseErrorKind, Who, WireOptions};
 use crate::mapping::{CompileContext, Mapping, Plan};
-use crate::model::{Connection, Source as _, Table};
+use crate::model::{Connection, Envelopes, Source as _, Table};
 use crate::snapshot::Snapshot;
 use crate::source::Extract;
 
@@ -19,6 +19,8 @@ pub(super) struct Opened {
     pub(super) who: Who,
     pub(super) table: Table,
     pub(super) plan: Arc<Plan>,
+    /// What operations travel in: what the mapping wants, where the table takes it.
+    pub(super) envelopes: Envelopes,
 }
 
 pub(super) async fn open(request: &Request) -> Result<Opened, PushError> {
@@ -72,13 +74,35 @@ async fn reach(
         referenced: &referenced,
     };
     let plan = Arc::new(mapping.compile(&table, extract.columns(), &context)?);
+    let envelopes = envelopes(mapping, &environment, &table).await?;
     Ok(Opened {
         extract,
         environment,
         who,
         table,
         plan,
+        envelopes,
     })
+}
+
+/// Not every table takes bulk messages; those that do not are written in batches.
+async fn envelopes(
+    mapping: &Mapping,
+    environment: &Dataverse,
+    table: &Table,
+) -> Result<Envelopes, PushError> {
+    let wanted = mapping.write.envelopes;
+    match wanted {
+        Envelopes::Batch | Envelopes::Single => return Ok(wanted),
+        Envelopes::Bulk | Envelopes::Auto => {}
+    }
+    if environment.takes_bulk(table).await? {
+        return Ok(wanted);
+    }
+    if wanted == Envelopes::Bulk {
+        tracing::warn!(table = %table.name, "the table takes no bulk messages; its records are sent in batches");
+    }
+    Ok(Envelopes::Batch)
 }
 
 async fn open_extract(mapping: &Mapping) -> Result<Extract, PushError> {

@@ -10,19 +10,17 @@ use tokio::task::JoinSet;
 use super::open::Opened;
 use super::owed::Owed;
 use super::preview;
-use super::record::{Note, Pass, Recorder, Recording};
+use super::record::{Pass, Recorder, Recording};
 use super::selection::Selection;
 use super::send::Mapper;
-use super::stages::{growing, mapper, refer, referring, rules};
+use super::stages::{forward, forward_foreseen, growing, mapper, refer, referring, rules};
 use super::survey::Surveyed;
 use super::{PushError, Run, Stage, ended};
 use crate::dataverse::TableWriter;
-use crate::dispatch::{
-    self, DispatchReport, Foreseen, Growing, Lane, ResolveReport, Rules, Stopping,
-};
+use crate::dispatch::{self, DispatchReport, Growing, Lane, ResolveReport, Rules, Stopping};
 use crate::ledger::{Ledger, RunNumber, Snapshot, Survey};
 use crate::mapping::Removal;
-use crate::model::{Outcome, Source as _, Target};
+use crate::model::{Envelopes, Source as _, Target};
 
 /// Drafts and operations that wait between two stages: a few batches, so that none starves.
 pub(super) const QUEUED: usize = 1_000;
@@ -223,16 +221,34 @@ impl Run {
     }
 
     fn lane(&self, opened: &Opened) -> Lane<TableWriter> {
-        self.lane_to(opened, opened.plan.target())
+        self.lane_in(opened, opened.plan.target(), opened.envelopes)
     }
 
+    /// A lane on which each record is answered for itself.
     pub(super) fn lane_to(&self, opened: &Opened, target: &Arc<Target>) -> Lane<TableWriter> {
+        let envelopes = match opened.envelopes {
+            Envelopes::Single => Envelopes::Single,
+            Envelopes::Batch | Envelopes::Bulk | Envelopes::Auto => Envelopes::Batch,
+        };
+        self.lane_in(opened, target, envelopes)
+    }
+
+    fn lane_in(
+        &self,
+        opened: &Opened,
+        target: &Arc<Target>,
+        envelopes: Envelopes,
+    ) -> Lane<TableWriter> {
         let patience = &self.request.patience;
         let mut options = dispatch::Options {
             grace: patience.grace.min(LONGEST_GRACE),
             deadline: self.deadline(),
+            envelopes,
             ..dispatch::Options::default()
         };
+        if let Some(size) = self.request.mapping.write.batch_size {
+            options.batch_operations = size;
+        }
         let hint = opened.who.recommended_concurrency;
         if let Some(hint) = hint.and_then(NonZeroUsize::new) {
             options = options.recommended(hint);
@@ -363,28 +379,4 @@ pub(super) enum Part {
     Dispatched(DispatchReport),
     Forwarded,
     Recorded(Box<Recording>),
-}
-
-pub(super) async fn forward(
-    mut outcomes: mpsc::Receiver<Outcome>,
-    notes: mpsc::Sender<Note>,
-) -> Option<Part> {
-    while let Some(outcome) = outcomes.recv().await {
-        if notes.send(Note::Outcome(outcome)).await.is_err() {
-            break;
-        }
-    }
-    Some(Part::Forwarded)
-}
-
-async fn forward_foreseen(
-    mut foreseen: mpsc::Receiver<Foreseen>,
-    notes: mpsc::Sender<Note>,
-) -> Option<Part> {
-    while let Some(foreseen) = foreseen.recv().await {
-        if notes.send(Note::Foreseen(foreseen)).await.is_err() {
-            break;
-        }
-    }
-    Some(Part::Forwarded)
 }

@@ -10,8 +10,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 
 use super::open::Opened;
-use super::pipe::{Part, QUEUED, forward};
+use super::pipe::{Part, QUEUED};
 use super::record::{Condemned, Note, Pass};
+use super::stages::forward;
 use super::{PushError, Run, ended};
 use crate::dispatch::{self, Rules, Stopping};
 use crate::ledger::{

@@ -7,11 +7,12 @@ use tokio::task::JoinSet;
 
 use super::open::Opened;
 use super::pipe::{Part, QUEUED};
+use super::record::Note;
 use super::selection::Selection;
 use super::send::Mapper;
 use super::sieve::KeySieve;
 use crate::dataverse::TableWriter;
-use crate::dispatch::{self, Draft, Growing, Lane, Referring, Rules, Stopping};
+use crate::dispatch::{self, Draft, Foreseen, Growing, Lane, Referring, Rules, Stopping};
 use crate::ledger::{HeldBack, Snapshot, diff};
 use crate::mapping::Mode;
 use crate::model::{ColumnKind, Outcome};
@@ -105,4 +106,28 @@ pub(super) fn refer(
     let referring = dispatch::refer(lane, referring, drafts, settled_in, outcomes, stop);
     stages.spawn(async move { Some(Part::Resolved(referring.await)) });
     settled
+}
+
+pub(super) async fn forward(
+    mut outcomes: mpsc::Receiver<Outcome>,
+    notes: mpsc::Sender<Note>,
+) -> Option<Part> {
+    while let Some(outcome) = outcomes.recv().await {
+        if notes.send(Note::Outcome(outcome)).await.is_err() {
+            break;
+        }
+    }
+    Some(Part::Forwarded)
+}
+
+pub(super) async fn forward_foreseen(
+    mut foreseen: mpsc::Receiver<Foreseen>,
+    notes: mpsc::Sender<Note>,
+) -> Option<Part> {
+    while let Some(foreseen) = foreseen.recv().await {
+        if notes.send(Note::Foreseen(foreseen)).await.is_err() {
+            break;
+        }
+    }
+    Some(Part::Forwarded)
 }

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod bad_input;
+mod bulk;
 mod chaos;
 mod check;
 mod days;

@@ -68,6 +68,7 @@ fn accounts(extract: &Path) -> Mapping {
         guard: Guard::default(),
         problems: Vec::new(),
         unread: Vec::new(),
+        write: segue::mapping::Write::default(),
     }
 }
 

@@ -114,12 +114,14 @@ async fn an_upsert_creates_and_then_updates_the_same_record() {
             account("AW00000001", name, Action::Upsert),
             account("O'Brien & Söhne 雪", name, Action::Create),
         ],
+        ..Batch::default()
     };
     let replies = writer.send(&batch("A Bike Store")).await;
     assert_eq!(effects(&replies), [Effect::Created, Effect::Created]);
     let again = writer
         .send(&Batch {
             operations: vec![account("aw00000001", "B", Action::Upsert)],
+            ..Batch::default()
         })
         .await;
     assert_eq!(effects(&again), [Effect::Updated]);
@@ -140,7 +142,12 @@ async fn a_key_that_a_url_cannot_carry_is_found_and_created_by_guid() {
     let keys = ["a/b", "50%", "c+d", "x&y", "q?", "a:b\\c", "#1", "<i>*"];
     let create = |key: &&str| account(key, "odd", Action::Create);
     let operations = keys.iter().map(create).collect();
-    let replies = writer.send(&Batch { operations }).await;
+    let replies = writer
+        .send(&Batch {
+            operations,
+            ..Batch::default()
+        })
+        .await;
     assert_eq!(effects(&replies), [Effect::Created; 8]);
 
     let asked = keys.iter().map(|key| vec![Value::Text((*key).to_owned())]);
@@ -148,7 +155,12 @@ async fn a_key_that_a_url_cannot_carry_is_found_and_created_by_guid() {
     assert_eq!(found.len(), keys.len());
     let update = |found: &segue::model::Found| account("unused", "even", Action::Update(found.id));
     let operations = found.iter().map(update).collect();
-    let replies = writer.send(&Batch { operations }).await;
+    let replies = writer
+        .send(&Batch {
+            operations,
+            ..Batch::default()
+        })
+        .await;
     assert_eq!(effects(&replies), [Effect::Updated; 8]);
 }
 
@@ -162,7 +174,12 @@ async fn a_key_that_another_record_has_is_told_with_column_and_value() {
     Arc::make_mut(&mut second.record).derived_id = RecordId(Uuid::from_u128(7));
     let missing = account("AW2", "x", Action::Update(RecordId(Uuid::from_u128(9))));
     let operations = vec![first, second, missing];
-    let replies = writer.send(&Batch { operations }).await;
+    let replies = writer
+        .send(&Batch {
+            operations,
+            ..Batch::default()
+        })
+        .await;
     let causes: Vec<_> = replies
         .iter()
         .map(|reply| match reply {

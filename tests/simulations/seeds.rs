@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use segue::dispatch::{Mode, Options, StopCause, Stopping};
-use segue::model::{RecordId, RejectCode, Value, Verdict};
+use segue::model::{Envelopes, RecordId, RejectCode, Value, Verdict};
 
 use crate::chaos::{Chaos, Fault};
 use crate::extract::{BAD_NAME, EMAIL, NAME, NUMBER, Row, resellers};
@@ -17,6 +17,14 @@ use crate::run::{Setting, Simulated, simulate};
 use crate::service::{Envelope, ModelService, Rival};
 
 const SEEDS: u64 = 300;
+
+const ENVELOPES: [Envelopes; 5] = [
+    Envelopes::Batch,
+    Envelopes::Batch,
+    Envelopes::Bulk,
+    Envelopes::Auto,
+    Envelopes::Single,
+];
 
 #[test]
 fn the_laws_hold_whatever_happens() {
@@ -168,6 +176,7 @@ fn draw_setting(random: &mut fastrand::Rng, seed: u64) -> Setting {
             find_keys: at_least_one(random.usize(1..100)),
             waiting_operations: at_least_one(random.usize(1..500)),
             deadline,
+            envelopes: ENVELOPES[random.usize(..ENVELOPES.len())],
             seed,
             ..Options::default()
         },

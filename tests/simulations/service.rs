@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use segue::model::{
-    Batch, Cause, Destination, Failure, Fate, Find, Found, KeyDigest, Made, Operation, Position,
-    RecordId, Reply, RowFailure, Value,
+    Action, Batch, Cause, Destination, Failure, Fate, Find, Found, KeyDigest, Made, Operation,
+    Position, RecordId, Reply, RowFailure, Value,
 };
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
@@ -45,6 +45,8 @@ pub(crate) struct Stored {
 pub(crate) struct Request {
     pub(crate) at: Instant,
     pub(crate) size: usize,
+    /// A bulk message.
+    pub(crate) bulk: bool,
 }
 
 pub(crate) struct ModelService {
@@ -159,7 +161,12 @@ impl ModelService {
 
 impl Destination for ModelService {
     async fn send(&self, batch: &Batch) -> Vec<Reply> {
-        let fault = self.state().begin(batch.operations.len(), Kind::Send);
+        let kind = match batch.envelope {
+            segue::model::Envelope::Batch => Kind::Send,
+            segue::model::Envelope::Bulk => Kind::Bulk,
+        };
+        let fault = self.state().begin(batch.operations.len(), kind);
+        self.state().check_bulk(batch);
         let _under_way = UnderWay::of(self, batch);
         let latency = self.state().latency;
         match fault {
@@ -209,6 +216,7 @@ impl Destination for ModelService {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Send,
+    Bulk,
     Find,
 }
 
@@ -249,6 +257,7 @@ impl State {
         let request = Request {
             at: Instant::now(),
             size,
+            bulk: kind == Kind::Bulk,
         };
         if request.at < self.free_at {
             self.breaches.push("sent during a penalty".to_owned());
@@ -257,7 +266,7 @@ impl State {
             self.breaches.push("an empty request".to_owned());
         }
         match kind {
-            Kind::Send => self.batches.push(request),
+            Kind::Send | Kind::Bulk => self.batches.push(request),
             Kind::Find => self.finds.push(request),
         }
         let scripted = self.script.pop_front();
@@ -269,7 +278,27 @@ impl State {
         }
     }
 
+    /// A bulk message is for several records, and does one thing to all of them.
+    fn check_bulk(&mut self, batch: &Batch) {
+        let creates = |one: &Operation| one.action == Action::Create;
+        let updates = |one: &Operation| matches!(one.action, Action::Update(_));
+        let operations = &batch.operations;
+        let fits = operations.iter().all(creates) || operations.iter().all(updates);
+        if batch.envelope == segue::model::Envelope::Bulk && (!fits || operations.len() < 2) {
+            self.breaches.push("not fit for a bulk message".to_owned());
+        }
+    }
+
+    /// How the rows of that request fare.
+    fn envelope_of(&self, batch: &Batch) -> Envelope {
+        match batch.envelope {
+            segue::model::Envelope::Batch => self.envelope,
+            segue::model::Envelope::Bulk => Envelope::Atomic,
+        }
+    }
+
     fn answer(&mut self, batch: &Batch, fault: Option<&Fault>) -> Vec<Reply> {
+        let envelope = self.envelope_of(batch);
         let operations = &batch.operations;
         if operations.len() > self.most_operations {
             return all(
@@ -285,35 +314,35 @@ impl State {
             Some(Fault::DiedAfter(done)) => {
                 let done = (*done).min(operations.len());
                 let (done, _) = operations.split_at(done);
-                if self.envelope == Envelope::Each {
-                    let _ = self.replies(done);
+                if envelope == Envelope::Each {
+                    let _ = self.replies(done, envelope);
                 }
                 all(operations, &unavailable(Fate::Lost))
             }
             Some(Fault::LostAfter | Fault::Panic) => {
-                let _ = self.replies(operations);
+                let _ = self.replies(operations, envelope);
                 all(operations, &unavailable(Fate::Lost))
             }
             Some(Fault::CutAfter(kept)) => {
-                let mut replies = self.replies(operations);
+                let mut replies = self.replies(operations, envelope);
                 replies.truncate(*kept);
                 replies
             }
             Some(Fault::Busy(busy)) => {
                 let (busy, rest) = operations.split_at((*busy).min(operations.len()));
                 let mut replies = all(busy, &unavailable(Fate::Answered));
-                replies.extend(self.replies(rest));
+                replies.extend(self.replies(rest, envelope));
                 replies
             }
-            Some(Fault::Slow(_)) | None => self.replies(operations),
+            Some(Fault::Slow(_)) | None => self.replies(operations, envelope),
         }
     }
 
-    fn replies(&mut self, operations: &[Operation]) -> Vec<Reply> {
+    fn replies(&mut self, operations: &[Operation], envelope: Envelope) -> Vec<Reply> {
         for operation in operations {
             self.meddle(operation);
         }
-        if self.envelope == Envelope::Atomic {
+        if envelope == Envelope::Atomic {
             let (records, created, ids) = (self.records.clone(), self.created.clone(), self.ids);
             let replies: Vec<Reply> = operations.iter().map(|one| self.reply(one)).collect();
             let first = replies.iter().find_map(|reply| match reply {

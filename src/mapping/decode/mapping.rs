@@ -1,14 +1,16 @@
 //! The mapping file as a whole.
 
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
 
 use super::super::written::{
-    ColumnMapping, Duplicates, Guard, Literal, Mapping, Missing, Mode, Ours, Threshold, Written,
+    ColumnMapping, Duplicates, Guard, Literal, Mapping, Missing, Mode, Ours, Threshold, Write,
+    Written,
 };
 use super::super::yaml::{Is, Node};
 use super::{Decoder, Entry, Form, Settings};
-use crate::model::{ExtractSpec, Format, Nulls};
+use crate::model::{Envelopes, ExtractSpec, Format, Nulls};
 
 const MAPPING: Settings = Settings {
     known: &[
@@ -26,8 +28,9 @@ const MAPPING: Settings = Settings {
         "nulls",
         "columns",
         "guard",
+        "write",
     ],
-    later: &["write"],
+    later: &[],
 };
 const SOURCE: Settings = Settings {
     known: &["path", "format", "csv"],
@@ -40,6 +43,10 @@ const TARGET: Settings = Settings {
 const GUARD: Settings = Settings {
     known: &["min_rows", "max_rejects", "max_changes", "max_deletes"],
     later: &[],
+};
+const WRITE: Settings = Settings {
+    known: &["envelope", "batch_size"],
+    later: &["duplicate_detection", "bypass", "run_as"],
 };
 /// What `nulls:` takes, for the mapping and for a column.
 pub(super) const NULLS: &[(&str, Nulls)] = &[
@@ -72,6 +79,7 @@ pub(in crate::mapping) fn decode(
         .and_then(|it| decoder.word(it, NULLS, &[]));
     let columns = decoder.lines(&form);
     let guard = form.get("guard").and_then(|it| decoder.guard(it));
+    let write = form.get("write").and_then(|it| decoder.write(it));
 
     let (source, source_at) = source?;
     let columns = columns?;
@@ -98,6 +106,7 @@ pub(in crate::mapping) fn decode(
         nulls: nulls.map_or(Nulls::Owned, |it| it.value),
         columns: columns.lines,
         guard: guard.unwrap_or_default(),
+        write: write.unwrap_or_default(),
         problems: Vec::new(),
         unread: columns.unread,
     })
@@ -302,6 +311,34 @@ impl Decoder {
             max_changes: form.get("max_changes").and_then(|it| self.threshold(it)),
             max_deletes: form.get("max_deletes").and_then(|it| self.threshold(it)),
         })
+    }
+
+    fn write(&mut self, entry: Entry<'_>) -> Option<Write> {
+        let envelopes = &[
+            ("batch", Envelopes::Batch),
+            ("bulk", Envelopes::Bulk),
+            ("single", Envelopes::Single),
+            ("auto", Envelopes::Auto),
+        ];
+        let form = self.form(entry, &WRITE)?;
+        let envelopes = form
+            .get("envelope")
+            .and_then(|it| self.word(it, envelopes, &[]));
+        Some(Write {
+            envelopes: envelopes.map_or(Envelopes::Batch, |it| it.value),
+            batch_size: form.get("batch_size").and_then(|it| self.batch_size(it)),
+        })
+    }
+
+    fn batch_size(&mut self, entry: Entry<'_>) -> Option<NonZeroUsize> {
+        let size = self.count(entry)?;
+        let taken = usize::try_from(size).ok().filter(|size| *size <= 1000);
+        let taken = taken.and_then(NonZeroUsize::new);
+        if taken.is_none() {
+            let help = "Dataverse takes 1,000 records in one request at most.";
+            self.bad(entry, "is a number from 1 to 1000", help);
+        }
+        taken
     }
 
     fn threshold(&mut self, entry: Entry<'_>) -> Option<Threshold> {
