@@ -94,8 +94,18 @@ async fn a_rule_that_refuses_chosen_rows_makes_rejects_of_them_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_that_never_recovers_ends_the_run_and_loses_nothing() {
+async fn a_service_that_never_recovers_ends_check_and_push_with_75() {
     let desk = desk("503=1", 1).await;
-    let ran = desk.run(&["check", "--json"]);
-    assert_eq!(ran.code, Some(75), "{ran:?}");
+    for command in [
+        &["check", "--json"][..],
+        &["push", "-m", "accounts.yaml", "--json"],
+    ] {
+        let ran = desk.run(command);
+        assert_eq!(
+            (ran.code, ran.json()["exit_code"].as_i64()),
+            (Some(75), Some(75)),
+            "{ran:?}"
+        );
+    }
+    assert_eq!(desk.writes(), 0);
 }

@@ -1,8 +1,8 @@
 //! Who may not: each cause is named by `check` and by `push`, with exit 3 and what to do.
 
-use segue_emulator::{Privileges, Service, UserState};
+use segue_emulator::{Fault, Privileges, Service, UserState};
 
-use crate::desk::{Desk, Ran};
+use crate::desk::{Desk, Ran, numbered};
 
 async fn desk() -> Desk {
     let desk = Desk::new().await;
@@ -130,11 +130,12 @@ async fn a_lookup_needs_append_here_and_append_to_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_is_revoked_is_replaced_once() {
+async fn a_token_that_is_revoked_while_the_run_sends_is_replaced_once() {
     let desk = desk().await;
-    assert_eq!(desk.push(&[]).code, Some(0));
-    desk.emulator.client().revoke_tokens();
-    desk.write("a.csv", "number,name\nA1,Shop\nA2,Store\n");
-    let ran = desk.push(&[]);
-    assert_eq!((ran.code, ran.rows("created")), (Some(0), 1), "{ran:?}");
+    desk.write("a.csv", numbered(500));
+    desk.emulator
+        .next_requests([Fault::Pass, Fault::RevokeToken]);
+    let ran = desk.push(&["--concurrency", "1"]);
+    assert_eq!((ran.code, ran.rows("created")), (Some(0), 500), "{ran:?}");
+    assert_eq!(desk.emulator.counts().tokens, 2);
 }
