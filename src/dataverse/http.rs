@@ -1,7 +1,8 @@
-//! One request at a time over HTTP/1.1, with a token and without surprises: no cookies, no redirects, no repeats.
+//! One request at a time over HTTP/1.1, with a token and without surprises: no cookies, no redirects.
 //!
-//! Says what came back and how much of it; what it means is for others to read. The only repeat is the one that a
-//! rejected token needs: a request that was answered with 401 as a whole was not carried out.
+//! Says what came back and how much of it; what it means is for others to read. Two repeats there are: the one that a
+//! rejected token needs (a request that was answered with 401 as a whole was not carried out), and questions beside the
+//! run's own traffic, which are asked again while the service cannot answer. Writes and finds are `dispatch`'s to repeat.
 
 use std::error::Error;
 use std::num::NonZeroUsize;

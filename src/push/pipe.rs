@@ -47,17 +47,13 @@ impl Run {
         let snapshot = ledger.snapshot().clone();
         let resumes = earlier.is_some();
         let since = earlier.unwrap_or_else(|| self.started(opened));
-        let rules_now = |mode: Option<dispatch::Mode>| {
-            let usual = rules(opened, &snapshot, Some(since));
-            Rules {
-                mode: mode.unwrap_or(usual.mode),
-                resumes,
-                ..usual
-            }
+        let rules = Rules {
+            resumes,
+            ..rules(opened, &snapshot, Some(since))
         };
         let first = Passing {
             survey: survey.clone(),
-            rules: rules_now(None),
+            rules: rules.clone(),
             mapper: mapper(
                 opened,
                 snapshot.clone(),
@@ -70,7 +66,10 @@ impl Run {
         };
         let owed = self.pass(opened, ledger, number, first).await?;
         if !owed.is_empty() {
-            let rules = rules_now(Some(dispatch::Mode::Update));
+            let rules = Rules {
+                mode: dispatch::Mode::Update,
+                ..rules
+            };
             let everything = Selection::default();
             let held = Arc::default();
             let mut mapper = mapper(opened, snapshot.clone(), &self.request, everything, held);

@@ -4,10 +4,12 @@
 //! that another key or another mapping holds.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
+use uuid::Uuid;
 
 use super::open::Opened;
 use super::pipe::{Part, QUEUED};
@@ -55,10 +57,10 @@ struct Sorter {
     snapshot: Snapshot,
     /// None in a dry run.
     ledger: Option<Arc<Ledger>>,
-    state: std::path::PathBuf,
-    folder: std::path::PathBuf,
-    spill: std::path::PathBuf,
-    organisation: uuid::Uuid,
+    state: PathBuf,
+    folder: PathBuf,
+    spill: PathBuf,
+    organisation: Uuid,
 }
 
 impl Sorter {
