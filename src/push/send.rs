@@ -281,14 +281,20 @@ impl Mapper {
         }
     }
 
-    /// Of those columns the ones that the first pass wrote: all but references to the table itself.
-    fn written_before(&self, columns: &ColumnSet) -> ColumnSet {
-        let plan = &self.opened.plan;
-        let of_itself = plan.references_to_itself();
-        columns
-            .iter()
-            .filter(|it| !of_itself.contains(it))
-            .collect()
+    /// Of columns that differ the ones that the first pass wrote, and what the second one writes: all references to the
+    /// table itself. One that does not differ was cleared in Dataverse, since its record was gone.
+    fn parted(&self, columns: &ColumnSet, record: &Record) -> (ColumnSet, ColumnSet) {
+        let of_itself = self.opened.plan.references_to_itself();
+        let is_given = |index: &usize| {
+            record
+                .values
+                .get(*index)
+                .is_some_and(|value| !value.is_null())
+        };
+        let written = columns.iter().filter(|it| !of_itself.contains(it));
+        let owing = of_itself.iter().copied();
+        let owing = owing.filter(|it| columns.contains(*it) || is_given(it));
+        (written.collect(), owing.collect())
     }
 
     fn unkeyed(&self, rows: &Rows, index: usize) -> Note {
@@ -349,14 +355,14 @@ impl Mapper {
         let mut standing = standing;
         if let Some(owed) = &self.owed {
             let counted = owed.of(entry.position);
-            let written = self.written_before(&columns);
+            let (written, owing) = self.parted(&columns, &record);
             let flags = standing_flags(standing.as_ref(), counted);
             standing = Some(Standing {
                 id: standing.as_ref().and_then(|standing| standing.id),
                 flags,
                 columns: after(standing.as_ref(), &record, &digests, &written),
             });
-            columns = columns.iter().filter(|it| !written.contains(*it)).collect();
+            columns = owing;
         }
         if let Some(standing) = standing.as_ref().filter(|_| columns.is_empty()) {
             return Ok(Step::Note(Box::new(Note::Unchanged(

@@ -199,6 +199,27 @@ async fn a_record_may_refer_to_one_that_comes_later_in_the_extract() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reference_to_a_record_that_is_made_again_is_written_again() {
+    let desk = Desk::new().await;
+    let rows = [("A2", "A1"), ("A1", ""), ("A3", "A1")];
+    assert_eq!(family(&desk, &rows, "", &[]).rows("created"), 3);
+    desk.request("DELETE", "accounts(accountnumber='A1')", "");
+    assert_eq!(parent_of(&desk, "A2"), None);
+    let ran = family(&desk, &rows, "", &["--full-refresh"]);
+    assert_eq!((ran.code, ran.rows("rejected")), (Some(0), 0), "{ran:?}");
+    assert_eq!(parent_of(&desk, "A2").as_deref(), Some("A1"));
+    desk.request("DELETE", "accounts(accountnumber='A1')", "");
+    // Both rows are due, and of A2 only another column differs.
+    let mapping = desk
+        .read("family.yaml")
+        .replace("name: number", "name: { value: Other }");
+    desk.write("family.yaml", mapping);
+    let ran = desk.run(&["push", "-m", "family.yaml", "--json"]);
+    assert_eq!((ran.code, ran.rows("rejected")), (Some(0), 0), "{ran:?}");
+    assert_eq!(parent_of(&desk, "A2").as_deref(), Some("A1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_blank_reference_to_the_own_table_is_no_reject() {
     let desk = Desk::new().await;
     let rows = [("A2", "A1"), ("A1", "A7")];
