@@ -17,6 +17,7 @@ mod request;
 mod results;
 mod selection;
 mod send;
+mod sending;
 mod sieve;
 mod stages;
 mod standing;
@@ -35,7 +36,7 @@ use tokio::time::Instant;
 pub use self::error::PushError;
 pub use self::open::{Validated, validate, validate_offline};
 pub use self::preview::{Change, ColumnChange};
-pub use self::progress::{Progress, Seen, Stage};
+pub use self::progress::{Progress, Seen, Stage, Waiting};
 pub use self::request::{Patience, Purpose, Report, Request};
 pub use self::state::{Adopted, StateError, adopt, forget, rekey};
 

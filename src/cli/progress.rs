@@ -1,14 +1,17 @@
 //! One line that lives while a run does, on a terminal only.
 
+use std::collections::VecDeque;
 use std::io::{IsTerminal as _, stderr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::time::Instant;
 
 use super::output;
-use crate::push::{Progress, Seen, Stage};
+use crate::dataverse::ServiceLimit;
+use crate::push::{Progress, Seen, Stage, Waiting};
 
 /// Whether to show progress.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -22,6 +25,9 @@ pub(super) enum Show {
 /// Four times a second: smooth enough to read, cheap enough to forget.
 const BETWEEN: Duration = Duration::from_millis(250);
 
+/// How far back its speed is looked at: a few batches, since rows come by the hundred.
+const LATELY: Duration = Duration::from_secs(5);
+
 /// Shows progress until it is dropped; what each stage came to stays as a line.
 pub(super) async fn show(progress: Arc<Progress>, wanted: Show) {
     if wanted == Show::Never || output::is_quiet() || !stderr().is_terminal() {
@@ -33,6 +39,7 @@ pub(super) async fn show(progress: Arc<Progress>, wanted: Show) {
     }
     let mut ticks = tokio::time::interval(BETWEEN);
     let mut before = progress.seen();
+    let mut speed = Speed::default();
     loop {
         ticks.tick().await;
         let seen = progress.seen();
@@ -41,22 +48,51 @@ pub(super) async fn show(progress: Arc<Progress>, wanted: Show) {
                 stage: before.stage,
                 ..seen
             }));
+            speed = Speed::default();
         }
-        let speed = per_second(&before, &seen);
-        line.set_message(format!("{}{speed}", text(&seen)));
+        speed.look(Instant::now(), &seen);
+        line.set_message(format!("{}{}", text(&seen), speed.text(&seen)));
         line.tick();
         before = seen;
     }
 }
 
-fn per_second(before: &Seen, now: &Seen) -> String {
-    let settled = now.settled.saturating_sub(before.settled);
-    let each_second = settled * 1000 / u64::try_from(BETWEEN.as_millis()).unwrap_or(1).max(1);
-    if now.stage != Stage::Sending || each_second == 0 {
-        return String::new();
+/// How fast it was in the last seconds.
+#[derive(Default)]
+struct Speed {
+    /// When so many rows were answered and so many settled.
+    looks: VecDeque<(Instant, u64, u64)>,
+}
+
+impl Speed {
+    fn look(&mut self, now: Instant, seen: &Seen) {
+        self.looks.push_back((now, seen.answered, seen.settled));
+        let is_old = |first: &(Instant, u64, u64)| now - first.0 > LATELY;
+        while self.looks.len() > 2 && self.looks.front().is_some_and(is_old) {
+            self.looks.pop_front();
+        }
     }
-    let left = now.due.saturating_sub(now.settled) / each_second;
-    format!("   {each_second} per second, about {left} s left")
+
+    /// `   580 sent per second, about 7 s left`; nothing where nothing moves.
+    fn text(&self, seen: &Seen) -> String {
+        let (Some(first), Some(last)) = (self.looks.front(), self.looks.back()) else {
+            return String::new();
+        };
+        let passed = u64::try_from((last.0 - first.0).as_millis()).unwrap_or(u64::MAX);
+        let each_second = |rows: u64| (rows * 1000).checked_div(passed).unwrap_or(0);
+        let (sent, settled) = (
+            each_second(last.1.saturating_sub(first.1)),
+            each_second(last.2.saturating_sub(first.2)),
+        );
+        if seen.stage != Stage::Sending || sent == 0 {
+            return String::new();
+        }
+        let left = seen.due.saturating_sub(seen.settled);
+        match left.checked_div(settled) {
+            None => format!("   {sent} sent per second"),
+            Some(left) => format!("   {sent} sent per second, about {left} s left"),
+        }
+    }
 }
 
 fn text(seen: &Seen) -> String {
@@ -65,17 +101,91 @@ fn text(seen: &Seen) -> String {
         Stage::Opening => "opening: mapping, table, extract".to_owned(),
         Stage::Waiting => "waiting for another run of this table".to_owned(),
         Stage::Surveying => format!("reading: {read} rows"),
-        Stage::Sending => {
-            let mut text = format!(
-                "sending: {} of {due} done, {} unchanged, {} rejected, {} in flight",
-                seen.settled, seen.unchanged, seen.rejected, seen.traffic.in_flight
-            );
-            if !seen.traffic.pause.is_zero() {
-                let pause = seen.traffic.pause.as_secs_f64();
-                text = format!("{text}, throttled for {pause:.0} s more");
-            }
-            text
-        }
+        Stage::Sending => format!(
+            "sending: {} of {due} done, {} unchanged, {} rejected, {} in flight{}",
+            seen.settled,
+            seen.unchanged,
+            seen.rejected,
+            seen.traffic.in_flight,
+            waiting(seen.waiting)
+        ),
         Stage::Finishing => "writing the results".to_owned(),
+    }
+}
+
+/// `, throttled for 17 s more (requests in five minutes)`
+fn waiting(waiting: Waiting) -> String {
+    match waiting {
+        Waiting::No => String::new(),
+        Waiting::Throttled { limit, left } => {
+            let of = match limit {
+                ServiceLimit::Requests => " (requests in five minutes)",
+                ServiceLimit::Time => " (execution time in five minutes)",
+                ServiceLimit::Concurrency => " (requests at a time)",
+                ServiceLimit::Other => "",
+            };
+            format!(", throttled for {:.0} s more{of}", left.as_secs_f64())
+        }
+        Waiting::BackingOff { left } => format!(
+            ", the service failed, tried again in {:.0} s",
+            left.as_secs_f64()
+        ),
+        Waiting::LookingUp => ", looking up records".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sending(answered: u64, settled: u64) -> Seen {
+        Seen {
+            stage: Stage::Sending,
+            due: 10_000,
+            answered,
+            settled,
+            ..Seen::default()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn speed_is_that_of_the_last_seconds() {
+        let mut speed = Speed::default();
+        for tick in 0..100 {
+            let rows = if tick < 50 { 0 } else { (tick - 50) * 100 };
+            speed.look(Instant::now(), &sending(rows, rows / 2));
+            tokio::time::advance(BETWEEN).await;
+        }
+        let text = speed.text(&sending(4900, 2450));
+        assert_eq!(text, "   400 sent per second, about 37 s left");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_nothing_moves_nothing_is_foretold() {
+        let mut speed = Speed::default();
+        speed.look(Instant::now(), &sending(50, 50));
+        assert_eq!(speed.text(&sending(50, 50)), "");
+        tokio::time::advance(BETWEEN).await;
+        speed.look(Instant::now(), &sending(50, 50));
+        assert_eq!(speed.text(&sending(50, 50)), "");
+    }
+
+    #[test]
+    fn the_line_tells_what_is_waited_for_and_how_long() {
+        let line = |waiting| {
+            text(&Seen {
+                waiting,
+                ..sending(0, 0)
+            })
+        };
+        let left = Duration::from_secs(17);
+        let limit = ServiceLimit::Requests;
+        let throttled = line(Waiting::Throttled { limit, left });
+        let expected = "0 in flight, throttled for 17 s more (requests in five minutes)";
+        assert!(throttled.ends_with(expected), "{throttled}");
+        let failed = line(Waiting::BackingOff { left });
+        assert!(failed.ends_with("tried again in 17 s"), "{failed}");
+        assert!(line(Waiting::LookingUp).ends_with("looking up records"));
+        assert!(line(Waiting::No).ends_with("0 in flight"));
     }
 }

@@ -18,6 +18,7 @@ mod errors;
 mod find;
 mod get;
 mod http;
+mod limit;
 mod literal;
 #[cfg(test)]
 mod loopback;
@@ -39,6 +40,7 @@ pub use environment::Dataverse;
 pub use errors::{DataverseError, DataverseErrorKind};
 pub use get::GetKey;
 pub use http::{Requests, WireOptions};
+pub use limit::ServiceLimit;
 pub use privileges::{Lacking, Needed, Privileges};
 pub use scan::{Scan, Scanned};
 pub use tables::TableName;

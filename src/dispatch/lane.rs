@@ -7,8 +7,9 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::account::{StopCause, Traffic};
+use super::meter::Meter;
 use super::options::Options;
-use crate::model::{Batch, Cause, Destination, Failure, Find, Found, Reply, ServiceError};
+use crate::model::{Batch, Cause, Destination, Failure, Fate, Find, Found, Reply, ServiceError};
 
 /// The way to the service that all requests of one application user share.
 ///
@@ -31,13 +32,25 @@ impl<D> Clone for Lane<D> {
 struct Shared<D> {
     destination: Arc<D>,
     options: Options,
+    meter: Arc<Meter>,
     state: Mutex<State>,
+}
+
+impl<D> Drop for Shared<D> {
+    fn drop(&mut self) {
+        let state = self.state.get_mut();
+        state
+            .unwrap_or_else(PoisonError::into_inner)
+            .charge(&self.meter);
+    }
 }
 
 #[derive(Debug)]
 struct State {
     /// Nothing is sent before.
     free_at: Instant,
+    /// Up to where penalties are on the meter, and the code of the one that lasts.
+    charged: (Instant, String),
     /// How many penalties there were.
     penalties: u64,
     /// How many of them in a row came without a time to wait.
@@ -55,6 +68,26 @@ impl State {
         self.troubled_since.get_or_insert_with(Instant::now);
         self.said = error.clone();
     }
+
+    /// Puts on the meter what of the penalty has passed by now.
+    fn charge(&mut self, meter: &Meter) {
+        let (from, code) = &mut self.charged;
+        let until = self.free_at.min(Instant::now());
+        if until > *from {
+            meter.paused(code, until - *from);
+            *from = until;
+        }
+    }
+
+    /// A penalty begins, or is prolonged for another reason.
+    fn is_paused_by(&mut self, error: &ServiceError, meter: &Meter) {
+        self.charge(meter);
+        let now = Instant::now();
+        if self.free_at <= now || self.charged.1 != error.code {
+            meter.penalty(&error.code);
+        }
+        self.charged = (now, error.code.clone());
+    }
 }
 
 /// The answer to a batch and how long it took, waiting for penalties left out.
@@ -66,9 +99,15 @@ pub(super) struct Sent {
 impl<D> Lane<D> {
     /// A lane to that destination. Must be called within a tokio runtime with time.
     pub fn new(destination: Arc<D>, options: Options) -> Self {
+        Self::metered(destination, options, Arc::default())
+    }
+
+    /// The same, with a meter that other lanes of the run write to as well.
+    pub fn metered(destination: Arc<D>, options: Options, meter: Arc<Meter>) -> Self {
         let now = Instant::now();
         let state = State {
             free_at: now,
+            charged: (now, String::new()),
             penalties: 0,
             untold: 0,
             troubled_since: None,
@@ -81,6 +120,7 @@ impl<D> Lane<D> {
             shared: Arc::new(Shared {
                 destination,
                 options,
+                meter,
                 state,
             }),
         }
@@ -88,7 +128,8 @@ impl<D> Lane<D> {
 
     /// What went over the lane so far; cheap enough to ask for every line of progress.
     pub fn traffic(&self) -> Traffic {
-        let state = self.state();
+        let mut state = self.state();
+        state.charge(&self.shared.meter);
         Traffic {
             pause: state.free_at.saturating_duration_since(Instant::now()),
             ..state.traffic
@@ -112,7 +153,9 @@ impl<D> Lane<D> {
 
     /// The wait before an operation is sent again that has failed so often, with jitter: half of it is fixed.
     pub(super) fn backoff(&self, failures: u32) -> Duration {
-        backoff(&mut self.state().jitter, self.options(), failures)
+        let wait = backoff(&mut self.state().jitter, self.options(), failures);
+        self.shared.meter.backs_off(wait);
+        wait
     }
 
     /// The service worked.
@@ -161,6 +204,8 @@ impl<D> Lane<D> {
 
     fn impose(&self, told: Option<Duration>, error: &ServiceError) {
         let now = Instant::now();
+        let meter = &self.shared.meter;
+        meter.throttled();
         let mut state = self.state();
         state.traffic.throttled += 1;
         state.trouble(error);
@@ -184,6 +229,7 @@ impl<D> Lane<D> {
             .unwrap_or(now + Duration::from_hours(24));
         if ends > state.free_at {
             let since = state.free_at.max(now);
+            state.is_paused_by(error, meter);
             state.traffic.waited += ends - since;
             state.free_at = ends;
         }
@@ -204,6 +250,7 @@ impl<D: Destination> Lane<D> {
         let replies = self.shared.destination.send(batch).await;
         drop(in_flight);
         let took = started.elapsed();
+        self.shared.meter.answered(answered(&replies), took);
         // At once, not when the batch is judged: nobody must slip through in between.
         if let Some((told, error)) = longest_penalty(&replies) {
             self.impose(told, error);
@@ -223,7 +270,7 @@ impl<D: Destination> Lane<D> {
     pub(super) async fn find(&self, what: &Find) -> Result<Vec<Found>, Failure> {
         self.free().await;
         self.state().traffic.finds += 1;
-        let in_flight = InFlight::of(self);
+        let in_flight = (InFlight::of(self), self.shared.meter.looks_up());
         let found = self.shared.destination.find(what).await;
         drop(in_flight);
         if let Err(failure) = &found
@@ -248,6 +295,7 @@ struct InFlight<'a, D>(&'a Lane<D>);
 impl<'a, D> InFlight<'a, D> {
     fn of(lane: &'a Lane<D>) -> Self {
         lane.state().traffic.in_flight += 1;
+        lane.shared.meter.sent();
         Self(lane)
     }
 }
@@ -255,7 +303,17 @@ impl<'a, D> InFlight<'a, D> {
 impl<D> Drop for InFlight<'_, D> {
     fn drop(&mut self) {
         self.0.state().traffic.in_flight -= 1;
+        self.0.shared.meter.ended();
     }
+}
+
+/// How many operations got an answer of their own.
+fn answered(replies: &[Reply]) -> u64 {
+    let is_answered = |reply: &&Reply| match reply {
+        Reply::Accepted(_) => true,
+        Reply::Failed(failure) => failure.fate == Fate::Answered,
+    };
+    replies.iter().filter(is_answered).count() as u64
 }
 
 /// Of several penalties in one answer the one that says most.
@@ -313,5 +371,31 @@ mod tests {
         let traffic = lane.traffic();
         assert_eq!(traffic.waited, Duration::from_secs(17));
         assert_eq!((traffic.throttled, lane.penalties()), (4, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_penalty_is_on_the_meter_by_its_code_as_far_as_it_has_passed() {
+        let meter: Arc<Meter> = Arc::default();
+        let lane = Lane::metered(Arc::new(()), Options::default(), Arc::clone(&meter));
+        let said = |code: &str| ServiceError {
+            code: code.to_owned(),
+            ..ServiceError::default()
+        };
+        let seconds = Duration::from_secs;
+        lane.impose(Some(seconds(10)), &said("many"));
+        tokio::time::advance(seconds(4)).await;
+        lane.impose(Some(seconds(20)), &said("long"));
+        tokio::time::advance(seconds(5)).await;
+        assert_eq!(lane.traffic().pause, seconds(15));
+        let waits = |meter: &Meter| -> Vec<(u64, u64)> {
+            let waits = meter.measured().waits.into_iter();
+            waits.map(|it| (it.times, it.time.as_secs())).collect()
+        };
+        assert_eq!(waits(&meter), [(1, 4), (1, 5)]);
+        tokio::time::advance(seconds(100)).await;
+        lane.impose(Some(seconds(1)), &said("long"));
+        tokio::time::advance(seconds(100)).await;
+        drop(lane);
+        assert_eq!(waits(&meter), [(1, 4), (2, 21)]);
     }
 }

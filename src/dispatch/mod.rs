@@ -1,18 +1,21 @@
 //! Operations in, outcomes out: exactly one each, whatever happens on the way.
 //!
-//! Owns packing, the gate, pacing, penalties, back-off, the resolver that finds GUIDs, the table that says what happens
-//! next after a failure, and the chain of requests by which a key comes to its one outcome. Leaves to others what
-//! a reply means (`dataverse`), what is remembered of it (`ledger`) and which rows are due.
+//! Owns packing, the gate, pacing, penalties, back-off, the meter of it all, the resolver that finds GUIDs, the table
+//! that says what happens next after a failure, and the chain of requests by which a key comes to its one outcome.
+//! Leaves to others what a reply means (`dataverse`), what is remembered of it (`ledger`) and which rows are due.
 
 mod account;
 mod advice;
 mod chain;
+mod curve;
 mod draft;
 mod flight;
 mod gate;
+mod histogram;
 mod judge;
 mod lane;
 mod lookup;
+mod meter;
 mod options;
 mod pace;
 mod queue;
@@ -23,9 +26,12 @@ mod triage;
 mod wrap;
 
 pub use account::{DispatchReport, StopCause, Stopping, Traffic};
+pub use curve::Point;
 pub use draft::{Draft, Foreseen, Resolved};
 pub use gate::dispatch;
+pub use histogram::Latency;
 pub use lane::Lane;
+pub use meter::{Measured, Meter, Pulse, Wait, WaitCause};
 pub use options::Options;
 pub use refer::{Differ, Growing, Referring, refer};
 pub use resolve::{ResolveReport, foresee, resolve};

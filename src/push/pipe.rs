@@ -256,7 +256,8 @@ impl Run {
             options.concurrency = concurrency;
         }
         let writer = opened.environment.writer(Arc::clone(target));
-        let lane = Lane::new(Arc::new(writer), options);
+        let meter = Arc::clone(self.progress.meter());
+        let lane = Lane::metered(Arc::new(writer), options, meter);
         let seen = lane.clone();
         self.progress.gauge(Box::new(move || seen.traffic()));
         self.progress.enter(Stage::Sending);

@@ -1,9 +1,11 @@
 //! What a run has done so far, for whoever looks.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use crate::dispatch::Traffic;
+use crate::dataverse::ServiceLimit;
+use crate::dispatch::{Measured, Meter, Pulse, Traffic};
 use crate::ledger::SurveyCounts;
 use crate::report::RowCounts;
 
@@ -17,6 +19,7 @@ pub struct Progress {
     settled: AtomicU64,
     rejected: AtomicU64,
     traffic: Mutex<Option<TrafficGauge>>,
+    meter: Arc<Meter>,
 }
 
 type TrafficGauge = Box<dyn Fn() -> Traffic + Send>;
@@ -52,14 +55,58 @@ pub struct Seen {
     pub settled: u64,
     /// Rejects.
     pub rejected: u64,
-    /// Requests and waits.
+    /// Rows that the service has answered.
+    pub answered: u64,
+    /// Requests and waits of the part of the run that is under way.
     pub traffic: Traffic,
+    /// What the run waits for.
+    pub waiting: Waiting,
+}
+
+/// What a run waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Waiting {
+    /// Nothing but answers, if anything.
+    #[default]
+    No,
+    /// The service said to wait.
+    Throttled {
+        /// Because of what.
+        limit: ServiceLimit,
+        /// How long.
+        left: Duration,
+    },
+    /// The service failed; it is tried again after that time.
+    BackingOff {
+        /// How long.
+        left: Duration,
+    },
+    /// Records that must be known before anything is written.
+    LookingUp,
+}
+
+impl Waiting {
+    fn of(traffic: &Traffic, pulse: &Pulse) -> Self {
+        if !traffic.pause.is_zero() {
+            let limit = ServiceLimit::of(&pulse.said);
+            let left = traffic.pause;
+            Self::Throttled { limit, left }
+        } else if pulse.in_flight == 0 && !pulse.backing_off.is_zero() {
+            let left = pulse.backing_off;
+            Self::BackingOff { left }
+        } else if pulse.in_flight > 0 && pulse.in_flight == pulse.looking_up {
+            Self::LookingUp
+        } else {
+            Self::No
+        }
+    }
 }
 
 impl Progress {
     /// How far it is; cheap enough to ask many times a second.
     pub fn seen(&self) -> Seen {
-        let traffic = self.traffic.lock().unwrap_or_else(PoisonError::into_inner);
+        let traffic = self.traffic();
+        let pulse = self.meter.pulse();
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Seen {
             stage: match self.stage.load(Ordering::Relaxed) {
@@ -74,10 +121,27 @@ impl Progress {
             due: of(&self.due),
             settled: of(&self.settled),
             rejected: of(&self.rejected),
-            traffic: traffic
-                .as_ref()
-                .map_or_else(Traffic::default, |look| look()),
+            answered: pulse.rows,
+            waiting: Waiting::of(&traffic, &pulse),
+            traffic,
         }
+    }
+
+    fn traffic(&self) -> Traffic {
+        let gauge = self.traffic.lock().unwrap_or_else(PoisonError::into_inner);
+        gauge.as_ref().map_or_else(Traffic::default, |look| look())
+    }
+
+    /// What all lanes of the run write to.
+    pub(super) fn meter(&self) -> &Arc<Meter> {
+        &self.meter
+    }
+
+    /// What the requests of the whole run came to.
+    pub(super) fn measured(&self) -> Measured {
+        // The lane that is still there puts its penalty on the meter when it is asked.
+        self.traffic();
+        self.meter.measured()
     }
 
     pub(super) fn enter(&self, stage: Stage) {

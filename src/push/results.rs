@@ -1,6 +1,6 @@
 //! The end of a run: the conservation law, the reject file, the results.
 
-use super::{PushError, Report, Run, again};
+use super::{PushError, Report, Run, again, sending};
 use crate::model::{ExtractSpec, Format, Header, Source as _};
 use crate::report::{ExitCode, ExtractShape, RejectResults, RequestCounts, RunResults};
 
@@ -65,7 +65,7 @@ fn results(
 ) -> RunResults {
     let opened = run.opened.as_ref();
     let requests = opened.map_or_else(Default::default, |opened| opened.environment.requests());
-    let traffic = run.progress.seen().traffic;
+    let measured = run.progress.measured();
     RunResults {
         schema: "segue.run/1".to_owned(),
         run: run.folder.run_id().to_string(),
@@ -81,9 +81,10 @@ fn results(
             reads: requests.reads,
             writes: requests.writes,
             retried: run.retried,
-            throttled: traffic.throttled,
-            waited: traffic.waited.as_secs_f64(),
+            throttled: measured.throttled,
+            waited: measured.throttled_time().as_secs_f64(),
         },
+        sending: sending::results(&measured),
         rejects,
         stopped_by: stopped.map(in_words),
         advice: stopped.map(|error| error.help().into_owned()),

@@ -10,6 +10,7 @@ mod reject_file;
 mod rejects;
 mod results;
 mod retention;
+mod sending;
 mod summary;
 
 pub use counts::{Imbalance, RowCounts};
@@ -20,4 +21,5 @@ pub use reject_file::{RejectFile, RejectLine};
 pub use rejects::{HeldRow, RejectWriter};
 pub use results::{ExtractShape, PushResults, Reason, RejectResults, RequestCounts, RunResults};
 pub use retention::retire;
+pub use sending::{CurveResults, LatencyResults, SendingResults, WaitReason, WaitResults};
 pub use summary::summary;

@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{RowCounts, Status};
+use super::{RowCounts, SendingResults, Status};
 
 /// One run, as `run_results.json` holds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,9 @@ pub struct RunResults {
     pub rows: RowCounts,
     /// What went over the wire.
     pub requests: RequestCounts,
+    /// How sending went.
+    #[serde(default)]
+    pub sending: SendingResults,
     /// What must be mended at the source.
     pub rejects: RejectResults,
     /// Why it ended early, if it did.
@@ -164,6 +167,7 @@ mod tests {
                 ..RowCounts::default()
             },
             requests: RequestCounts::default(),
+            sending: SendingResults::default(),
             rejects: RejectResults::default(),
             stopped_by: None,
             advice: None,

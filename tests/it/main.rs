@@ -26,6 +26,7 @@ mod retry;
 mod roles;
 mod sandbox;
 mod secrets;
+mod sending;
 mod state;
 mod states;
 mod stopping;
