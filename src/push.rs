@@ -4,6 +4,7 @@
 
 mod again;
 mod error;
+mod foresee;
 mod guard;
 mod held;
 mod open;
@@ -24,6 +25,7 @@ mod standing;
 mod state;
 mod survey;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +50,7 @@ use crate::dispatch::{StopCause, Stopping};
 use crate::ledger::{
     Ending, HeldBack, Identity, Layout, LayoutColumn, Ledger, LedgerError, RunLock, Snapshot,
 };
+use crate::model::RecordId;
 use crate::report::{RejectWriter, RowCounts, RunFolder, retire};
 
 /// Between two looks at a lock that another run holds.
@@ -87,6 +90,7 @@ pub async fn push(
         retried: 0,
         marked: Vec::new(),
         preview: Vec::new(),
+        found: HashSet::new(),
         warnings: Vec::new(),
         held: Arc::default(),
     };
@@ -108,6 +112,8 @@ struct Run {
     /// Rows whose records are to be deleted last.
     marked: Vec<Condemned>,
     preview: Vec<Change>,
+    /// In a dry run: records that were found by keys which the ledger does not know.
+    found: HashSet<RecordId>,
     warnings: Vec<String>,
     /// The rows that Dataverse refused before the run.
     held: Arc<HeldBack>,

@@ -1,5 +1,6 @@
 //! The second reading as a pipe: mapper, resolver, dispatcher, recorder; each queue is bounded.
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +10,10 @@ use tokio::task::JoinSet;
 
 use super::open::Opened;
 use super::owed::Owed;
-use super::preview;
 use super::record::{Pass, Recorder, Recording};
 use super::selection::Selection;
 use super::send::Mapper;
-use super::stages::{forward, forward_foreseen, growing, mapper, refer, referring, rules};
+use super::stages::{forward, growing, mapper, refer, referring, rules};
 use super::survey::Surveyed;
 use super::{PushError, Run, Stage, ended};
 use crate::dataverse::TableWriter;
@@ -159,67 +159,7 @@ impl Run {
         self.gather(stages, brake).await
     }
 
-    /// Tells what [`Run::pipe`] would do. Nothing is sent or recorded.
-    pub(super) async fn foresee(
-        &mut self,
-        opened: &Arc<Opened>,
-        ledger: Snapshot,
-        surveyed: Surveyed,
-    ) -> Result<(), PushError> {
-        let Surveyed {
-            survey,
-            selection,
-            keys,
-            ..
-        } = surveyed;
-        let growing = growing(opened, &ledger, keys);
-        let before = ledger.clone();
-        let rules = Arc::new(rules(opened, &ledger, None));
-        let lane = self.lane(opened);
-        let (drafts_in, drafts) = mpsc::channel(QUEUED);
-        let (foreseen_in, foreseen) = mpsc::channel(QUEUED);
-        let (notes_in, notes) = mpsc::channel(QUEUED);
-        let (brake, stop) = watch::channel(Stopping::No);
-        let recorder = self.recorder(opened, &ledger, None, brake.clone());
-        let held = Arc::clone(&self.held);
-        let mapper = mapper(opened, ledger, &self.request, selection, held);
-
-        let mut stages = JoinSet::new();
-        let referring = referring(opened, &mapper, &rules, growing);
-        let (outcomes_in, outcomes) = mpsc::channel(QUEUED);
-        let drafts = refer(
-            &mut stages,
-            opened,
-            &lane,
-            referring,
-            drafts,
-            &outcomes_in,
-            &stop,
-        );
-        drop(outcomes_in);
-        stages.spawn(forward(outcomes, notes_in.clone()));
-        let foreseeing = dispatch::foresee(lane, rules, drafts, foreseen_in, stop);
-        stages.spawn(async move { Some(Part::Resolved(foreseeing.await)) });
-        stages.spawn(forward_foreseen(foreseen, notes_in.clone()));
-        let vanished = survey.clone();
-        stages
-            .spawn_blocking(move || Some(Part::Mapped(mapper.run(&survey, &drafts_in, &notes_in))));
-        stages.spawn_blocking(move || Some(Part::Recorded(Box::new(recorder?.run(notes)))));
-        let _owed = self.gather(stages, brake).await?;
-        let marked = std::mem::take(&mut self.marked).len() as u64;
-        self.rows.not_attempted -= marked;
-        self.rows.deleted += marked;
-        if *opened.plan.removal() != Removal::Keep {
-            self.foresee_removal(opened, &before, &vanished).await?;
-        }
-        tokio::select! {
-            () = preview::fill_in(&opened.environment, &opened.table, &mut self.preview) => {}
-            () = super::stopping(self.stop.clone()) => return Err(super::interrupted()),
-        }
-        Ok(opened.extract.unchanged()?)
-    }
-
-    fn lane(&self, opened: &Opened) -> Lane<TableWriter> {
+    pub(super) fn lane(&self, opened: &Opened) -> Lane<TableWriter> {
         self.lane_in(opened, opened.plan.target(), opened.envelopes)
     }
 
@@ -284,6 +224,7 @@ impl Run {
             most_rejects: opened.plan.guard().max_rejects,
             brake,
             preview: Vec::new(),
+            found: HashSet::new(),
             progress: Arc::clone(&self.progress),
             owed: Owed::default(),
             marked: Vec::new(),
@@ -352,9 +293,11 @@ impl Run {
                     preview,
                     owed,
                     marked,
+                    found,
                 } = *recording;
                 *left = owed;
                 self.marked.extend(marked);
+                self.found = found;
                 self.rows = counts;
                 self.rejects = Some(rejects);
                 self.preview = preview;

@@ -1,15 +1,16 @@
 //! The end of the pipe: outcomes into the ledger, then into the counts.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
 use super::held::{learned, rejected};
 use super::owed::Owed;
-use super::preview::{self, Change};
+use super::preview::Change;
 use super::standing::{flags, grave, open_ends};
 use super::{Progress, PushError, guard, removal};
-use crate::dispatch::{Foreseen, Resolved, Stopping};
+use crate::dispatch::{Foreseen, Stopping};
 use crate::ledger::{Entry, HeldBack, Ledger, LedgerError, Recorded, RunNumber, Slot, after};
 use crate::mapping::{Plan, Removal, Threshold};
 use crate::model::{
@@ -74,6 +75,8 @@ pub(super) struct Recorder {
     pub(super) brake: watch::Sender<Stopping>,
     /// The first changes of each kind, in a dry run.
     pub(super) preview: Vec<Change>,
+    /// Records that were found by keys which the ledger does not know, in a dry run.
+    pub(super) found: HashSet<RecordId>,
     pub(super) progress: Arc<Progress>,
     /// Rows that are marked for deletion; they count as not attempted until their records are gone.
     pub(super) marked: Vec<Condemned>,
@@ -105,6 +108,7 @@ pub(super) struct Recording {
     pub(super) preview: Vec<Change>,
     pub(super) owed: Owed,
     pub(super) marked: Vec<Condemned>,
+    pub(super) found: HashSet<RecordId>,
 }
 
 impl Recorder {
@@ -134,6 +138,7 @@ impl Recorder {
             preview: self.preview,
             owed: self.owed,
             marked: self.marked,
+            found: self.found,
         }
     }
 
@@ -350,29 +355,6 @@ impl Recorder {
         reject
     }
 
-    fn foreseen(&mut self, Foreseen { draft, resolved }: Foreseen) -> Result<(), PushError> {
-        match resolved {
-            Resolved::Do(action) => {
-                let counter = match action {
-                    Action::Create => &mut self.counts.created,
-                    Action::Upsert => &mut self.counts.upserted,
-                    Action::UpdateByKey | Action::Update(_) => &mut self.counts.updated,
-                    Action::Delete(_) => &mut self.counts.deleted,
-                };
-                *counter += 1;
-                preview::note(&mut self.preview, &draft, action, self.plan.target());
-            }
-            Resolved::Unchanged(_) => self.counts.unchanged += 1,
-            Resolved::Skip(_) => self.counts.skipped += 1,
-            Resolved::Reject(reject) => {
-                self.counts.rejected += 1;
-                self.reject(&reject)?;
-            }
-            Resolved::NotAttempted(_) => self.counts.not_attempted += 1,
-        }
-        Ok(())
-    }
-
     fn too_many(&self) -> Option<PushError> {
         let (rejected, read) = (self.counts.rejected, self.counts.read);
         let most = self.most_rejects.as_ref()?;
@@ -388,7 +370,7 @@ impl Recorder {
         });
     }
 
-    fn reject(&mut self, reject: &Reject) -> Result<(), PushError> {
+    pub(super) fn reject(&mut self, reject: &Reject) -> Result<(), PushError> {
         self.rejects.add(reject).map_err(PushError::Results)
     }
 }

@@ -31,9 +31,9 @@ use crate::report::RowCounts;
 const TOGETHER: usize = 200_000;
 
 /// What becomes of some vanished keys; those that are not here are kept.
-struct Sorted {
+pub(super) struct Sorted {
     /// To be removed.
-    doomed: Vec<Vanished>,
+    pub(super) doomed: Vec<Vanished>,
     /// Their records are held by another key of the extract.
     retired: Vec<Vanished>,
 }
@@ -52,7 +52,7 @@ pub(super) fn is_removable(removal: &Removal, vanished: &Vanished) -> bool {
 
 /// What looks at vanished keys; blocks.
 #[derive(Clone)]
-struct Sorter {
+pub(super) struct Sorter {
     plan: Arc<Plan>,
     snapshot: Snapshot,
     /// None in a dry run.
@@ -65,7 +65,7 @@ struct Sorter {
 
 impl Sorter {
     /// Of these records those that other keys of this ledger hold, and those that other mappings hold.
-    fn held(
+    pub(super) fn held(
         &self,
         ids: &[(KeyDigest, RecordId)],
     ) -> Result<(HashSet<RecordId>, HashSet<RecordId>), PushError> {
@@ -163,25 +163,12 @@ impl Run {
         self.remove_some(opened, ledger, number, removing).await
     }
 
-    /// Counts what [`Run::remove`] would do.
-    pub(super) async fn foresee_removal(
-        &mut self,
-        opened: &Arc<Opened>,
-        snapshot: &Snapshot,
-        survey: &Survey,
-    ) -> Result<(), PushError> {
-        let sorter = self.sorter(opened, snapshot.clone(), None);
-        let mut vanished = survey.vanished();
-        while let Some(together) = taken(&mut vanished)? {
-            let fates = self.fates(&sorter, together).await?;
-            let doomed = fates.doomed.len() as u64;
-            self.rows.kept -= doomed;
-            *counter(opened.plan.removal(), &mut self.rows) += doomed;
-        }
-        Ok(())
-    }
-
-    fn sorter(&self, opened: &Opened, snapshot: Snapshot, ledger: Option<Arc<Ledger>>) -> Sorter {
+    pub(super) fn sorter(
+        &self,
+        opened: &Opened,
+        snapshot: Snapshot,
+        ledger: Option<Arc<Ledger>>,
+    ) -> Sorter {
         let (folder, ..) = self.ledger(opened);
         Sorter {
             plan: Arc::clone(&opened.plan),
@@ -194,7 +181,11 @@ impl Run {
         }
     }
 
-    async fn fates(&self, sorter: &Sorter, together: Vec<Vanished>) -> Result<Sorted, PushError> {
+    pub(super) async fn fates(
+        &self,
+        sorter: &Sorter,
+        together: Vec<Vanished>,
+    ) -> Result<Sorted, PushError> {
         if *self.stop.borrow() != Stopping::No {
             return Err(super::interrupted());
         }
@@ -255,7 +246,7 @@ impl Run {
 }
 
 /// The next vanished keys; none when all were taken.
-fn taken(
+pub(super) fn taken(
     vanished: &mut impl Iterator<Item = Result<Vanished, LedgerError>>,
 ) -> Result<Option<Vec<Vanished>>, PushError> {
     let together: Vec<Vanished> = vanished.take(TOGETHER).collect::<Result<_, _>>()?;

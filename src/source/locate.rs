@@ -193,7 +193,7 @@ fn folder(whole: &Path, path: &str) -> Result<Vec<PathBuf>, SourceError> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(whole).map_err(|error| cannot_open(path, error))? {
         let found = entry.map_err(|error| cannot_open(path, error))?.path();
-        if found.is_file() && is_part(&found) {
+        if is_part(&found) && is_file(&found, path)? {
             paths.push(found);
         }
     }
@@ -211,12 +211,30 @@ fn pattern(spec: &ExtractSpec) -> Result<Vec<PathBuf>, SourceError> {
     let mut paths = Vec::new();
     for found in matches {
         let found = found.map_err(|error| cannot_open(&spec.path, error.into()))?;
-        if found.is_file() && !is_left_out(&found, spec) {
+        if !is_left_out(&found, spec) && is_file(&found, &spec.path)? {
             paths.push(found);
         }
     }
     paths.sort();
     Ok(paths)
+}
+
+/// Whether what was found is a file. What cannot be told is an error, and so is a folder, pipe or device by the name of
+/// a file: rows would be missing without a word, and their records would be removed.
+fn is_file(found: &Path, path: &str) -> Result<bool, SourceError> {
+    let about =
+        fs::metadata(found).map_err(|error| cannot_open(&found.to_string_lossy(), error))?;
+    let (_, inner) = Compression::of(found);
+    let is_named_so = known_format(inner).is_some() || is_data(inner);
+    if about.is_dir() && !is_named_so {
+        return Ok(false);
+    }
+    if about.is_file() {
+        return Ok(true);
+    }
+    Err(SourceError::NoFile {
+        file: format!("{path}: {}", found.display()).into(),
+    })
 }
 
 /// Whether a pattern finds a file that is hidden, or a writer's own, or in such a folder, and does not name it so.

@@ -22,6 +22,7 @@ mod push;
 mod push_endings;
 mod push_waits;
 mod ready;
+mod removal_safety;
 mod retry;
 mod roles;
 mod sandbox;

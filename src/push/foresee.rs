@@ -1,0 +1,160 @@
+//! A dry run: everything but the last step. Nothing is sent or recorded.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinSet, spawn_blocking};
+
+use super::open::Opened;
+use super::pipe::{Part, QUEUED};
+use super::record::Recorder;
+use super::removal::{counter, taken};
+use super::stages::{forward, forward_foreseen, growing, mapper, refer, referring, rules};
+use super::survey::Surveyed;
+use super::{PushError, Run, ended, preview};
+use crate::dispatch::{self, Draft, Foreseen, Resolved, Stopping};
+use crate::ledger::{Snapshot, Survey};
+use crate::mapping::Removal;
+use crate::model::{Action, KeyDigest, RecordId, Source as _};
+
+/// Records that were found by keys new to the ledger: so many are remembered, in some tens of megabytes. Of more, a dry
+/// run may count as removed what the run would keep.
+const MOST_FOUND: usize = 1_000_000;
+
+impl Run {
+    /// Tells what [`Run::pipe`] would do. Nothing is sent or recorded.
+    pub(super) async fn foresee(
+        &mut self,
+        opened: &Arc<Opened>,
+        ledger: Snapshot,
+        surveyed: Surveyed,
+    ) -> Result<(), PushError> {
+        let Surveyed {
+            survey,
+            selection,
+            keys,
+            ..
+        } = surveyed;
+        let growing = growing(opened, &ledger, keys);
+        let before = ledger.clone();
+        let rules = Arc::new(rules(opened, &ledger, None));
+        let lane = self.lane(opened);
+        let (drafts_in, drafts) = mpsc::channel(QUEUED);
+        let (foreseen_in, foreseen) = mpsc::channel(QUEUED);
+        let (notes_in, notes) = mpsc::channel(QUEUED);
+        let (brake, stop) = watch::channel(Stopping::No);
+        let recorder = self.recorder(opened, &ledger, None, brake.clone());
+        let held = Arc::clone(&self.held);
+        let mapper = mapper(opened, ledger, &self.request, selection, held);
+
+        let mut stages = JoinSet::new();
+        let referring = referring(opened, &mapper, &rules, growing);
+        let (outcomes_in, outcomes) = mpsc::channel(QUEUED);
+        let drafts = refer(
+            &mut stages,
+            opened,
+            &lane,
+            referring,
+            drafts,
+            &outcomes_in,
+            &stop,
+        );
+        drop(outcomes_in);
+        stages.spawn(forward(outcomes, notes_in.clone()));
+        let foreseeing = dispatch::foresee(lane, rules, drafts, foreseen_in, stop);
+        stages.spawn(async move { Some(Part::Resolved(foreseeing.await)) });
+        stages.spawn(forward_foreseen(foreseen, notes_in.clone()));
+        let vanished = survey.clone();
+        stages
+            .spawn_blocking(move || Some(Part::Mapped(mapper.run(&survey, &drafts_in, &notes_in))));
+        stages.spawn_blocking(move || Some(Part::Recorded(Box::new(recorder?.run(notes)))));
+        let _owed = self.gather(stages, brake).await?;
+        self.foresee_removals(opened, &before, &vanished).await?;
+        tokio::select! {
+            () = preview::fill_in(&opened.environment, &opened.table, &mut self.preview) => {}
+            () = super::stopping(self.stop.clone()) => return Err(super::interrupted()),
+        }
+        Ok(opened.extract.unchanged()?)
+    }
+
+    /// Counts what [`Run::remove_marked`] and [`Run::remove`] would do.
+    async fn foresee_removals(
+        &mut self,
+        opened: &Arc<Opened>,
+        snapshot: &Snapshot,
+        survey: &Survey,
+    ) -> Result<(), PushError> {
+        let sorter = self.sorter(opened, snapshot.clone(), None);
+        let found = std::mem::take(&mut self.found);
+        let marked = std::mem::take(&mut self.marked);
+        if !marked.is_empty() {
+            let ids = marked.iter().map(|it| (it.row.key, it.id));
+            let ids: Vec<(KeyDigest, RecordId)> = ids.collect();
+            let sorter = sorter.clone();
+            let holding = spawn_blocking(move || sorter.held(&ids)).await;
+            let (own, others) = holding.map_err(|error| ended(&error))??;
+            let is_held = |id| own.contains(id) || others.contains(id) || found.contains(id);
+            let kept = marked.iter().filter(|it| is_held(&it.id)).count() as u64;
+            self.rows.not_attempted -= marked.len() as u64;
+            self.rows.kept += kept;
+            self.rows.deleted += marked.len() as u64 - kept;
+        }
+        if *opened.plan.removal() == Removal::Keep {
+            return Ok(());
+        }
+        let mut vanished = survey.vanished();
+        while let Some(together) = taken(&mut vanished)? {
+            let fates = self.fates(&sorter, together).await?;
+            let is_found = |id: &Option<RecordId>| id.is_some_and(|id| found.contains(&id));
+            let doomed = fates.doomed.iter().filter(|it| !is_found(&it.id));
+            let doomed = doomed.count() as u64;
+            self.rows.kept -= doomed;
+            *counter(opened.plan.removal(), &mut self.rows) += doomed;
+        }
+        Ok(())
+    }
+}
+
+impl Recorder {
+    /// Counts what would become of a row.
+    pub(super) fn foreseen(
+        &mut self,
+        Foreseen { draft, resolved }: Foreseen,
+    ) -> Result<(), PushError> {
+        match resolved {
+            Resolved::Do(action) => {
+                let counter = match action {
+                    Action::Create => &mut self.counts.created,
+                    Action::Upsert => &mut self.counts.upserted,
+                    Action::UpdateByKey | Action::Update(_) => &mut self.counts.updated,
+                    Action::Delete(_) => &mut self.counts.deleted,
+                };
+                *counter += 1;
+                if let Action::Update(id) = action {
+                    self.find(&draft, id);
+                }
+                preview::note(&mut self.preview, &draft, action, self.plan.target());
+            }
+            Resolved::Unchanged(id) => {
+                self.find(&draft, id);
+                self.counts.unchanged += 1;
+            }
+            Resolved::Skip(_) => self.counts.skipped += 1,
+            Resolved::Reject(reject) => {
+                self.counts.rejected += 1;
+                self.reject(&reject)?;
+            }
+            Resolved::NotAttempted(_) => self.counts.not_attempted += 1,
+        }
+        Ok(())
+    }
+
+    /// The run would learn that this record is the key's, and keep it if another key of it vanished.
+    fn find(&mut self, draft: &Draft, id: RecordId) {
+        let is_new = draft.standing.as_ref().is_none_or(|it| it.id.is_none());
+        let may_matter = self.counts.vanished > 0 || self.plan.has_marks();
+        if is_new && may_matter && self.found.len() < MOST_FOUND {
+            self.found.insert(id);
+        }
+    }
+}
