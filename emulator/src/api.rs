@@ -4,6 +4,7 @@
 
 use std::cell::Cell;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -137,6 +138,8 @@ impl Service {
     /// Runs the request and commits it, whatever part of it succeeded.
     fn committed(&self, asked: &Asked<'_>, trouble: &Trouble<'_>) -> Result<Response, Refusal> {
         let mut engine = lock(&self.engine);
+        engine.work_off(self.clock.now());
+        let (schema, model) = (Arc::clone(&engine.schema), Arc::clone(&engine.model));
         let headers = &asked.call.headers;
         let caller = users::caller(
             &engine,
@@ -146,8 +149,8 @@ impl Service {
             &self.identity,
         )?;
         let context = Context {
-            model: &self.model,
-            schema: &self.schema,
+            model: &model,
+            schema: &schema,
             identity: &Identity {
                 user: caller.user,
                 business_unit: caller.business_unit,
@@ -164,6 +167,7 @@ impl Service {
             read_only: self.options.read_only,
             parallelism_hint: self.parallelism_hint(),
             milliseconds: self.clock.now(),
+            key_index_time: self.options.key_index_time,
             place: match asked.parts {
                 Some(_) => Enclosure::Batch,
                 None => Enclosure::Request,

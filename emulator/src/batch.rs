@@ -2,11 +2,13 @@
 //!
 //! Source: Microsoft Learn, "Execute batch operations using the Web API".
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::chaos::Trouble;
-use crate::context::Context;
+use crate::context::{Context, Enclosure};
 use crate::engine::Engine;
 use crate::multipart::{Inner, Part};
 use crate::odata::{self, Answer};
@@ -32,7 +34,14 @@ pub(crate) fn run(engine: &mut Engine, run: &Run<'_>, parts: &[Part<'_>]) -> Res
     for part in parts {
         let failed = match part {
             Part::Single(inner) => {
-                let answer = run.operation(engine, run.context, inner, index);
+                // An operation before it may have changed definitions.
+                let (schema, model) = (Arc::clone(&engine.schema), Arc::clone(&engine.model));
+                let context = Context {
+                    schema: &schema,
+                    model: &model,
+                    ..*run.context
+                };
+                let answer = run.operation(engine, &context, inner, index);
                 let response = answer_of(answer, &inner.call.headers).response;
                 body.operation(None, &response);
                 failure(&response)
@@ -92,9 +101,13 @@ impl Run<'_> {
         let mark = engine.mark();
         let mut references = References::new();
         let mut set = Multipart::new("changesetresponse");
+        let (schema, model) = (Arc::clone(&engine.schema), Arc::clone(&engine.model));
         for (index, inner) in (first..).zip(inners) {
             let context = Context {
+                schema: &schema,
+                model: &model,
                 references: &references,
+                place: Enclosure::ChangeSet,
                 ..*self.context
             };
             let answer = self.operation(engine, &context, inner, index);

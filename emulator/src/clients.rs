@@ -198,7 +198,7 @@ impl Service {
     /// # Errors
     /// If a privilege is unknown, or the data file cannot be written.
     pub fn add_client(&self, client: &ClientOptions) -> Result<Client<'_>, EmulatorError> {
-        self.registry.add(client, &self.schema)?;
+        self.registry.add(client, &self.schema())?;
         self.set_user(client.client_id, client.user)?;
         Ok(self.client_of(client.client_id))
     }
@@ -239,7 +239,7 @@ impl Client<'_> {
     /// # Errors
     /// If the environment has no privilege of such a name.
     pub fn set_privileges(&self, privileges: &Privileges) -> Result<(), EmulatorError> {
-        let rights = rights(privileges, &self.service.schema)?;
+        let rights = rights(privileges, &self.service.schema())?;
         self.change(|known| known.rights = Arc::new(rights));
         Ok(())
     }
@@ -249,7 +249,7 @@ impl Client<'_> {
     /// # Errors
     /// If the environment has no privilege of such a name.
     pub fn revoke_privilege(&self, name: &str) -> Result<(), EmulatorError> {
-        let schema = &self.service.schema;
+        let schema = &self.service.schema();
         let name = known(schema, name)?;
         self.change(|known| Arc::make_mut(&mut known.rights).revoke(schema, &name));
         Ok(())
@@ -260,7 +260,7 @@ impl Client<'_> {
     /// # Errors
     /// If the environment has no privilege of such a name.
     pub fn grant_privilege(&self, name: &str) -> Result<(), EmulatorError> {
-        let schema = &self.service.schema;
+        let schema = &self.service.schema();
         let name = known(schema, name)?;
         self.change(|known| Arc::make_mut(&mut known.rights).grant(schema, name));
         Ok(())

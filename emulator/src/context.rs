@@ -1,5 +1,7 @@
 //! What holds for a request beside its own words: the environment, the caller, where it came from.
 
+use std::time::Duration;
+
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
@@ -61,6 +63,8 @@ pub(crate) struct Context<'a> {
     /// Milliseconds since 1970.
     pub(crate) milliseconds: u64,
     pub(crate) place: Enclosure,
+    /// How long the index of a new key takes.
+    pub(crate) key_index_time: Duration,
 }
 
 /// Whether an operation is a request of its own.
@@ -68,6 +72,7 @@ pub(crate) struct Context<'a> {
 pub(crate) enum Enclosure {
     Request,
     Batch,
+    ChangeSet,
 }
 
 impl<'a> Context<'a> {

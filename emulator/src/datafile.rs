@@ -2,17 +2,20 @@
 //!
 //! One transaction per request, committed before the request is answered; one process at a time,
 //! by SQLite's exclusive lock. The format: `application_id` says that the file is an emulator's,
-//! `user_version` its format; rows stand as packed bytes by table number and id.
+//! `user_version` its format; rows stand as packed bytes by table number and id. Definitions that
+//! were changed while the environment ran stand in a table that only such files have.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::path::Path;
 
-use rusqlite::{Connection, ErrorCode, params};
+use rusqlite::{Connection, ErrorCode, Transaction, params};
 use uuid::Uuid;
 
 use crate::error::EmulatorError;
-use crate::model::{Model, Numbering};
+use crate::model::Model;
+use crate::numbering::{DROPPED, Numbering};
+use crate::schema::Change;
 use crate::table::Row;
 use crate::value::{Cells, TableNumber};
 
@@ -80,13 +83,47 @@ impl DataFile {
     }
 
     pub(crate) fn save_numbering(&mut self, model: &Model) -> Result<(), rusqlite::Error> {
+        let gone = rusqlite::Error::InvalidQuery;
+        let transaction = self.connection.as_mut().ok_or(gone)?.transaction()?;
+        number(&transaction, model)?;
+        transaction.commit()
+    }
+
+    /// The changes of definitions, oldest first; `None` stands for one that cannot be read.
+    pub(crate) fn changes(&self) -> Result<Vec<Option<Change>>, rusqlite::Error> {
         let connection = self.connection()?;
-        let sql = "INSERT OR REPLACE INTO tables (number, name, columns) VALUES (?1, ?2, ?3)";
-        connection.execute_batch("BEGIN")?;
-        for (number, (name, columns)) in (0i64..).zip(model.numbering()) {
-            connection.execute(sql, params![number, name, columns.join(" ")])?;
+        let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'changes'";
+        let tables: i64 = connection.query_row(sql, [], |row| row.get(0))?;
+        if tables == 0 {
+            return Ok(Vec::new());
         }
-        connection.execute_batch("COMMIT")
+        let mut statement = connection.prepare("SELECT change FROM changes ORDER BY number")?;
+        let changes = statement.query_map([], |row| {
+            let change: String = row.get(0)?;
+            Ok(serde_json::from_str(&change).ok())
+        })?;
+        changes.collect()
+    }
+
+    /// Writes a change of definitions and what it made of tables and columns; the rows of dropped
+    /// tables go.
+    pub(crate) fn save_change(
+        &mut self,
+        change: &Change,
+        model: &Model,
+    ) -> Result<(), rusqlite::Error> {
+        let gone = || rusqlite::Error::InvalidQuery;
+        let text = serde_json::to_string(change).map_err(|_| gone())?;
+        let transaction = self.connection.as_mut().ok_or_else(gone)?.transaction()?;
+        transaction.execute_batch(
+            "CREATE TABLE IF NOT EXISTS changes (number INTEGER PRIMARY KEY, change TEXT NOT NULL)",
+        )?;
+        transaction.execute("INSERT INTO changes (change) VALUES (?1)", params![text])?;
+        number(&transaction, model)?;
+        let dropped = "DELETE FROM rows WHERE table_number IN \
+                       (SELECT number FROM tables WHERE name = ?1)";
+        transaction.execute(dropped, params![DROPPED])?;
+        transaction.commit()
     }
 
     /// Reads the rows of one table, or every row; `None` stands for one that cannot be read.
@@ -145,6 +182,14 @@ impl DataFile {
     pub(crate) fn close(&mut self) {
         self.connection = None;
     }
+}
+
+fn number(transaction: &Transaction<'_>, model: &Model) -> Result<(), rusqlite::Error> {
+    let sql = "INSERT OR REPLACE INTO tables (number, name, columns) VALUES (?1, ?2, ?3)";
+    for (number, (name, columns)) in (0i64..).zip(model.numbering()) {
+        transaction.execute(sql, params![number, name, columns.join(" ")])?;
+    }
+    Ok(())
 }
 
 fn new_file() -> String {

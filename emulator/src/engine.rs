@@ -4,6 +4,8 @@
 //! Effects can be rolled back to a mark (a change set, a failed operation) or as a whole; a commit
 //! stands in the data file before it returns. Which values a row gets is decided elsewhere.
 
+mod redefine;
+
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
@@ -15,6 +17,7 @@ use crate::journal::{Effect, EffectKind, Journal};
 use crate::model::{Layout, Model};
 use crate::refusal::Refusal;
 use crate::render;
+use crate::schema::Schema;
 use crate::table::{Row, Rows, fold_key};
 use crate::tally::Tally;
 use crate::value::{Cells, Column, TableNumber, Value};
@@ -23,7 +26,9 @@ use crate::value::{Cells, Column, TableNumber, Value};
 const DELETIONS: usize = 100_000;
 
 pub(crate) struct Engine {
+    pub(crate) schema: Arc<Schema>,
     pub(crate) model: Arc<Model>,
+    jobs: VecDeque<Job>,
     pub(crate) collation: Collation,
     pub(crate) journal: Journal,
     pub(crate) tally: Tally,
@@ -42,6 +47,8 @@ pub(crate) struct Engine {
     effects: Vec<Effect>,
 }
 
+use redefine::Job;
+
 struct Undo {
     table: TableNumber,
     id: Uuid,
@@ -59,9 +66,16 @@ pub(crate) struct Mark {
 pub(crate) type Written = Vec<(Column, Option<Value<'static>>)>;
 
 impl Engine {
-    pub(crate) fn new(model: Arc<Model>, collation: Collation, journal: Journal) -> Self {
+    pub(crate) fn new(
+        schema: Arc<Schema>,
+        model: Arc<Model>,
+        collation: Collation,
+        journal: Journal,
+    ) -> Self {
         Self {
+            schema,
             model,
+            jobs: VecDeque::new(),
             collation,
             journal,
             tally: Tally::default(),
@@ -84,7 +98,7 @@ impl Engine {
             return;
         };
         self.version = self.version.max(row.version);
-        self.place(layout, id, Some(row));
+        self.place(layout, id, Some(row.without_dropped(layout)));
     }
 
     /// From now on commits stand in this file.

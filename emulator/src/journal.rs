@@ -85,6 +85,11 @@ impl Journal {
         }
     }
 
+    /// Entries are told by the names of this model from now on; numbers stay what they are.
+    pub(crate) fn follow(&mut self, model: Arc<Model>) {
+        self.model = model;
+    }
+
     /// Whether the file could not be written; then it would not be whole any more.
     pub(crate) fn is_broken(&self) -> bool {
         self.is_broken

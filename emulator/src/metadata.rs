@@ -1,6 +1,6 @@
 //! Answers requests for the definitions of tables, columns, keys, relationships and choices.
 //!
-//! [`answer`] takes the path and the query of a `GET` and gives status and body; routing, headers
+//! `define` reads what changes them. [`answer`] takes the path and the query of a `GET` and gives status and body; routing, headers
 //! and rights are left to the server. Everything is rendered from the [`Schema`], and ids are
 //! derived from names, so that the same schema has the same definitions on every start.
 //!
@@ -14,6 +14,7 @@
 mod attribute;
 pub(crate) mod changes;
 pub(crate) mod csdl;
+pub(crate) mod define;
 mod entity;
 mod enums;
 mod filter;

@@ -1,21 +1,19 @@
 //! The schema as requests use it: names looked up by hash, columns by number.
 //!
 //! Tables and columns keep the numbers that a data file gave them, so that packed rows stay
-//! readable when a schema grows.
+//! readable when a schema grows. The number of one that was dropped is not given again.
 
 use std::collections::HashMap;
 
 use crate::collection;
 pub(crate) use crate::collection::Collection;
+use crate::numbering::{self, DROPPED, Missing, Numbering};
 use crate::refusal::Refusal;
 use crate::schema::{
     ColumnDef, ColumnKind, KeyIndexStatus, OnDelete, OptionDef, RequiredLevel, Schema, TableDef,
 };
 use crate::special::Special;
 use crate::value::{Column, TableNumber, Value};
-
-/// The numbers that a data file has given: tables in order, each with its columns in order.
-pub(crate) type Numbering = Vec<(String, Vec<String>)>;
 
 /// All tables.
 pub(crate) struct Model {
@@ -52,30 +50,27 @@ pub(crate) struct Key {
     pub(crate) columns: Vec<Column>,
 }
 
-/// A data file knows a table or column that the schema lacks.
-#[derive(Debug)]
-pub(crate) struct Missing {
-    pub(crate) table: String,
-    pub(crate) column: Option<String>,
-}
-
 impl Model {
     pub(crate) fn new(schema: &Schema, known: &Numbering) -> Result<Self, Missing> {
-        let numbers = table_numbers(schema, known)?;
+        let numbers = numbering::tables(schema, known)?;
         let mut layouts = Vec::with_capacity(numbers.len());
         for (number, name) in (0..).map(TableNumber).zip(&numbers) {
             let Some(def) = schema.tables.get(name) else {
+                layouts.push(Layout::new(number, numbering::dropped_table(), &numbers));
                 continue;
             };
             let columns = known.iter().find(|(table, _)| table == name);
             let columns = columns.map_or(&[][..], |(_, columns)| columns);
-            layouts.push(Layout::new(number, in_order(def, columns)?, &numbers));
+            layouts.push(Layout::new(
+                number,
+                numbering::in_order(def, columns)?,
+                &numbers,
+            ));
         }
         collection::link(&mut layouts);
         let by = |name: fn(&Layout) -> &String| {
-            let pairs = layouts
-                .iter()
-                .map(|layout| (name(layout).clone(), layout.number));
+            let standing = layouts.iter().filter(|layout| !layout.is_dropped());
+            let pairs = standing.map(|layout| (name(layout).clone(), layout.number));
             pairs.collect()
         };
         Ok(Self {
@@ -96,12 +91,30 @@ impl Model {
             .collect()
     }
 
-    pub(crate) fn layouts(&self) -> impl Iterator<Item = &Layout> {
-        self.layouts.iter()
+    /// The numbering for a schema that has become another one: what it lacks was dropped.
+    pub(crate) fn renumbered(&self, schema: &Schema) -> Numbering {
+        let mut numbering = self.numbering();
+        for (table, columns) in &mut numbering {
+            let Some(def) = schema.tables.get(table) else {
+                DROPPED.clone_into(table);
+                columns.clear();
+                continue;
+            };
+            for column in columns.iter_mut().filter(|it| def.column(it).is_none()) {
+                DROPPED.clone_into(column);
+            }
+        }
+        numbering
     }
 
+    pub(crate) fn layouts(&self) -> impl Iterator<Item = &Layout> {
+        self.layouts.iter().filter(|layout| !layout.is_dropped())
+    }
+
+    /// `None` also for a table that was dropped.
     pub(crate) fn layout(&self, number: TableNumber) -> Option<&Layout> {
-        self.layouts.get(usize::from(number.0))
+        let layout = self.layouts.get(usize::from(number.0))?;
+        (!layout.is_dropped()).then_some(layout)
     }
 
     /// By entity set name; case matters.
@@ -112,46 +125,6 @@ impl Model {
     pub(crate) fn of_name(&self, logical_name: &str) -> Option<&Layout> {
         self.layout(*self.by_name.get(logical_name)?)
     }
-}
-
-/// The tables in the order of their numbers: those of the file first.
-fn table_numbers(schema: &Schema, known: &Numbering) -> Result<Vec<String>, Missing> {
-    let mut numbers: Vec<String> = Vec::with_capacity(schema.tables.len());
-    for (table, _) in known {
-        if !schema.tables.contains_key(table) {
-            return Err(Missing {
-                table: table.clone(),
-                column: None,
-            });
-        }
-        numbers.push(table.clone());
-    }
-    for table in schema.tables.keys() {
-        if !known.iter().any(|(name, _)| name == table) {
-            numbers.push(table.clone());
-        }
-    }
-    Ok(numbers)
-}
-
-/// The table with the file's columns first, in the file's order.
-fn in_order(def: &TableDef, known: &[String]) -> Result<TableDef, Missing> {
-    let mut columns: Vec<ColumnDef> = Vec::with_capacity(def.columns.len());
-    for name in known {
-        let Some(column) = def.columns.iter().find(|c| &c.logical_name == name) else {
-            return Err(Missing {
-                table: def.logical_name.clone(),
-                column: Some(name.clone()),
-            });
-        };
-        columns.push(column.clone());
-    }
-    let new = |column: &&ColumnDef| !known.contains(&column.logical_name);
-    columns.extend(def.columns.iter().filter(new).cloned());
-    Ok(TableDef {
-        columns,
-        ..def.clone()
-    })
 }
 
 fn owning(
@@ -171,6 +144,7 @@ impl Layout {
         let columns: HashMap<String, Column> = (0..)
             .map(Column)
             .zip(&def.columns)
+            .filter(|(_, column)| column.logical_name != DROPPED)
             .map(|(number, column)| (column.logical_name.clone(), number))
             .collect();
         let mut navigations: HashMap<String, Vec<(Column, TableNumber)>> = HashMap::new();
@@ -203,13 +177,19 @@ impl Layout {
         }
     }
 
+    /// Whether it only keeps the number of a table that was dropped.
+    fn is_dropped(&self) -> bool {
+        self.def.logical_name == DROPPED
+    }
+
     /// The number of the column with this logical name; case matters.
     pub(crate) fn number_of(&self, name: &str) -> Option<Column> {
         self.columns.get(name).copied()
     }
 
     pub(crate) fn column(&self, column: Column) -> Option<&ColumnDef> {
-        self.def.columns.get(usize::from(column.0))
+        let def = self.def.columns.get(usize::from(column.0))?;
+        (def.logical_name != DROPPED).then_some(def)
     }
 
     pub(crate) fn column_name(&self, column: Column) -> &str {
@@ -217,7 +197,8 @@ impl Layout {
     }
 
     pub(crate) fn numbered_columns(&self) -> impl Iterator<Item = (Column, &ColumnDef)> {
-        (0..).map(Column).zip(&self.def.columns)
+        let numbered = (0..).map(Column).zip(&self.def.columns);
+        numbered.filter(|(_, def)| def.logical_name != DROPPED)
     }
 
     /// The lookup column and tables of a navigation property; case matters.

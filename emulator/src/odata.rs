@@ -11,6 +11,7 @@ use crate::address::{self, Address, Place, Predicate};
 use crate::bulk::{Bulk, Message, NAMESPACE};
 use crate::context::{Context, Enclosure};
 use crate::deep;
+use crate::definitions;
 use crate::engine::Engine;
 use crate::fetch;
 use crate::model::Layout;
@@ -54,13 +55,16 @@ pub(crate) fn execute(
     engine.tally.operation();
     let longest = match context.place {
         Enclosure::Request => LONGEST_URL,
-        Enclosure::Batch => LONGEST_URL_IN_BATCH,
+        Enclosure::Batch | Enclosure::ChangeSet => LONGEST_URL_IN_BATCH,
     };
     if call.target.len() > longest {
         return Err(Refusal::new(414, "", "The request URI is too long."));
     }
     let target = call.target.split('#').next().unwrap_or_default();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    if let Some(answer) = definitions::answer(engine, context, call, path)? {
+        return Ok(answer);
+    }
     if let Some(answer) = unbound::answer(engine, context, call, path, query)? {
         return Ok(answer);
     }
@@ -243,7 +247,7 @@ impl Operation<'_> {
             return response.into();
         }
         let mut response = Response::odata(204);
-        if self.context.place == Enclosure::Batch {
+        if self.context.place != Enclosure::Request {
             response = response.header("Location", address.clone());
         }
         Answer {

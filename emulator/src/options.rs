@@ -63,6 +63,9 @@ pub struct Options {
     pub workers: Option<NonZeroUsize>,
     /// What goes wrong by chance, and which rows a business rule refuses. Default nothing.
     pub chaos: ChaosSpec,
+    /// How long the index of a new alternate key takes; until then the key is `Pending` and cannot
+    /// be used. Default one second: long enough for a client that does not wait to notice.
+    pub key_index_time: Duration,
     /// What everything that is left to chance is drawn from. Default 0.
     pub seed: u64,
     /// The longest body of a request, in bytes. Default 128 MiB, as the service is reported.
@@ -91,6 +94,7 @@ impl Default for Options {
             service_time: None,
             workers: None,
             chaos: ChaosSpec::default(),
+            key_index_time: Duration::from_secs(1),
             seed: 0,
             body_bytes: 128 << 20,
         }

@@ -1,7 +1,7 @@
 //! What a delete does beside removing its row: to rows that point to it, and to its pairs.
 //!
 //! Source: Microsoft Learn, "Table relationship behavior", "Cascading behavior": `RemoveLink`
-//! clears the lookup, Restrict refuses the delete. A lookup that is never null holds its row, too.
+//! clears the lookup, Restrict refuses the delete, Cascade deletes the rows that point, too. A lookup that is never null holds its row, too.
 
 use std::sync::Arc;
 
@@ -16,6 +16,9 @@ use crate::roles::Access;
 use crate::schema::OnDelete;
 use crate::value::{Cells, Column, TableNumber, Value};
 
+/// Deletes that bring others along go no deeper.
+const LEVELS: usize = 100;
+
 /// Removes a row that is there.
 pub(crate) fn remove(
     engine: &mut Engine,
@@ -23,6 +26,21 @@ pub(crate) fn remove(
     layout: &Layout,
     id: Uuid,
 ) -> Result<(), Refusal> {
+    remove_below(engine, context, layout, id, &mut Vec::new())
+}
+
+/// `above` are the rows whose delete brought this one along.
+fn remove_below(
+    engine: &mut Engine,
+    context: &Context<'_>,
+    layout: &Layout,
+    id: Uuid,
+    above: &mut Vec<Uuid>,
+) -> Result<(), Refusal> {
+    if above.len() > LEVELS {
+        let message = "The delete would cascade over too many levels of related rows.";
+        return Err(Refusal::new(400, "0x80040203", message));
+    }
     context.require(layout, Access::Delete)?;
     if context.identity.has(id) {
         return Err(Refusal::associated());
@@ -36,10 +54,23 @@ pub(crate) fn remove(
             return Err(Refusal::associated());
         }
     }
-    for (table, column, _) in &layout.referencing {
-        if let Some(other) = model.layout(*table).filter(|it| it.traced.contains(column)) {
+    for (table, column, on_delete) in &layout.referencing {
+        let Some(other) = model.layout(*table).filter(|it| it.traced.contains(column)) else {
+            continue;
+        };
+        if *on_delete != OnDelete::Cascade {
             clear(engine, context, other, *column, id)?;
+            continue;
         }
+        let below: Vec<Uuid> = pointing(engine, other, *column, id).collect();
+        above.push(id);
+        for row in below {
+            // A circle comes back to a row that is on its way out.
+            if !above.contains(&row) && engine.row(other, row).is_some() {
+                remove_below(engine, context, other, row, above)?;
+            }
+        }
+        above.pop();
     }
     for pairs in model
         .layouts()
@@ -58,7 +89,8 @@ pub(crate) fn remove(
 fn holds(engine: &Engine, other: &Layout, column: Column, on_delete: OnDelete, id: Uuid) -> bool {
     let special = &other.special;
     if other.traced.contains(&column) {
-        let must = on_delete == OnDelete::Restrict || other.needed.contains(&column);
+        let is_needed = on_delete != OnDelete::Cascade && other.needed.contains(&column);
+        let must = on_delete == OnDelete::Restrict || is_needed;
         return must && pointing(engine, other, column, id).next().is_some();
     }
     // Who wrote a row once may go; whose it is may not.

@@ -1,5 +1,6 @@
 //! Brings an environment back from its data file, or begins a fresh one.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -11,7 +12,8 @@ use crate::error::EmulatorError;
 use crate::fold::Collation;
 use crate::journal::{self, Journal};
 use crate::messages;
-use crate::model::{Model, Numbering};
+use crate::model::Model;
+use crate::numbering::Numbering;
 use crate::options::Options;
 use crate::schema::Schema;
 use crate::seed;
@@ -31,17 +33,7 @@ pub(crate) fn restore(
         source: source.into(),
     };
     let corrupt = || EmulatorError::Corrupt { path: path.clone() };
-    let known = match &file {
-        Some(file) => file.numbering().map_err(unusable)?,
-        None => Numbering::new(),
-    };
-    let model = Model::new(schema, &known).map_err(|missing| EmulatorError::SchemaLacks {
-        path: path.clone(),
-        name: match missing.column {
-            Some(column) => format!("{}.{column}", missing.table),
-            None => missing.table,
-        },
-    })?;
+    let (changed, model) = definitions(schema, file.as_ref(), &path)?;
     let model = Arc::new(model);
     let mut language = None;
     if let (Some(file), Some(layout)) = (&file, model.of_name("organization")) {
@@ -61,7 +53,8 @@ pub(crate) fn restore(
     });
     let entries = options.journal_entries;
     let journal = Journal::new(Arc::clone(&model), entries, written.transpose()?);
-    let mut engine = Engine::new(model, Collation::of_language(language), journal);
+    let collation = Collation::of_language(language);
+    let mut engine = Engine::new(Arc::new(changed), model, collation, journal);
     if let Some(mut file) = file {
         let mut is_whole = true;
         file.rows(None, |row| match row {
@@ -78,8 +71,50 @@ pub(crate) fn restore(
     if is_fresh {
         seed::plant(&mut engine, language, milliseconds);
     }
+    resume_indexes(&mut engine, schema, milliseconds);
     messages::plant(&mut engine);
     engine.commit_silently().map_err(unusable)?;
     let identity = seed::identity(&engine)?;
     Ok((engine, identity.ok_or_else(corrupt)?))
+}
+
+/// Indexes that were still to be built when the environment stopped are built with the first
+/// request; keys that a schema file calls pending stay so.
+fn resume_indexes(engine: &mut Engine, begun_with: &Schema, milliseconds: u64) {
+    let schema = Arc::clone(&engine.schema);
+    for (table, key) in schema.unbuilt_keys() {
+        if begun_with.unbuilt_keys().all(|known| known != (table, key)) {
+            engine.build_later(table, key, milliseconds);
+        }
+    }
+}
+
+/// The schema with the changes that the data file keeps, and the model with its numbers.
+fn definitions(
+    schema: &Schema,
+    file: Option<&DataFile>,
+    path: &Path,
+) -> Result<(Schema, Model), EmulatorError> {
+    let unusable = |source: rusqlite::Error| EmulatorError::DataFile {
+        path: path.to_owned(),
+        source: source.into(),
+    };
+    let mut changed = schema.clone();
+    let mut known = Numbering::new();
+    if let Some(file) = file {
+        known = file.numbering().map_err(unusable)?;
+        for change in file.changes().map_err(unusable)? {
+            let path = path.to_owned();
+            let change = change.ok_or(EmulatorError::Corrupt { path })?;
+            changed.apply(&change)?;
+        }
+    }
+    let model = Model::new(&changed, &known).map_err(|missing| EmulatorError::SchemaLacks {
+        path: path.to_owned(),
+        name: match missing.column {
+            Some(column) => format!("{}.{column}", missing.table),
+            None => missing.table,
+        },
+    })?;
+    Ok((changed, model))
 }

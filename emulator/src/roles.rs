@@ -25,11 +25,23 @@ pub(crate) const BYPASS_LOGIC: &str = "prvBypassCustomBusinessLogic";
 pub(crate) const BYPASS_PLUGINS: &str = "prvBypassCustomPlugins";
 
 /// Privileges that belong to no table.
-const OTHERS: [&str; 4] = [
+const OTHERS: [&str; 16] = [
     ACT_ON_BEHALF,
     OVERRIDE_CREATED_ON,
     BYPASS_LOGIC,
     BYPASS_PLUGINS,
+    "prvCreateEntity",
+    "prvWriteEntity",
+    "prvDeleteEntity",
+    "prvCreateAttribute",
+    "prvWriteAttribute",
+    "prvDeleteAttribute",
+    "prvCreateRelationship",
+    "prvWriteRelationship",
+    "prvDeleteRelationship",
+    "prvCreateOptionSet",
+    "prvWriteOptionSet",
+    "prvDeleteOptionSet",
 ];
 
 /// What can be done with a table, as far as privileges tell it apart.

@@ -59,7 +59,7 @@
 //! | `yes/no` | labels `true` and `false`, `default` |
 //! | `date`, `datetime`, `datetime-independent`, `guid` | |
 //! | `choice`, `choices` | `options` by number, `default` (choice only); `global` names a global choice, which later columns may use without `options` |
-//! | `lookup(contact)`, `customer`, `owner` | or `to`: tables, each with the relationship's name or `{"relationship", "navigation", "collection", "delete"}`; `delete` is `remove-link` or `restrict` |
+//! | `lookup(contact)`, `customer`, `owner` | or `to`: tables, each with the relationship's name or `{"relationship", "navigation", "collection", "delete"}`; `delete` is `remove-link`, `restrict` or `cascade` |
 //!
 //! Flags: `recommended`, `required`, `system-required`; `read-only`, `create-only`. Any column may
 //! have a `label`. Labels are text, or text by language code (1033 must be there); a column's own
@@ -67,6 +67,7 @@
 //! (`pending`, `in-progress`, `active`, `failed`).
 
 mod build;
+mod change;
 mod check;
 mod column;
 mod error;
@@ -77,6 +78,7 @@ mod written;
 
 use std::collections::BTreeMap;
 
+pub(crate) use change::Change;
 pub use error::SchemaError;
 pub use parts::{
     ColumnDef, ColumnKind, KeyDef, KeyIndexStatus, LookupFlavor, OnDelete, OptionDef, OptionSet,
@@ -88,6 +90,8 @@ pub use parts::{
 pub struct Schema {
     /// By logical name.
     pub tables: BTreeMap<String, TableDef>,
+    /// Global choices that were made for themselves; others stand at their columns alone.
+    pub choices: Vec<OptionSet>,
 }
 
 /// One table.
@@ -215,7 +219,8 @@ impl Schema {
 
     /// The option sets of all choices, table by table; a global one once for each of its columns.
     pub fn option_sets(&self) -> impl Iterator<Item = &OptionSet> {
-        self.tables.values().flat_map(TableDef::option_sets)
+        let of_tables = self.tables.values().flat_map(TableDef::option_sets);
+        self.choices.iter().chain(of_tables)
     }
 }
 

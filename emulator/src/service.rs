@@ -21,7 +21,6 @@ use crate::error::EmulatorError;
 use crate::journal::JournalEntry;
 use crate::lock;
 use crate::meter::Meter;
-use crate::model::Model;
 use crate::options::Options;
 use crate::refusal::Refusal;
 use crate::render::{Shown, View};
@@ -38,8 +37,6 @@ const DISCOVERY: &str = "/v2.0/.well-known/openid-configuration";
 /// A Dataverse environment without a socket.
 pub struct Service {
     pub(crate) options: Options,
-    pub(crate) schema: Schema,
-    pub(crate) model: Arc<Model>,
     pub(crate) identity: Identity,
     pub(crate) engine: Mutex<Engine>,
     pub(crate) registry: Registry,
@@ -73,10 +70,8 @@ impl Service {
         let service = Self {
             meter,
             workers: Workers::new(options.workers),
-            registry: Registry::new(&options.clients, &schema)?,
+            registry: Registry::new(&options.clients, &engine.schema)?,
             options,
-            model: Arc::clone(&engine.model),
-            schema,
             identity,
             engine: Mutex::new(engine),
             tokens: Tokens::default(),
@@ -86,7 +81,7 @@ impl Service {
             origin: OnceLock::new(),
         };
         for rule in &service.options.chaos.rules {
-            rule.check(&service.model)?;
+            rule.check(&lock(&service.engine).model)?;
         }
         for client in &service.options.clients {
             service.set_user(client.client_id, client.user)?;
@@ -196,7 +191,7 @@ impl Service {
     /// column. Empty if there is no such table.
     pub fn rows(&self, logical_name: &str) -> Vec<Json> {
         let engine = lock(&self.engine);
-        let Some(layout) = self.model.of_name(logical_name) else {
+        let Some(layout) = engine.model.of_name(logical_name) else {
             return Vec::new();
         };
         let view = View {
@@ -213,6 +208,11 @@ impl Service {
             serde_json::from_str(&members).unwrap_or(Json::Null)
         });
         rows.collect()
+    }
+
+    /// The definitions as they stand.
+    pub(crate) fn schema(&self) -> Arc<Schema> {
+        Arc::clone(&lock(&self.engine).schema)
     }
 
     /// The id of the environment.

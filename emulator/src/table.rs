@@ -3,7 +3,7 @@
 //! An alternate key is a unique index filtered on every column being non-null, compared by the
 //! environment's collation. Source: Microsoft Learn, "Define alternate keys for a table".
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use uuid::Uuid;
 
@@ -16,6 +16,22 @@ use crate::value::{Cells, Column, Value};
 pub(crate) struct Row {
     pub(crate) version: u64,
     pub(crate) cells: Cells,
+}
+
+impl Row {
+    /// The row without the values of columns that were dropped.
+    pub(crate) fn without_dropped(self, layout: &Layout) -> Self {
+        let is_whole = |cells: &Cells| cells.iter().all(|(it, _)| layout.column(it).is_some());
+        if is_whole(&self.cells) {
+            return self;
+        }
+        let mut cells = self.cells.unpacked();
+        cells.retain(|(column, _)| layout.column(*column).is_some());
+        Self {
+            cells: Cells::pack(&cells),
+            ..self
+        }
+    }
 }
 
 /// The folded values of a key, with the key's number before them.
@@ -47,6 +63,34 @@ impl Rows {
 
     pub(crate) fn find(&self, key: &FoldedKey) -> Option<Uuid> {
         self.by_key.get(key).copied()
+    }
+
+    /// Builds the indexes of all keys anew.
+    pub(crate) fn reindex(&mut self, layout: &Layout, collation: Collation) {
+        self.by_key.clear();
+        for (id, row) in &self.by_id {
+            for number in 0..layout.keys.len() {
+                if let Some(folded) = fold_cells(layout, number, collation, *id, &row.cells) {
+                    self.by_key.insert(folded, *id);
+                }
+            }
+        }
+    }
+
+    /// Whether two rows have the same values in all of these columns, null nowhere.
+    pub(crate) fn has_twins(&self, columns: &[Column], collation: Collation) -> bool {
+        let mut seen = HashSet::new();
+        self.by_id.values().any(|row| {
+            let values = columns.iter().map(|column| row.cells.get(*column));
+            fold_key(0, collation, values).is_some_and(|folded| !seen.insert(folded))
+        })
+    }
+
+    /// Changes every row.
+    pub(crate) fn change_all(&mut self, change: impl Fn(Row) -> Row) {
+        for row in self.by_id.values_mut() {
+            *row = change(row.clone());
+        }
     }
 
     /// The number of a key that these cells would share with another row.

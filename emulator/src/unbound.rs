@@ -74,9 +74,6 @@ pub(crate) fn answer(
             ));
         }
         _ => match definitions(context, path, query) {
-            Some(_) if !is_get => {
-                return Err(Refusal::not_served("changes of definitions"));
-            }
             Some(response) => response,
             None => return function(engine, context, call, path, query),
         },

@@ -102,6 +102,11 @@ fn lookups<'a>(
 }
 
 impl<'a> Attribute<'a> {
+    /// The column with its table; `None` for a shadow.
+    pub(super) fn written(&self) -> Option<(&'a TableDef, &'a ColumnDef)> {
+        (self.role == Role::Itself).then_some((self.table, self.column))
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.name
     }

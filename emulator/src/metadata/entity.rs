@@ -61,7 +61,8 @@ pub(super) fn of_key(table: &TableDef, key: &KeyDef, name: &str) -> Option<Value
     let path = key_path(table, key);
     Some(match name {
         "MetadataId" => json!(id(&path)),
-        "LogicalName" | "SchemaName" => json!(key.logical_name),
+        "LogicalName" => json!(key.logical_name),
+        "SchemaName" => json!(key.schema_name),
         "DisplayName" => label(&key.display_name, &path),
         "EntityLogicalName" => json!(table.logical_name),
         "KeyAttributes" => json!(key.columns),
@@ -105,6 +106,7 @@ pub(super) fn of_relationship(
             "Delete": match relationship.on_delete {
                 OnDelete::RemoveLink => "RemoveLink",
                 OnDelete::Restrict => "Restrict",
+                OnDelete::Cascade => "Cascade",
             },
             "Merge": "NoCascade",
             "Reparent": "NoCascade",

@@ -21,7 +21,7 @@ pub(super) struct Path {
 }
 
 /// `Attributes(LogicalName='name')`
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Segment {
     pub(super) name: String,
     pub(super) key: Option<Key>,
@@ -61,6 +61,19 @@ impl Path {
             .map(Segment::parse)
             .collect::<Result<_, _>>()?;
         Ok(Self { root, segments })
+    }
+
+    /// The last segment, and the path before it, if there is one.
+    pub(super) fn split_last(&self) -> (Segment, Option<Self>) {
+        let (last, before) = match self.segments.split_last() {
+            Some((last, before)) => (last.clone(), before.to_vec()),
+            None => (Segment::default(), Vec::new()),
+        };
+        let before = (!before.is_empty()).then_some(Self {
+            root: self.root,
+            segments: before,
+        });
+        (last, before)
     }
 }
 

@@ -118,6 +118,12 @@ impl Refusal {
     }
 }
 
+impl From<Refusal> for crate::refusal::Refusal {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.status, refusal.code, refusal.message)
+    }
+}
+
 impl From<Refusal> for Answer {
     fn from(refusal: Refusal) -> Self {
         let error = json!({"code": refusal.code, "message": refusal.message});

@@ -57,6 +57,16 @@ pub(super) fn resolve(
     }
 }
 
+/// The one definition that a path leads to.
+pub(super) fn one<'a>(schema: &'a Schema, path: &Path) -> Result<Node<'a>, Refusal> {
+    match walk(schema, path)?.found {
+        Found::One(node) => Ok(node),
+        Found::Many(_) => Err(Refusal::syntax(
+            "The request is not supported for a collection of definitions.",
+        )),
+    }
+}
+
 fn walk<'a>(schema: &'a Schema, path: &Path) -> Result<Place<'a>, Refusal> {
     let mut segments = path.segments.iter();
     let root = segments.next().ok_or_else(|| Refusal::segment(""))?;

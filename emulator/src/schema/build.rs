@@ -374,6 +374,7 @@ fn add_keys(table: &mut TableDef, keys: Pairs<WrittenKey>) -> Result<(), SchemaE
         };
         table.keys.push(KeyDef {
             display_name: full.label.unwrap_or_else(|| column::words(&name)),
+            schema_name: name,
             logical_name,
             columns: full
                 .columns

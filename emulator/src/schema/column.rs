@@ -332,6 +332,7 @@ fn relationships(
             on_delete: match written.delete {
                 WrittenDelete::RemoveLink => OnDelete::RemoveLink,
                 WrittenDelete::Restrict => OnDelete::Restrict,
+                WrittenDelete::Cascade => OnDelete::Cascade,
             },
             collection: written.collection.unwrap_or_else(|| schema_name.clone()),
             schema_name,

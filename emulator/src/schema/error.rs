@@ -14,6 +14,14 @@ pub enum SchemaError {
         /// What is wrong.
         problem: String,
     },
+    /// A global choice says something that cannot be.
+    #[error("choice `{name}`: {problem}")]
+    Choice {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// A column says something that cannot be.
     #[error("table `{table}`, column `{column}`: {problem}")]
     Column {
@@ -31,7 +39,9 @@ impl SchemaError {
     pub fn help(&self) -> &'static str {
         match self {
             Self::Json(_) => "Compare the file with the format of schema files.",
-            Self::Table { .. } | Self::Column { .. } => "Mend the schema file, then start again.",
+            Self::Table { .. } | Self::Column { .. } | Self::Choice { .. } => {
+                "Mend the schema file, then start again."
+            }
         }
     }
 }

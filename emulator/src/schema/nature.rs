@@ -98,6 +98,7 @@ pub(super) fn keys(table: &TableDef) -> Vec<KeyDef> {
     }
     vec![KeyDef {
         logical_name: ELASTIC_KEY.to_lowercase(),
+        schema_name: ELASTIC_KEY.to_owned(),
         display_name: column::words(ELASTIC_KEY),
         columns: vec![table.primary_id.clone(), "partitionid".to_owned()],
         status: KeyIndexStatus::Active,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 /// One column.
 #[derive(Debug, Clone)]
 pub struct ColumnDef {
@@ -167,6 +169,8 @@ pub struct OptionDef {
 pub struct KeyDef {
     /// `new_extid_key`
     pub logical_name: String,
+    /// `new_ExtId_Key`
+    pub schema_name: String,
     /// `External id`, localised; stands in messages of the service.
     pub display_name: String,
     /// Its columns.
@@ -176,7 +180,7 @@ pub struct KeyDef {
 }
 
 /// `EntityKeyIndexStatus`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeyIndexStatus {
     /// Waiting.
     Pending,
@@ -213,4 +217,6 @@ pub enum OnDelete {
     RemoveLink,
     /// `Restrict`: the row cannot be deleted.
     Restrict,
+    /// `Cascade`: they are deleted, too.
+    Cascade,
 }

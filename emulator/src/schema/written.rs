@@ -99,6 +99,7 @@ pub(super) enum WrittenDelete {
     #[default]
     RemoveLink,
     Restrict,
+    Cascade,
 }
 
 /// An alternate key; the short form has only the columns.

@@ -7,6 +7,7 @@ mod bulk;
 mod chaos;
 mod client;
 mod deep;
+mod definitions;
 mod examples;
 mod fetch;
 mod foreign;
