@@ -23,6 +23,9 @@ use crate::request::{Call, Delivery, Headers, Request, Response};
 use crate::service::Service;
 use crate::users;
 
+/// How many requests at a time the environment likes best.
+pub(crate) const PARALLELISM: &str = "x-ms-dop-hint";
+
 /// A request with what was read from its head.
 struct Asked<'a> {
     /// Its target stands below the API's root.
@@ -53,6 +56,10 @@ impl Service {
             served.unwrap_or_else(|refusal| Response::refused(&refusal, &preferences.annotations));
         if let Some(time) = self.options.service_time {
             response.takes = time.of(rows.get());
+        }
+        if response.get(PARALLELISM).is_none() {
+            let hint = self.parallelism_hint().to_string();
+            response.headers.push((PARALLELISM, hint));
         }
         identify(&mut response);
         response
@@ -138,7 +145,9 @@ impl Service {
     /// Runs the request and commits it, whatever part of it succeeded.
     fn committed(&self, asked: &Asked<'_>, trouble: &Trouble<'_>) -> Result<Response, Refusal> {
         let mut engine = lock(&self.engine);
-        engine.work_off(self.clock.now());
+        let now = self.clock.now();
+        engine.work_off(now);
+        engine.expire(i64::try_from(now / 1000).unwrap_or(i64::MAX));
         let (schema, model) = (Arc::clone(&engine.schema), Arc::clone(&engine.model));
         let headers = &asked.call.headers;
         let caller = users::caller(
@@ -165,7 +174,6 @@ impl Service {
             empty_text: self.options.empty_text,
             repeated_targets: self.options.repeated_targets,
             read_only: self.options.read_only,
-            parallelism_hint: self.parallelism_hint(),
             milliseconds: self.clock.now(),
             key_index_time: self.options.key_index_time,
             place: match asked.parts {

@@ -59,7 +59,6 @@ pub(crate) struct Context<'a> {
     pub(crate) empty_text: EmptyText,
     pub(crate) repeated_targets: RepeatedTargets,
     pub(crate) read_only: ReadOnly,
-    pub(crate) parallelism_hint: u32,
     /// Milliseconds since 1970.
     pub(crate) milliseconds: u64,
     pub(crate) place: Enclosure,

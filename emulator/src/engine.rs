@@ -4,7 +4,9 @@
 //! Effects can be rolled back to a mark (a change set, a failed operation) or as a whole; a commit
 //! stands in the data file before it returns. Which values a row gets is decided elsewhere.
 
+mod expiry;
 mod redefine;
+mod violation;
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -16,7 +18,6 @@ use crate::fold::Collation;
 use crate::journal::{Effect, EffectKind, Journal};
 use crate::model::{Layout, Model};
 use crate::refusal::Refusal;
-use crate::render;
 use crate::schema::Schema;
 use crate::table::{Row, Rows, fold_key};
 use crate::tally::Tally;
@@ -29,6 +30,8 @@ pub(crate) struct Engine {
     pub(crate) schema: Arc<Schema>,
     pub(crate) model: Arc<Model>,
     jobs: VecDeque<Job>,
+    /// When rows go by themselves, in seconds since 1970.
+    expiring: BTreeSet<(i64, TableNumber, Uuid)>,
     pub(crate) collation: Collation,
     pub(crate) journal: Journal,
     pub(crate) tally: Tally,
@@ -76,6 +79,7 @@ impl Engine {
             schema,
             model,
             jobs: VecDeque::new(),
+            expiring: BTreeSet::new(),
             collation,
             journal,
             tally: Tally::default(),
@@ -206,7 +210,7 @@ impl Engine {
     ) -> Result<(), Refusal> {
         let rows = self.tables.entry(layout.number).or_default();
         if let Some(key) = rows.violated(layout, self.collation, id, &cells) {
-            return Err(key_violation(layout, key, &cells));
+            return Err(violation::of_key(&self.model, layout, key, &cells));
         }
         self.version += 1;
         let row = Row {
@@ -224,6 +228,7 @@ impl Engine {
     /// Sets or removes a row, indexes included, and returns what stood there.
     fn place(&mut self, layout: &Layout, id: Uuid, row: Option<Row>) -> Option<Row> {
         let table = layout.number;
+        let ends = row.as_ref().and_then(|row| expiry::of(layout, row));
         let now = row.iter().flat_map(|row| pointed(layout, &row.cells));
         let now: Vec<Uuid> = now.collect();
         for target in &now {
@@ -231,6 +236,10 @@ impl Engine {
         }
         let rows = self.tables.entry(table).or_default();
         let before = rows.put(layout, self.collation, id, row);
+        if let Some(ended) = before.as_ref().and_then(|row| expiry::of(layout, row)) {
+            self.expiring.remove(&(ended, table, id));
+        }
+        self.expiring.extend(ends.map(|ends| (ends, table, id)));
         for target in before.iter().flat_map(|row| pointed(layout, &row.cells)) {
             if !now.contains(&target) {
                 self.referrers.remove(&(target, table, id));
@@ -371,22 +380,4 @@ fn pointed<'r>(layout: &'r Layout, cells: &'r Cells) -> impl Iterator<Item = Uui
         Value::Reference { id, .. } | Value::Guid(id) if traced.contains(&column) => Some(id),
         _ => None,
     })
-}
-
-fn key_violation(layout: &Layout, key: usize, cells: &Cells) -> Refusal {
-    let Some(key) = layout.keys.get(key) else {
-        return Refusal::duplicate_record();
-    };
-    let columns = key.columns.iter().filter_map(|column| {
-        let def = layout.column(*column)?;
-        Some((*column, def))
-    });
-    let mut names = Vec::new();
-    let mut pairs = Vec::new();
-    for (column, def) in columns {
-        names.push(def.display_name.as_str());
-        let value = cells.get(column).map(|value| render::plain(&value));
-        pairs.push((def.logical_name.as_str(), value.unwrap_or_default()));
-    }
-    Refusal::duplicate_key(&key.display_name, &names.join(", "), &pairs)
 }

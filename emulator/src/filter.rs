@@ -5,6 +5,7 @@
 mod dates;
 mod fetched;
 mod functions;
+mod hierarchy;
 mod literal;
 
 use std::collections::{BTreeSet, HashSet};

@@ -23,6 +23,9 @@ const ALONE: &str = "SEGUE_EMULATOR_ALONE";
 /// What the process may hold at the end, in hundredths of what it held half-way.
 const MOST_RESIDENT: u64 = 125;
 
+/// So often memory is looked at in each half.
+const LOOKS: usize = 5;
+
 /// The memory of this process in KiB; `None` where the system does not tell.
 fn resident() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
@@ -228,13 +231,14 @@ fn the_memory_of_the_process_does_not_grow_with_what_was_served() {
         return;
     }
     let mut load = Load::new();
-    let [half, end] = [0, 1].map(|_| {
-        for _ in 0..requests() {
+    let looks = [0; 2 * LOOKS].map(|_| {
+        for _ in 0..requests() / LOOKS as u64 {
             load.step();
         }
         resident().unwrap()
     });
-    println!("{half} KiB half-way, {end} KiB at the end");
+    println!("KiB after each of {} parts: {looks:?}", 2 * LOOKS);
+    let (half, end) = (looks[LOOKS - 1], looks[2 * LOOKS - 1]);
     assert!(
         end * 100 <= half * MOST_RESIDENT,
         "{half} KiB, then {end} KiB"

@@ -92,9 +92,15 @@ pub(crate) fn execute(
         query,
         preferences: call.headers.preferences(),
     };
-    let answer = operation.run(engine, &address);
-    if answer.is_err() {
-        engine.roll_back_to(mark);
+    let mut answer = operation.run(engine, &address);
+    match &mut answer {
+        Ok(answer) if layout.def.is_elastic() => {
+            let token = format!("207:1#{}#7=-1", engine.version());
+            let headers = &mut answer.response.headers;
+            headers.push(("x-ms-session-token", token));
+        }
+        Ok(_) => {}
+        Err(_) => engine.roll_back_to(mark),
     }
     answer
 }

@@ -7,8 +7,7 @@ mod asked;
 mod changes;
 mod cookie;
 mod expand;
-
-use std::cmp::Ordering;
+mod order;
 
 use uuid::Uuid;
 
@@ -16,17 +15,16 @@ use crate::engine::Engine;
 use crate::filter::Filter;
 use crate::model::Layout;
 use crate::refusal::Refusal;
-use crate::render::{View, push_text, value_of};
+use crate::render::{View, push_text};
 use crate::request::{Preferences, Response};
-use crate::scan::{Scan, compare};
+use crate::scan::Scan;
 use crate::schema::Schema;
 use crate::table::Row;
-use crate::value::{Column, Value};
 pub(crate) use apply::Method;
 pub(crate) use asked::Asked;
-use asked::Direction;
 use cookie::Cookie;
 use expand::Style;
+use order::sort;
 
 /// Rows of a page, and the greatest number that a count tells.
 const MOST: usize = 5000;
@@ -339,33 +337,4 @@ fn page<'a>(scan: Scan<'a>, asked: &Asked, size: usize) -> Page<'a> {
     let last = rows.last().filter(|_| has_more);
     let next = last.map(|(last, _)| Cookie::after(asked.cookie, rows.len(), *last));
     Page { rows, next }
-}
-
-/// Nulls come first; equal rows stay in the order of their ids.
-fn sort(scan: Scan<'_>, order: &[(Column, Direction)], rows: &mut [(Uuid, &Row)]) {
-    if order.is_empty() {
-        return;
-    }
-    let collation = scan.engine.collation;
-    let value = |(id, row): &(Uuid, &Row), column: Column| -> Option<Value<'static>> {
-        value_of(scan.layout, *id, row, column).map(Value::into_owned)
-    };
-    rows.sort_by(|left, right| {
-        for (column, direction) in order {
-            let ordering = match (value(left, *column), value(right, *column)) {
-                (Some(left), Some(right)) => {
-                    compare(collation, &left, &right).unwrap_or(Ordering::Equal)
-                }
-                (left, right) => left.is_some().cmp(&right.is_some()),
-            };
-            let ordering = match direction {
-                Direction::Ascending => ordering,
-                Direction::Descending => ordering.reverse(),
-            };
-            if ordering.is_ne() {
-                return ordering;
-            }
-        }
-        Ordering::Equal
-    });
 }

@@ -162,7 +162,13 @@ impl Refusal {
     }
 
     /// `pairs` are the key's columns and the values that are taken.
-    pub(crate) fn duplicate_key(key: &str, columns: &str, pairs: &[(&str, String)]) -> Self {
+    /// `dump` shows the row that was to be written, not the one that stands there.
+    pub(crate) fn duplicate_key(
+        key: &str,
+        columns: &str,
+        pairs: &[(&str, String)],
+        dump: String,
+    ) -> Self {
         let attributes = pairs.iter().map(|(column, value)| {
             let value = xml_escaped(value);
             format!("<{column}>{value}</{column}>")
@@ -182,6 +188,7 @@ impl Refusal {
             ("0", key.to_owned()),
             ("1", columns.to_owned()),
             ("DuplicateAttributes", attributes),
+            ("DuplicateEntity", dump),
         ];
         refusal
     }
@@ -224,7 +231,7 @@ impl Refusal {
     }
 }
 
-fn xml_escaped(text: &str) -> String {
+pub(crate) fn xml_escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
@@ -236,10 +243,15 @@ mod tests {
 
     #[test]
     fn a_duplicate_key_names_columns_and_values() {
-        let refusal = Refusal::duplicate_key("Email", "Email", &[("emailaddress1", "a&b".into())]);
+        let refusal = Refusal::duplicate_key(
+            "Email",
+            "Email",
+            &[("emailaddress1", "a&b".into())],
+            String::new(),
+        );
         assert_eq!(refusal.status, 412);
         assert_eq!(
-            refusal.details.last().unwrap().1,
+            refusal.details[2].1,
             "<DuplicateAttributes><emailaddress1>a&amp;b</emailaddress1></DuplicateAttributes>"
         );
     }

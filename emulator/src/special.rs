@@ -29,6 +29,8 @@ pub(crate) struct Special {
     pub(crate) ticket: Option<Column>,
     /// Where the rows of an elastic table live.
     pub(crate) partition: Option<Column>,
+    /// After how many seconds the rows of an elastic table go by themselves.
+    pub(crate) time_to_live: Option<Column>,
 }
 
 impl Special {
@@ -68,6 +70,7 @@ impl Special {
             money: money_with_base(def, columns),
             ticket: named("ticketnumber"),
             partition: named("partitionid").filter(|_| def.is_elastic()),
+            time_to_live: named("ttlinseconds").filter(|_| def.is_elastic()),
         }
     }
 }

@@ -171,7 +171,7 @@ fn who_am_i(context: &Context<'_>) -> Response {
         "UserId": identity.user,
         "OrganizationId": identity.organization,
     });
-    told(context, "WhoAmI", body).header("x-ms-dop-hint", context.parallelism_hint.to_string())
+    told(context, "WhoAmI", body)
 }
 
 fn organization(context: &Context<'_>) -> Response {

@@ -56,6 +56,7 @@ impl Engine {
         let standing = |table| model.layout(table).is_some();
         self.tables.retain(|table, _| standing(*table));
         self.undo.retain(|undo| standing(undo.table));
+        self.expiring.retain(|(_, table, _)| standing(*table));
         self.referrers.retain(|(_, table, _)| standing(*table));
         let (Change::DropColumn { table, .. }
         | Change::DropKey { table, .. }

@@ -1,8 +1,8 @@
 //! The spans of time that query functions mean.
 //!
 //! Days are those of UTC, as the environment's users have no zone of their own; weeks begin on
-//! Sunday. Fiscal periods are left out. Source: Microsoft Learn, "Web API Query Function
-//! Reference".
+//! Sunday. Fiscal years are calendar years and fiscal periods quarters, as in a new environment.
+//! Source: Microsoft Learn, "Web API Query Function Reference", "Work with fiscal year settings".
 
 use jiff::civil::{DateTime, Time, Weekday};
 use jiff::{Span, ToSpan as _};
@@ -29,6 +29,9 @@ pub(super) fn period(name: &str, x: Option<i64>, now: DateTime) -> Option<Period
         return named(name, now);
     };
     let x = Some(x).filter(|x| *x > 0)?;
+    if let Some(period) = fiscal(name, x, now) {
+        return Some(period);
+    }
     if let Some(unit) = name.strip_prefix("LastX") {
         let (length, from) = length(unit, x, now)?;
         let just_after = now.checked_add(1.second()).ok()?;
@@ -65,6 +68,52 @@ fn length(unit: &str, x: i64, now: DateTime) -> Option<(Span, DateTime)> {
     Some((length.ok()?, from))
 }
 
+/// So many whole fiscal years or periods before this one, or behind it; or the year that is named.
+fn fiscal(name: &str, x: i64, now: DateTime) -> Option<Period> {
+    if name == "InFiscalYear" {
+        return in_fiscal(None, x);
+    }
+    let (is_last, unit) = match name.strip_prefix("LastXFiscal") {
+        Some(unit) => (true, unit),
+        None => (false, name.strip_prefix("NextXFiscal")?),
+    };
+    let (start, one) = match unit {
+        "Years" => (now.date().first_of_year(), 12),
+        "Periods" => (first_of_quarter(now)?, 3),
+        _ => return None,
+    };
+    let span = |count: i64| Span::new().try_months(one * count).ok();
+    let (from, to) = if is_last {
+        (start.checked_sub(span(x.min(100_000))?).ok()?, start)
+    } else {
+        let next = start.checked_add(span(1)?).ok()?;
+        (next, next.checked_add(span(x.min(100_000))?).ok()?)
+    };
+    Some(days(from, to))
+}
+
+/// A fiscal year, or one of its four periods.
+pub(super) fn in_fiscal(period: Option<i64>, year: i64) -> Option<Period> {
+    let year = i16::try_from(year).ok().filter(|year| *year > 0)?;
+    let start = jiff::civil::Date::new(year, 1, 1).ok()?;
+    let Some(period) = period else {
+        return Some(days(start, start.checked_add(1.year()).ok()?));
+    };
+    let period = (1..=4).contains(&period).then_some(period)?;
+    let from = start.checked_add((3 * (period - 1)).months()).ok()?;
+    Some(days(from, from.checked_add(3.months()).ok()?))
+}
+
+fn days(from: jiff::civil::Date, to: jiff::civil::Date) -> Period {
+    let midnight = Time::midnight();
+    between(from.to_datetime(midnight), to.to_datetime(midnight))
+}
+
+fn first_of_quarter(now: DateTime) -> Option<jiff::civil::Date> {
+    let month = (now.month() - 1) / 3 * 3 + 1;
+    jiff::civil::Date::new(now.year(), month, 1).ok()
+}
+
 fn day_after(moment: DateTime) -> Option<DateTime> {
     moment.checked_add(1.day()).ok()
 }
@@ -78,7 +127,11 @@ fn named(name: &str, now: DateTime) -> Option<Period> {
             (day.checked_sub(since_sunday.days()).ok()?, 1.week())
         }
         "ThisMonth" | "LastMonth" | "NextMonth" => (day.first_of_month(), 1.month()),
-        "ThisYear" | "LastYear" | "NextYear" => (day.first_of_year(), 1.year()),
+        "ThisYear" | "LastYear" | "NextYear" | "ThisFiscalYear" | "LastFiscalYear"
+        | "NextFiscalYear" => (day.first_of_year(), 1.year()),
+        "ThisFiscalPeriod" | "LastFiscalPeriod" | "NextFiscalPeriod" => {
+            (first_of_quarter(now)?, 3.months())
+        }
         "Last7Days" => return period("LastXDays", Some(7), now),
         "Next7Days" => return period("NextXDays", Some(7), now),
         _ => return None,
@@ -134,7 +187,13 @@ mod tests {
             ("OlderThanXMonths", Some(1), " 2024-04-15"),
             ("LastXDays", Some(0), "none"),
             ("LastXYears", Some(i64::MAX), "none"),
-            ("LastXFiscalYears", Some(1), "none"),
+            ("LastXFiscalYears", Some(2), "2022-01-01 2024-01-01"),
+            ("NextXFiscalPeriods", Some(2), "2024-07-01 2025-01-01"),
+            ("LastFiscalPeriod", None, "2024-01-01 2024-04-01"),
+            ("ThisFiscalYear", None, "2024-01-01 2025-01-01"),
+            ("InFiscalYear", Some(2020), "2020-01-01 2021-01-01"),
+            ("LastXFiscalWeeks", Some(1), "none"),
+            ("LastXFiscalYears", Some(i64::MAX), "none"),
             ("Sometimes", None, "none"),
         ] {
             assert_eq!(told(name, x), expected, "{name}");

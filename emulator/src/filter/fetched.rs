@@ -116,6 +116,13 @@ fn function(operator: &str) -> String {
         "ne-userid" => return "NotEqualUserId".to_owned(),
         "eq-businessid" => return "EqualBusinessId".to_owned(),
         "ne-businessid" => return "NotEqualBusinessId".to_owned(),
+        "eq-userteams" => return "EqualUserTeams".to_owned(),
+        "eq-useroruserteams" => return "EqualUserOrUserTeams".to_owned(),
+        "eq-useroruserhierarchy" => return "EqualUserOrUserHierarchy".to_owned(),
+        "eq-useroruserhierarchyandteams" => return "EqualUserOrUserHierarchyAndTeams".to_owned(),
+        "eq-userlanguage" => return "EqualUserLanguage".to_owned(),
+        "eq-or-above" => return "AboveOrEqual".to_owned(),
+        "eq-or-under" => return "UnderOrEqual".to_owned(),
         "last-seven-days" => return "Last7Days".to_owned(),
         "next-seven-days" => return "Next7Days".to_owned(),
         _ => {}

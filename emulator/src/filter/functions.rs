@@ -1,7 +1,6 @@
 //! The functions of a filter: of text, of many related rows, and those of Dataverse.
 //!
-//! Functions that follow a hierarchy, teams or fiscal periods are not served. Source: Microsoft
-//! Learn, "Filter rows using OData" and "Web API Query Function Reference".
+//! Source: Microsoft Learn, "Filter rows using OData" and "Web API Query Function Reference".
 
 use serde_json::Value as Json;
 use uuid::Uuid;
@@ -24,6 +23,9 @@ use crate::value::{Column, TableNumber, Value};
 use crate::words::Token;
 
 const NAMESPACE: &str = "Microsoft.Dynamics.CRM.";
+
+/// A period without its year is looked for in these.
+const FISCAL_YEARS: std::ops::RangeInclusive<i64> = 1900..=2100;
 
 /// `PropertyName='x',PropertyValues=["a","b"]`
 pub(super) struct Arguments {
@@ -111,6 +113,7 @@ impl<'a> Parser<'a> {
             match name {
                 "PropertyName" => property = self.argument()?.pop(),
                 "PropertyValue" | "PropertyValues" => values = self.argument()?,
+                "PropertyValue1" | "PropertyValue2" => values.extend(self.argument()?),
                 _ => return Err(self.words.syntax()),
             }
             if self.words.symbol(')') {
@@ -166,7 +169,13 @@ impl<'a> Parser<'a> {
             "NotEqualUserId" => not(equal(column, identity.user)),
             "EqualBusinessId" => equal(column, identity.business_unit),
             "NotEqualBusinessId" => not(equal(column, identity.business_unit)),
-            _ => return self.dated(name, arguments),
+            _ => {
+                let hierarchy = self.hierarchy(name, arguments)?;
+                return match hierarchy {
+                    Some(filter) => Ok(Some(filter)),
+                    None => self.dated(name, arguments),
+                };
+            }
         }))
     }
 
@@ -237,6 +246,9 @@ impl<'a> Parser<'a> {
     }
 
     fn dated(&self, name: &str, arguments: &Arguments) -> Result<Option<Filter>, Refusal> {
+        if let Some(filter) = self.fiscal(name, arguments)? {
+            return Ok(Some(filter));
+        }
         let x = match arguments.values.as_slice() {
             [] => None,
             [x] => Some(x.parse().map_err(|_| self.mismatch(x))?),
@@ -247,6 +259,42 @@ impl<'a> Parser<'a> {
         let period = dates::period(name, x, now);
         let filter = period.map(|period| self.within(arguments.column, &period));
         filter.transpose()
+    }
+
+    /// The functions that name a fiscal period, alone or with its year.
+    fn fiscal(&self, name: &str, arguments: &Arguments) -> Result<Option<Filter>, Refusal> {
+        let numbers = arguments.values.iter().map(|text| {
+            let number = text.parse::<i64>().ok();
+            number.ok_or_else(|| self.mismatch(text))
+        });
+        let years = match name {
+            "InFiscalPeriod" => FISCAL_YEARS,
+            "InFiscalPeriodAndYear"
+            | "InOrAfterFiscalPeriodAndYear"
+            | "InOrBeforeFiscalPeriodAndYear" => 0..=0,
+            _ => return Ok(None),
+        };
+        let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
+        let periods = match numbers.as_slice() {
+            [period] if name == "InFiscalPeriod" => years
+                .map(|year| dates::in_fiscal(Some(*period), year))
+                .collect(),
+            [period, year] if name != "InFiscalPeriod" => {
+                vec![dates::in_fiscal(Some(*period), *year)]
+            }
+            _ => return Err(self.words.syntax()),
+        };
+        let periods: Option<Vec<Period>> = periods.into_iter().collect();
+        let mut any = Vec::new();
+        for Period { from, to } in periods.ok_or_else(|| self.words.syntax())? {
+            let period = match name {
+                "InOrAfterFiscalPeriodAndYear" => Period { from, to: None },
+                "InOrBeforeFiscalPeriodAndYear" => Period { from: None, to },
+                _ => Period { from, to },
+            };
+            any.push(self.within(arguments.column, &period)?);
+        }
+        Ok(Some(Filter::Any(any)))
     }
 
     /// Whether a date lies in a period.

@@ -1,12 +1,14 @@
 //! `$metadata`: the tables as an OData model in XML.
 //!
-//! Only what the emulator serves is in it: types and sets of tables, their properties and
-//! navigation properties. Source: Microsoft Learn, "Web API types and operations", "CSDL $metadata
-//! document".
+//! Only what the emulator serves is in it: types and sets of tables, their properties, navigation
+//! properties and alternate keys, functions and actions. Source: Microsoft Learn, "Web API types
+//! and operations", "CSDL $metadata document".
+
+mod operations;
 
 use std::fmt::Write as _;
 
-use crate::schema::{ColumnDef, ColumnKind, Ownership, Schema, TableDef};
+use crate::schema::{ColumnDef, ColumnKind, KeyIndexStatus, Ownership, Schema, TableDef};
 
 const HEAD: &str = concat!(
     "<?xml version=\"1.0\" encoding=\"utf-8\"?>",
@@ -30,10 +32,12 @@ pub(crate) fn document(schema: &Schema) -> String {
     for table in schema.tables.values() {
         document.entity_type(table);
     }
+    document.operations();
     document.element(format_args!("<EntityContainer Name=\"System\">"));
     for table in schema.tables.values() {
         document.entity_set(table);
     }
+    document.imports();
     document.element(format_args!("</EntityContainer>"));
     document.xml.push_str(TAIL);
     document.xml
@@ -73,6 +77,7 @@ impl Document<'_> {
         }
         self.lookups(table);
         self.collections(table);
+        self.keys(table);
         self.element(format_args!("</EntityType>"));
     }
 
@@ -148,6 +153,40 @@ impl Document<'_> {
         }
     }
 
+    /// The keys that a URL may name beside the id.
+    fn keys(&mut self, table: &TableDef) {
+        let keys = table.keys.iter();
+        let mut keys = keys
+            .filter(|key| key.status == KeyIndexStatus::Active)
+            .peekable();
+        if keys.peek().is_none() {
+            return;
+        }
+        self.element(format_args!(
+            "<Annotation Term=\"OData.Community.Keys.V1.AlternateKeys\"><Collection>"
+        ));
+        for key in keys {
+            self.element(format_args!(
+                "<Record Type=\"OData.Community.Keys.V1.AlternateKey\">\
+                 <PropertyValue Property=\"Key\"><Collection>"
+            ));
+            for name in &key.columns {
+                let kind = table.column(name).map(|column| &column.kind);
+                let property = match kind {
+                    Some(ColumnKind::Lookup { .. }) => format!("_{name}_value"),
+                    _ => name.clone(),
+                };
+                self.element(format_args!(
+                    "<Record Type=\"OData.Community.Keys.V1.PropertyRef\">\
+                     <PropertyValue Property=\"Alias\" String=\"{property}\" />\
+                     <PropertyValue Property=\"Name\" PropertyPath=\"{property}\" /></Record>"
+                ));
+            }
+            self.element(format_args!("</Collection></PropertyValue></Record>"));
+        }
+        self.element(format_args!("</Collection></Annotation>"));
+    }
+
     fn entity_set(&mut self, table: &TableDef) {
         let (set, name) = (&table.entity_set, &table.logical_name);
         self.element(format_args!(
@@ -210,5 +249,47 @@ mod tests {
         ));
         assert!(xml.contains("<NavigationProperty Name=\"ownerid\" Type=\"mscrm.principal\""));
         assert!(xml.contains("<Property Name=\"birthdate\" Type=\"Edm.Date\" />"));
+    }
+
+    /// Generic clients resolve every type that they meet, and stop at one that is not there.
+    #[test]
+    fn every_type_that_is_named_is_declared() {
+        let xml = document(&Schema::built_in().unwrap());
+        let values = |attribute: &str| -> Vec<String> {
+            let marked = format!(" {attribute}=\"");
+            let pieces = xml.split(&marked).skip(1);
+            pieces
+                .map(|piece| piece.split('"').next().unwrap().to_owned())
+                .collect()
+        };
+        let declared = |name: &str| {
+            [
+                "EntityType",
+                "ComplexType",
+                "EnumType",
+                "Function",
+                "Action",
+            ]
+            .iter()
+            .any(|element| xml.contains(&format!("<{element} Name=\"{name}\"")))
+        };
+        for attribute in ["Type", "BaseType", "EntityType", "Function", "Action"] {
+            for value in values(attribute) {
+                let bare = value
+                    .trim_start_matches("Collection(")
+                    .trim_end_matches(')');
+                let bare = bare.replace("Microsoft.Dynamics.CRM.", "mscrm.");
+                if let Some(name) = bare.strip_prefix("mscrm.") {
+                    assert!(declared(name), "{value}");
+                } else {
+                    assert!(
+                        bare.starts_with("Edm.") || bare.starts_with("OData."),
+                        "{value}"
+                    );
+                }
+            }
+        }
+        assert!(xml.contains("<Action Name=\"UpsertMultiple\" IsBound=\"true\">"));
+        assert!(xml.contains("PropertyPath=\"accountnumber\""));
     }
 }

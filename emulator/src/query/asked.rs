@@ -4,6 +4,7 @@ use super::apply::Pipeline;
 use super::changes::{self, Tracked};
 use super::cookie::Cookie;
 use super::expand::{self, Expand};
+use super::order::{self, Order};
 use crate::context::Context;
 use crate::engine::Engine;
 use crate::filter::{self, Aliases, Filter, Ground};
@@ -18,7 +19,7 @@ pub(crate) struct Asked {
     pub(crate) shown: Shown,
     pub(crate) filter: Option<Filter>,
     pub(crate) expands: Vec<Expand>,
-    pub(super) order: Vec<(Column, Direction)>,
+    pub(super) order: Vec<Order>,
     pub(super) top: Option<usize>,
     pub(super) wants_count: bool,
     pub(super) cookie: Option<Cookie>,
@@ -28,12 +29,6 @@ pub(crate) struct Asked {
     pub(super) apply: Option<Pipeline>,
     /// The options as they came, without the page.
     pub(super) raw: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Direction {
-    Ascending,
-    Descending,
 }
 
 /// Names and values, decoded.
@@ -110,6 +105,7 @@ impl Asked {
             match name.as_str() {
                 "$filter" => asked.filter = Some(filter::parse(ground, layout, value)?),
                 "$expand" => asked.expands = expand::parse(ground, layout, value)?,
+                "$orderby" => asked.order = order::parse(ground, layout, value)?,
                 "$apply" => asked.apply = Some(Pipeline::parse(ground, layout, value)?),
                 _ => asked.take(layout, name, value)?,
             }
@@ -121,7 +117,6 @@ impl Asked {
         let refused = |message: String| Err(Refusal::new(400, "0x80060888", message));
         match name {
             "$select" => self.shown = selected(layout, value)?,
-            "$orderby" => self.order = ordered(layout, value)?,
             "$top" => {
                 let Ok(top) = value.parse() else {
                     return refused(format!(
@@ -202,22 +197,4 @@ fn selected(layout: &Layout, value: &str) -> Result<Shown, Refusal> {
         }
     }
     Ok(Shown::Only(columns))
-}
-
-fn ordered(layout: &Layout, value: &str) -> Result<Vec<(Column, Direction)>, Refusal> {
-    let mut order = Vec::new();
-    for piece in value.split(',') {
-        let mut words = piece.split_whitespace();
-        let name = words.next().ok_or_else(Refusal::query_syntax)?;
-        let table = &layout.def.logical_name;
-        let column = layout.readable(name);
-        let column = column.ok_or_else(|| Refusal::unknown_column(table, name))?;
-        let direction = match (words.next(), words.next()) {
-            (None | Some("asc"), None) => Direction::Ascending,
-            (Some("desc"), None) => Direction::Descending,
-            _ => return Err(Refusal::query_syntax()),
-        };
-        order.push((column, direction));
-    }
-    Ok(order)
 }

@@ -353,7 +353,7 @@ fn a_job_that_cannot_be_read_is_refused() {
         ),
         (
             "contact",
-            condition("contactid", "Under", &guid(ID)),
+            condition("contactid", "Unheard", &guid(ID)),
             501,
             "0x80100008",
         ),

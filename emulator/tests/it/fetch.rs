@@ -243,9 +243,9 @@ fn what_cannot_be_fetched_is_refused() {
             "'x'",
         ),
         (
-            entity("<filter><condition attribute='contactid' operator='eq-userteams'/></filter>"),
+            entity("<filter><condition attribute='contactid' operator='eq-unheard'/></filter>"),
             501,
-            "eq-userteams",
+            "eq-unheard",
         ),
         (
             entity("<attribute name='firstname' aggregate='count' alias='n'/>"),

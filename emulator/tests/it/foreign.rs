@@ -480,3 +480,182 @@ fn no_query_is_too_deep() {
         assert_eq!(answer.status, 400, "{query:.40}");
     }
 }
+
+/// The requests of the examples: method, target below the API's root, headers, body.
+static EXAMPLES: LazyLock<Vec<Example>> = LazyLock::new(|| {
+    let files = [
+        include_str!("examples/2-conventions.txt"),
+        include_str!("examples/3-rows.txt"),
+        include_str!("examples/4-keys.txt"),
+        include_str!("examples/5-batch.txt"),
+        include_str!("examples/6-bulk.txt"),
+        include_str!("examples/8-definitions.txt"),
+        include_str!("examples/10-queries.txt"),
+        include_str!("examples/12-states.txt"),
+    ];
+    let exchanges = files.iter().flat_map(|file| file.split("\n== "));
+    let requests = exchanges.flat_map(|exchange| exchange.split("\n-->"));
+    requests.filter_map(example).collect()
+});
+
+#[derive(Debug, Clone)]
+struct Example {
+    method: String,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+fn example(text: &str) -> Option<Example> {
+    let text = text
+        .replace("{base}", BASE)
+        .replace("{1}", "00000000-0000-0000-0000-000000000001");
+    let start = text.lines().position(|line| line.ends_with(" HTTP/1.1"))?;
+    let mut lines = text.lines().skip(start);
+    let (method, rest) = lines.next()?.split_once(' ')?;
+    let path = rest
+        .strip_prefix("/api/data/v9.2/")?
+        .strip_suffix(" HTTP/1.1")?;
+    let mut headers = Vec::new();
+    for line in lines.by_ref().take_while(|line| !line.is_empty()) {
+        let (name, value) = line.split_once(": ")?;
+        headers.push((name.to_owned(), value.to_owned()));
+    }
+    Some(Example {
+        method: method.to_owned(),
+        path: path.to_owned(),
+        headers,
+        body: lines.collect::<Vec<_>>().join("\r\n"),
+    })
+}
+
+/// Changes some characters of a text.
+fn mutated(text: &str, mutations: &[(prop::sample::Index, usize, Vec<u8>)]) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    for (at, gone, new) in mutations {
+        let start = at.index(bytes.len() + 1).min(bytes.len());
+        let end = (start + gone % 8).min(bytes.len());
+        bytes.splice(start..end, new.iter().copied());
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[test]
+fn the_examples_that_are_mutated_are_many() {
+    assert!(EXAMPLES.len() > 80, "{}", EXAMPLES.len());
+}
+
+proptest! {
+    #[test]
+    fn any_mutated_example_is_answered(
+        example in any::<prop::sample::Index>(),
+        path in prop::collection::vec(mutation(), 0..3),
+        body in prop::collection::vec(mutation(), 0..3),
+    ) {
+        let example = example.get(&EXAMPLES);
+        let path = mutated(&example.path, &path);
+        let mut request = Request::new(&example.method, &format!("/api/data/v9.2/{path}"))
+            .body(mutated(&example.body, &body));
+        for (name, value) in &example.headers {
+            request = request.header(name, value);
+        }
+        let answer = CLIENT.send(request);
+        prop_assert!(is_told(answer.status), "{example:?} {path}: {}", text(&answer));
+    }
+
+    #[test]
+    fn any_definition_is_taken_or_refused(
+        path in prop::sample::select(DEFINITIONS),
+        method in prop::sample::select(&["POST", "PUT", "DELETE"][..]),
+        body in definition(),
+    ) {
+        let answer = DEFINED.request(method, path, &[], &body.to_string());
+        prop_assert!(is_told(answer.status), "{method} {path} {body}: {}", text(&answer));
+    }
+}
+
+/// Of its own: its tables come and go.
+static DEFINED: LazyLock<Client> = LazyLock::new(Client::fresh);
+
+const DEFINITIONS: &[&str] = &[
+    "EntityDefinitions",
+    "EntityDefinitions(LogicalName='new_a')",
+    "EntityDefinitions(LogicalName='new_a')/Attributes",
+    "EntityDefinitions(LogicalName='new_a')/Attributes(LogicalName='new_b')",
+    "EntityDefinitions(LogicalName='new_a')/Keys",
+    "EntityDefinitions(LogicalName='new_a')/Keys(LogicalName='new_k')",
+    "EntityDefinitions(LogicalName='contact')/Attributes(LogicalName='ownerid')",
+    "RelationshipDefinitions",
+    "RelationshipDefinitions(SchemaName='new_r')",
+    "GlobalOptionSetDefinitions",
+    "GlobalOptionSetDefinitions(Name='new_c')",
+    "CreateEntities",
+    "ReactivateEntityKey",
+];
+
+const KINDS: &[&str] = &[
+    "EntityMetadata",
+    "StringAttributeMetadata",
+    "DecimalAttributeMetadata",
+    "PicklistAttributeMetadata",
+    "BooleanAttributeMetadata",
+    "DateTimeAttributeMetadata",
+    "MoneyAttributeMetadata",
+    "OneToManyRelationshipMetadata",
+    "ManyToManyRelationshipMetadata",
+    "OptionSetMetadata",
+    "",
+];
+
+/// The members of definitions, each with values that fit and values that do not.
+fn definition() -> impl Strategy<Value = serde_json::Value> {
+    use serde_json::json;
+    let kind = prop::sample::select(KINDS);
+    let name = prop::sample::select(vec!["new_A", "new_B", "new_K", "new_R", "", "A", "new_é"]);
+    let number = prop::sample::select(vec![
+        json!(null),
+        json!(0),
+        json!(5),
+        json!(-1),
+        json!(4000),
+        json!(1e300),
+        json!("5"),
+        json!(1.5),
+    ]);
+    let text = json!({"LocalizedLabels": [{"Label": "L", "LanguageCode": 1033}]});
+    let label = prop::sample::select(vec![text.clone(), json!(null), json!({}), json!("L")]);
+    let options = prop::sample::select(vec![
+        json!([{"Value": 1, "Label": text}, {"Value": 1, "Label": text}]),
+        json!([{"Value": 2, "Label": text}]),
+        json!([]),
+        json!(null),
+    ]);
+    (
+        kind,
+        name.clone(),
+        name,
+        number.clone(),
+        number,
+        label,
+        options,
+    )
+        .prop_map(|(kind, name, column, least, most, label, options)| {
+            let column = json!({
+                "@odata.type": "Microsoft.Dynamics.CRM.StringAttributeMetadata",
+                "SchemaName": column, "IsPrimaryName": true, "DisplayName": label,
+            });
+            let mut body = json!({
+                "@odata.type": format!("#Microsoft.Dynamics.CRM.{kind}"),
+                "SchemaName": name, "Name": name.to_lowercase(), "DisplayName": label,
+                "Attributes": [column], "MaxLength": most, "MinValue": least,
+                "MaxValue": most, "Precision": least, "OptionSet": {"Options": options},
+                "Options": options, "KeyAttributes": [name.to_lowercase(), "new_b"],
+                "Lookup": column, "ReferencedEntity": "account",
+                "ReferencingEntity": "new_a", "Entity1LogicalName": "new_a",
+                "Entity2LogicalName": "contact", "EntityLogicalName": "new_a",
+                "EntityKeyLogicalName": "new_k",
+            });
+            body["Entities"] = json!([body.clone()]);
+            body
+        })
+}

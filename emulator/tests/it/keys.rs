@@ -422,3 +422,28 @@ fn a_key_that_is_not_active_is_no_key() {
         }
     }
 }
+
+#[test]
+fn a_violated_key_shows_the_row_that_was_to_be_written() {
+    let client = Client::fresh();
+    client.create("accounts", r#"{"name": "first", "accountnumber": "N"}"#);
+    let all = [("Prefer", "odata.include-annotations=\"*\"")];
+    let body = r#"{"name": "second & last", "accountnumber": "n"}"#;
+    let answer = client.request("POST", "accounts", &all, body);
+    refused(&answer, 412, "0x80060892", "Entity Key");
+    let error = &json(&answer)["error"];
+    let details =
+        |name: &str| error[format!("@Microsoft.PowerApps.CDS.ErrorDetails.{name}")].clone();
+    let dump = details("DuplicateEntity").as_str().unwrap().to_owned();
+    let user = client.service.client().user_id().unwrap();
+    let first = dump
+        .split("<Id>")
+        .nth(1)
+        .unwrap()
+        .split('<')
+        .next()
+        .unwrap();
+    assert_eq!(first, user.to_string());
+    assert!(dump.contains("second &amp; last"), "{dump}");
+    assert_eq!(details("0"), "Account Number");
+}

@@ -209,7 +209,7 @@ fn wrong_queries_are_told() {
     );
     for query in [
         "savedQuery=x",
-        "$filter=Microsoft.Dynamics.CRM.EqualUserTeams(PropertyName='ownerid')",
+        "$filter=Microsoft.Dynamics.CRM.Unheard(PropertyName='ownerid')",
     ] {
         assert_eq!(
             client.get(&format!("contacts?{query}")).status,
@@ -444,4 +444,171 @@ fn changes_are_tracked_only_in_plain_queries() {
         "0x80072491",
         "isn't enabled for change tracking",
     );
+}
+
+/// Accounts below each other, `a` above all, each with a contact of the same name.
+fn family() -> (Client, [String; 3]) {
+    let client = Client::fresh();
+    let mut above = String::new();
+    let ids = ["a", "b", "c"].map(|name| {
+        let contact = client.create("contacts", &format!(r#"{{"lastname": "{name}"}}"#));
+        let parent = if above.is_empty() {
+            String::new()
+        } else {
+            format!(r#", "parentaccountid@odata.bind": "accounts({above})""#)
+        };
+        let body = format!(
+            r#"{{"name": "{name}", "primarycontactid@odata.bind": "contacts({contact})"{parent}}}"#
+        );
+        above = client.create("accounts", &body);
+        above.clone()
+    });
+    (client, ids)
+}
+
+fn named(rows: &[Value]) -> String {
+    let names = rows.iter().map(|row| row["name"].as_str().unwrap());
+    names.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn rows_are_ordered_by_those_that_lookups_lead_to() {
+    let (client, _) = family();
+    client.create("accounts", r#"{"name": "alone"}"#);
+    for (order, expected) in [
+        ("primarycontactid/lastname", "alone a b c"),
+        ("primarycontactid/lastname%20desc", "c b a alone"),
+        (
+            "parentaccountid/primarycontactid/lastname,name%20desc",
+            "alone a b c",
+        ),
+    ] {
+        let path = format!("accounts?$select=name&$orderby={order}");
+        assert_eq!(named(&client.query(&path)), expected, "{order}");
+    }
+    for wrong in [
+        "primarycontactid/nothing",
+        "nothing/name",
+        "ownerid/fullname",
+        "/",
+    ] {
+        let answer = client.get(&format!("accounts?$orderby={wrong}"));
+        assert_eq!(answer.status, 400, "{wrong}");
+    }
+}
+
+#[test]
+fn functions_follow_a_hierarchy() {
+    let (client, [first, second, third]) = family();
+    for (function, id, expected) in [
+        ("Under", &first, "b c"),
+        ("UnderOrEqual", &second, "b c"),
+        ("Above", &third, "a b"),
+        ("AboveOrEqual", &second, "a b"),
+        ("NotUnder", &second, "a b"),
+    ] {
+        let condition = format!(
+            "Microsoft.Dynamics.CRM.{function}(PropertyName='accountid',PropertyValue='{id}')"
+        );
+        let path = format!("accounts?$select=name&$orderby=name&$filter={condition}");
+        assert_eq!(named(&client.query(&path)), expected, "{function}");
+    }
+    let lookup = format!(
+        "Microsoft.Dynamics.CRM.Under(PropertyName='parentaccountid',PropertyValue='{first}')"
+    );
+    assert_eq!(
+        named(&client.query(&format!("accounts?$select=name&$filter={lookup}"))),
+        "c"
+    );
+    let flat = "Microsoft.Dynamics.CRM.Under(PropertyName='leadid',PropertyValue='00000000-0000-0000-0000-000000000001')";
+    refused(
+        &client.get(&format!("leads?$filter={flat}")),
+        400,
+        "0x80040203",
+        "hierarchy",
+    );
+    // A circle that writes let through is walked once.
+    let circle = format!(r#"{{"parentaccountid@odata.bind": "accounts({third})"}}"#);
+    if client.patch(&format!("accounts({first})"), &circle).status == 204 {
+        let all = format!(
+            "Microsoft.Dynamics.CRM.Above(PropertyName='accountid',PropertyValue='{first}')"
+        );
+        client.query(&format!("accounts?$select=name&$filter={all}"));
+    }
+}
+
+#[test]
+fn functions_know_the_teams_of_the_caller() {
+    let client = Client::fresh();
+    let user = client.service.client().user_id().unwrap();
+    let unit = client.query("businessunits?$select=businessunitid")[0]["businessunitid"].clone();
+    let team = format!(
+        r#"{{"name": "T", "businessunitid@odata.bind": "businessunits({})"}}"#,
+        unit.as_str().unwrap()
+    );
+    let team = client.create("teams", &team);
+    let member = format!(r#"{{"@odata.id": "{BASE}/systemusers({user})"}}"#);
+    let path = format!("teams({team})/teammembership_association/$ref");
+    assert_eq!(client.post(&path, &member).status, 204);
+    client.create("accounts", r#"{"name": "mine"}"#);
+    let body = format!(r#"{{"name": "ours", "ownerid@odata.bind": "teams({team})"}}"#);
+    client.create("accounts", &body);
+    for (function, expected) in [
+        ("EqualUserTeams", "ours"),
+        ("EqualUserOrUserTeams", "mine ours"),
+        ("EqualUserOrUserHierarchy", "mine"),
+        ("EqualUserOrUserHierarchyAndTeams", "mine ours"),
+    ] {
+        let path = format!(
+            "accounts?$select=name&$orderby=name&$filter=\
+             Microsoft.Dynamics.CRM.{function}(PropertyName='ownerid')"
+        );
+        assert_eq!(named(&client.query(&path)), expected, "{function}");
+    }
+    let xml = "<fetch><entity name='account'><attribute name='name'/><filter>\
+               <condition attribute='ownerid' operator='eq-userteams'/></filter></entity></fetch>";
+    let xml = xml.replace(' ', "%20").replace('#', "%23");
+    assert_eq!(
+        named(&client.query(&format!("accounts?fetchXml={xml}"))),
+        "ours"
+    );
+}
+
+#[test]
+fn functions_know_fiscal_years_and_periods() {
+    let client = Client::fresh();
+    for day in ["2023-12-31", "2024-02-01", "2024-05-01"] {
+        let body = format!(r#"{{"lastname": "{day}", "birthdate": "{day}"}}"#);
+        client.create("contacts", &body);
+    }
+    for (function, expected) in [
+        (
+            "InFiscalYear(PropertyName='birthdate',PropertyValue=2024)",
+            2,
+        ),
+        (
+            "InFiscalPeriod(PropertyName='birthdate',PropertyValue=4)",
+            1,
+        ),
+        (
+            "InFiscalPeriodAndYear(PropertyName='birthdate',PropertyValue1=2,PropertyValue2=2024)",
+            1,
+        ),
+        (
+            "InOrAfterFiscalPeriodAndYear(PropertyName='birthdate',PropertyValue1=1,PropertyValue2=2024)",
+            2,
+        ),
+        (
+            "InOrBeforeFiscalPeriodAndYear(PropertyName='birthdate',PropertyValue1=1,PropertyValue2=2024)",
+            2,
+        ),
+        ("ThisFiscalYear(PropertyName='createdon')", 3),
+        ("NextFiscalPeriod(PropertyName='createdon')", 0),
+    ] {
+        let path = format!("contacts?$select=lastname&$filter=Microsoft.Dynamics.CRM.{function}");
+        assert_eq!(client.query(&path).len(), expected, "{function}");
+    }
+    let wrong = "InFiscalPeriod(PropertyName='birthdate',PropertyValue=5)";
+    let answer = client.get(&format!("contacts?$filter=Microsoft.Dynamics.CRM.{wrong}"));
+    assert_eq!(answer.status, 400);
 }

@@ -308,3 +308,30 @@ fn an_environment_keeps_the_rows_that_make_it_one() {
         refused(&answer, 405, "0x80040227", "cannot be deleted");
     }
 }
+
+#[test]
+fn elastic_rows_go_by_themselves_and_tell_a_session() {
+    let client = Client::fresh();
+    let body = r#"{"contoso_name": "a", "partitionid": "p", "ttlinseconds": 60}"#;
+    let answer = client.post("contoso_sensordatas", body);
+    assert_eq!(answer.status, 204, "{}", text(&answer));
+    let token = answer.get("x-ms-session-token").unwrap().to_owned();
+    client.create(
+        "contoso_sensordatas",
+        r#"{"contoso_name": "b", "partitionid": "p"}"#,
+    );
+    let headers = [("MSCRM.SessionToken", token.as_str())];
+    let read = client.request(
+        "GET",
+        "contoso_sensordatas?$select=contoso_name",
+        &headers,
+        "",
+    );
+    assert_eq!(json(&read)["value"].as_array().unwrap().len(), 2);
+    assert!(read.get("x-ms-session-token").is_some());
+    client.service.advance(std::time::Duration::from_secs(61));
+    let left = client.query("contoso_sensordatas?$select=contoso_name");
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0]["contoso_name"], "b");
+    assert_eq!(client.get("accounts").get("x-ms-session-token"), None);
+}

@@ -236,6 +236,8 @@ fn who_am_i_is_a_get() {
     let answer = client.get("WhoAmI");
     assert_eq!(answer.status, 200);
     assert!(answer.get("x-ms-dop-hint").unwrap().parse::<u32>().is_ok());
+    let other = client.get("accounts?$top=1");
+    assert!(other.get("x-ms-dop-hint").unwrap().parse::<u32>().is_ok());
     let body = json(&answer);
     assert_eq!(
         body["@odata.context"],
