@@ -13,7 +13,9 @@ use super::preview;
 use super::record::{Pass, Recorder, Recording};
 use super::selection::Selection;
 use super::send::Mapper;
-use super::stages::{forward, forward_foreseen, growing, mapper, refer, referring, rules};
+use super::stages::{
+    forward, forward_foreseen, growing, map, mapper, record, refer, referring, rules,
+};
 use super::survey::Surveyed;
 use super::{PushError, Run, Stage, ended};
 use crate::dataverse::TableWriter;
@@ -153,9 +155,8 @@ impl Run {
         let dispatching = dispatch::dispatch(lane, rules, operations, outcomes_in, stop);
         stages.spawn(async move { Some(Part::Dispatched(dispatching.await)) });
         stages.spawn(forward(outcomes, notes_in.clone()));
-        stages
-            .spawn_blocking(move || Some(Part::Mapped(mapper.run(&survey, &drafts_in, &notes_in))));
-        stages.spawn_blocking(move || Some(Part::Recorded(Box::new(recorder?.run(notes)))));
+        map(&mut stages, mapper, survey, drafts_in, notes_in);
+        record(&mut stages, recorder, notes);
         self.gather(stages, brake).await
     }
 
@@ -202,9 +203,8 @@ impl Run {
         stages.spawn(async move { Some(Part::Resolved(foreseeing.await)) });
         stages.spawn(forward_foreseen(foreseen, notes_in.clone()));
         let vanished = survey.clone();
-        stages
-            .spawn_blocking(move || Some(Part::Mapped(mapper.run(&survey, &drafts_in, &notes_in))));
-        stages.spawn_blocking(move || Some(Part::Recorded(Box::new(recorder?.run(notes)))));
+        map(&mut stages, mapper, survey, drafts_in, notes_in);
+        record(&mut stages, recorder, notes);
         let _owed = self.gather(stages, brake).await?;
         let marked = std::mem::take(&mut self.marked).len() as u64;
         self.rows.not_attempted -= marked;
