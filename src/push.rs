@@ -3,6 +3,7 @@
 //! The one file that knows every room. Parses nothing, formats nothing, speaks no HTTP.
 
 mod again;
+mod effort;
 mod error;
 mod foresee;
 mod guard;

@@ -9,6 +9,9 @@ pub struct Counts {
     pub requests: u64,
     /// Requests that the service protection limits refused; they count in `requests` alone.
     pub throttled: u64,
+    /// Requests that came while a limit had told their sender to wait, refused or not; what comes
+    /// within a tenth of a second after the refusal was perhaps on its way already.
+    pub pressed: u64,
     /// Requests for a token.
     pub tokens: u64,
     /// GET requests of the Web API, metadata included.
@@ -75,6 +78,7 @@ impl Counters {
         Counts {
             requests: read(&self.requests),
             throttled: read(&self.throttled),
+            pressed: 0,
             tokens: read(&self.tokens),
             reads: read(&self.reads),
             writes: read(&self.writes),

@@ -6,6 +6,7 @@
 //! are enforced"; the servers and their cookie: "Send parallel requests", "Server affinity".
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,6 +22,9 @@ const STEPS: u64 = 60;
 const ACCOUNTS: usize = 10_000;
 /// What a client is told to wait when it has too many requests under way.
 const CONCURRENCY_WAIT: u32 = 1;
+/// How long a refusal may be on its way, in milliseconds: what comes so soon after it was perhaps
+/// sent before its sender had read it.
+const ON_ITS_WAY: u64 = 100;
 
 /// Whose account a request goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,12 +55,21 @@ pub(crate) struct Meter {
     pub(crate) limits: Limits,
     dice: Dice,
     accounts: Mutex<HashMap<(Asker, u32), Account>>,
+    pressed: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Account {
     steps: VecDeque<Step>,
     under_way: u32,
+    told: Told,
+}
+
+/// What the last refusals said: to send nothing between two times, in milliseconds.
+#[derive(Debug, Clone, Copy, Default)]
+struct Told {
+    from: u64,
+    until: u64,
 }
 
 /// What came in one step of the window.
@@ -81,6 +94,7 @@ impl Meter {
             limits,
             dice: Dice::new(seed),
             accounts: Mutex::default(),
+            pressed: AtomicU64::default(),
         }
     }
 
@@ -110,9 +124,13 @@ impl Meter {
         }
         let account = accounts.entry((asker, server)).or_default();
         account.forget(self.step(now));
+        if (account.told.from..account.told.until).contains(&now) {
+            self.pressed.fetch_add(1, Ordering::Relaxed);
+        }
         let beyond = self.beyond(account, now);
         account.add(self.step(now), 1, Duration::ZERO);
         if let Some(beyond) = beyond {
+            account.told.hear(now, beyond.retry_after);
             return Err(beyond);
         }
         account.under_way += 1;
@@ -121,6 +139,11 @@ impl Meter {
             asker,
             server,
         })
+    }
+
+    /// How many requests came while their sender had been told to wait.
+    pub(crate) fn pressed(&self) -> u64 {
+        self.pressed.load(Ordering::Relaxed)
     }
 
     fn beyond(&self, account: &Account, now: u64) -> Option<Beyond> {
@@ -213,7 +236,18 @@ impl Account {
         Self {
             steps: steps.collect(),
             under_way: self.under_way,
+            told: self.told,
         }
+    }
+}
+
+impl Told {
+    /// A refusal says to wait so many seconds. While an earlier one holds, it goes on without a gap.
+    fn hear(&mut self, now: u64, seconds: u32) {
+        if self.until <= now {
+            self.from = now + ON_ITS_WAY;
+        }
+        self.until = self.until.max(now + u64::from(seconds) * 1000);
     }
 }
 
@@ -304,6 +338,21 @@ mod tests {
         let waits = [100_000, 100_000, 100_000, 100_000]
             .map(|now| meter.admit(asker(), 0, now).unwrap_err().retry_after);
         assert_eq!(waits, [205, 205, 205, 305]);
+    }
+
+    #[test]
+    fn a_request_that_comes_before_its_time_is_counted_and_one_already_on_its_way_is_not() {
+        let meter = meter(few());
+        for now in [0, 0, 0, 1_000, 1_099] {
+            meter.admit(asker(), 0, now).ok();
+        }
+        assert_eq!(meter.pressed(), 0);
+        for now in [1_100, 200_000] {
+            assert!(meter.admit(asker(), 0, now).is_err());
+        }
+        assert_eq!(meter.pressed(), 2);
+        assert!(meter.admit(asker(), 0, 1_000_000).is_ok());
+        assert_eq!(meter.pressed(), 2);
     }
 
     #[test]

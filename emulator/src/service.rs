@@ -184,7 +184,11 @@ impl Service {
 
     /// How many requests of each kind came since the start.
     pub fn counts(&self) -> Counts {
-        self.counters.read()
+        let pressed = self.meter.as_ref().map_or(0, |meter| meter.pressed());
+        Counts {
+            pressed,
+            ..self.counters.read()
+        }
     }
 
     /// All rows of a table, in the order of their ids, as the Web API shows them with every

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::address::Address;
 use super::get::{self, GetKey};
-use super::http::{self, Http, Requests, WireOptions};
+use super::http::{self, Http, Requests, WireOptions, WireWork};
 use super::privileges::{self, Needed, Privileges};
 use super::scan::Scan;
 use super::tables::{self, TableName};
@@ -157,6 +157,11 @@ impl Dataverse {
     /// How many requests were sent so far, by all clones together.
     pub fn requests(&self) -> Requests {
         self.http.requests()
+    }
+
+    /// How long requests that carry operations were worked on so far, by all writers together.
+    pub fn work(&self) -> WireWork {
+        self.http.work()
     }
 }
 

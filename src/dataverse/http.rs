@@ -7,6 +7,7 @@
 use std::error::Error;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -50,6 +51,15 @@ pub struct Requests {
     pub reads: u64,
     /// Requests that write; a `$batch` is one.
     pub writes: u64,
+}
+
+/// How long requests that carry operations were worked on beside waiting for their answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WireWork {
+    /// Writing their bodies.
+    pub rendering: Duration,
+    /// Reading what became of each operation.
+    pub reading: Duration,
 }
 
 /// What to ask.
@@ -111,6 +121,7 @@ pub(super) struct Http {
     patience: Duration,
     reads: AtomicU64,
     writes: AtomicU64,
+    work: Mutex<WireWork>,
 }
 
 /// The first pause before a question is asked again; each further one is twice as long.
@@ -133,7 +144,19 @@ impl Http {
             patience,
             reads: AtomicU64::new(0),
             writes: AtomicU64::new(0),
+            work: Mutex::default(),
         }
+    }
+
+    /// Adds to what was worked on.
+    pub(super) fn worked(&self, rendering: Duration, reading: Duration) {
+        let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        work.rendering += rendering;
+        work.reading += reading;
+    }
+
+    pub(super) fn work(&self) -> WireWork {
+        *self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks once; once more with a fresh token if the first one is rejected.

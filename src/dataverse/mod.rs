@@ -39,7 +39,7 @@ pub use causes::{RefusalCause, SignInCause};
 pub use environment::Dataverse;
 pub use errors::{DataverseError, DataverseErrorKind};
 pub use get::GetKey;
-pub use http::{Requests, WireOptions};
+pub use http::{Requests, WireOptions, WireWork};
 pub use limit::ServiceLimit;
 pub use privileges::{Lacking, Needed, Privileges};
 pub use scan::{Scan, Scanned};

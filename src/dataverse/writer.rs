@@ -1,6 +1,9 @@
 //! One table of an environment, as something that operations are sent to.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::batch::{BatchBody, Unwritable};
 use super::bulk::{self, BulkBody, Message};
@@ -26,19 +29,24 @@ impl TableWriter {
     }
 
     async fn send_batch(&self, batch: &Batch) -> Vec<Reply> {
+        let began = Instant::now();
         let mut body = BatchBody::new();
         let (sent, unsent) = written(batch, |operation| body.operation(operation, &self.target));
+        self.http.worked(began.elapsed(), Duration::ZERO);
         among(self.send_all(body, &sent).await, unsent)
     }
 
     async fn send_bulk(&self, batch: &Batch, message: Message) -> Vec<Reply> {
+        let began = Instant::now();
         let mut body = BulkBody::new(message);
         let (sent, unsent) = written(batch, |operation| body.operation(operation, &self.target));
         if body.is_empty() {
             return among(Vec::new(), unsent);
         }
-        let replies = match self.http.ask(&body.finish(&self.target)).await {
-            Ok(answer) => bulk::replies(&answer, message, &sent),
+        let request = body.finish(&self.target);
+        self.http.worked(began.elapsed(), Duration::ZERO);
+        let replies = match self.http.ask(&request).await {
+            Ok(answer) => self.read(|| bulk::replies(&answer, message, &sent)),
             Err(error) => vec![Reply::Failed(error.into_failure()); sent.len()],
         };
         among(replies, unsent)
@@ -54,11 +62,19 @@ impl TableWriter {
                 return vec![Reply::Failed(error.into_failure()); operations.len()];
             }
         };
-        let replies = replies(&answer, operations, &self.target);
+        let replies = self.read(|| replies(&answer, operations, &self.target));
         if replies.iter().any(is_unauthorized) {
             // The token lapsed while the batch was being worked on: whoever sends next asks for a fresh one.
             self.http.forget(&answer.token).await;
         }
+        replies
+    }
+
+    /// Reads an answer, by the clock.
+    fn read(&self, replies: impl FnOnce() -> Vec<Reply>) -> Vec<Reply> {
+        let began = Instant::now();
+        let replies = replies();
+        self.http.worked(Duration::ZERO, began.elapsed());
         replies
     }
 }

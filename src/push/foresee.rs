@@ -9,7 +9,9 @@ use super::open::Opened;
 use super::pipe::{Part, QUEUED};
 use super::record::Recorder;
 use super::removal::{counter, taken};
-use super::stages::{forward, forward_foreseen, growing, mapper, refer, referring, rules};
+use super::stages::{
+    forward, forward_foreseen, growing, map, mapper, record, refer, referring, rules,
+};
 use super::survey::Surveyed;
 use super::{PushError, Run, ended, preview};
 use crate::dispatch::{self, Draft, Foreseen, Resolved, Stopping};
@@ -65,9 +67,8 @@ impl Run {
         stages.spawn(async move { Some(Part::Resolved(foreseeing.await)) });
         stages.spawn(forward_foreseen(foreseen, notes_in.clone()));
         let vanished = survey.clone();
-        stages
-            .spawn_blocking(move || Some(Part::Mapped(mapper.run(&survey, &drafts_in, &notes_in))));
-        stages.spawn_blocking(move || Some(Part::Recorded(Box::new(recorder?.run(notes)))));
+        map(&mut stages, mapper, survey, drafts_in, notes_in);
+        record(&mut stages, recorder, notes);
         let _owed = self.gather(stages, brake).await?;
         self.foresee_removals(opened, &before, &vanished).await?;
         tokio::select! {

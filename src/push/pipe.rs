@@ -13,7 +13,7 @@ use super::owed::Owed;
 use super::record::{Pass, Recorder, Recording};
 use super::selection::Selection;
 use super::send::Mapper;
-use super::stages::{forward, growing, mapper, refer, referring, rules};
+use super::stages::{forward, growing, map, mapper, record, refer, referring, rules};
 use super::survey::Surveyed;
 use super::{PushError, Run, Stage, ended};
 use crate::dataverse::TableWriter;
@@ -153,9 +153,8 @@ impl Run {
         let dispatching = dispatch::dispatch(lane, rules, operations, outcomes_in, stop);
         stages.spawn(async move { Some(Part::Dispatched(dispatching.await)) });
         stages.spawn(forward(outcomes, notes_in.clone()));
-        stages
-            .spawn_blocking(move || Some(Part::Mapped(mapper.run(&survey, &drafts_in, &notes_in))));
-        stages.spawn_blocking(move || Some(Part::Recorded(Box::new(recorder?.run(notes)))));
+        map(&mut stages, mapper, survey, drafts_in, notes_in);
+        record(&mut stages, recorder, notes);
         self.gather(stages, brake).await
     }
 

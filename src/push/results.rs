@@ -66,6 +66,15 @@ fn results(
     let opened = run.opened.as_ref();
     let requests = opened.map_or_else(Default::default, |opened| opened.environment.requests());
     let measured = run.progress.measured();
+    if let Some(opened) = opened {
+        let work = opened.environment.work();
+        let (rendering_us, reading_us) = (work.rendering.as_micros(), work.reading.as_micros());
+        tracing::info!(
+            rendering_us,
+            reading_us,
+            "requests written and answers read"
+        );
+    }
     RunResults {
         schema: "segue.run/1".to_owned(),
         run: run.folder.run_id().to_string(),

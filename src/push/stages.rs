@@ -5,15 +5,16 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::effort;
 use super::open::Opened;
 use super::pipe::{Part, QUEUED};
-use super::record::Note;
+use super::record::{Note, Recorder};
 use super::selection::Selection;
 use super::send::Mapper;
 use super::sieve::KeySieve;
 use crate::dataverse::TableWriter;
 use crate::dispatch::{self, Draft, Foreseen, Growing, Lane, Referring, Rules, Stopping};
-use crate::ledger::{HeldBack, Snapshot, diff};
+use crate::ledger::{HeldBack, Snapshot, Survey, diff};
 use crate::mapping::Mode;
 use crate::model::{ColumnKind, Outcome};
 
@@ -106,6 +107,33 @@ pub(super) fn refer(
     let referring = dispatch::refer(lane, referring, drafts, settled_in, outcomes, stop);
     stages.spawn(async move { Some(Part::Resolved(referring.await)) });
     settled
+}
+
+/// Starts the stage that reads and maps, on a thread that may block.
+pub(super) fn map(
+    stages: &mut JoinSet<Option<Part>>,
+    mapper: Mapper,
+    survey: Survey,
+    drafts: mpsc::Sender<Draft>,
+    notes: mpsc::Sender<Note>,
+) {
+    stages.spawn_blocking(move || {
+        let done = effort::logged("mapper", || mapper.run(&survey, &drafts, &notes));
+        Some(Part::Mapped(done))
+    });
+}
+
+/// Starts the stage that records, on a thread that may block.
+pub(super) fn record(
+    stages: &mut JoinSet<Option<Part>>,
+    recorder: Option<Recorder>,
+    notes: mpsc::Receiver<Note>,
+) {
+    stages.spawn_blocking(move || {
+        let recorder = recorder?;
+        let recording = effort::logged("recorder", || recorder.run(notes));
+        Some(Part::Recorded(Box::new(recording)))
+    });
 }
 
 pub(super) async fn forward(

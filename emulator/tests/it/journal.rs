@@ -93,7 +93,7 @@ fn requests_are_counted_by_kind() {
     let counts = client.service.counts();
     assert_eq!(
         json!(counts),
-        json!({"requests": 6, "throttled": 0, "tokens": 1, "reads": 2, "writes": 2, "batches": 1, "batched_reads": 2, "batched_writes": 1})
+        json!({"requests": 6, "throttled": 0, "pressed": 0, "tokens": 1, "reads": 2, "writes": 2, "batches": 1, "batched_reads": 2, "batched_writes": 1})
     );
 }
 
