@@ -136,15 +136,18 @@ impl Rules {
     /// where a null always clears. Never the key columns.
     pub(super) fn whole(&self, operation: &Operation) -> ColumnSet {
         let target = &self.target;
-        let travels = |index: usize, clears: bool| {
-            operation.columns.contains(index) || !is_null(&operation.record, index) || clears
+        let travels = |index: usize, column: &TargetColumn| {
+            let says_something =
+                || !is_null(&operation.record, index) || column.nulls == Nulls::Clear;
+            let is_usual = column.when != When::Return;
+            operation.columns.contains(index) || is_usual && says_something()
         };
         target
             .columns
             .iter()
             .enumerate()
             .filter(|(index, _)| !target.key.contains(index))
-            .filter(|(index, column)| travels(*index, column.nulls == Nulls::Clear))
+            .filter(|(index, column)| travels(*index, column))
             .map(|(index, _)| index)
             .collect()
     }

@@ -40,7 +40,7 @@ pub fn diff(
             Nulls::Clear => again,
         }
     };
-    let returns = standing.is_some_and(|it| it.flags.has(StandingFlags::REMOVED));
+    let returns = standing.is_some_and(|it| it.flags.has(StandingFlags::DEACTIVATED));
     let is_there = standing.is_some_and(|standing| standing.id.is_some());
     let columns = target
         .columns

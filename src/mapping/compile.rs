@@ -9,7 +9,8 @@ use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::digest::Parts;
-use super::plan::{Plan, PlannedColumn, type_tag};
+use super::layout::type_tag;
+use super::plan::{Plan, PlannedColumn};
 use super::{Duplicates, Mapping, Mode, Origin, Problem, ProblemCode, Problems, Removal};
 use crate::model::{LogicalName, Nulls, SourceColumn, Table, Target, TargetColumn, Value, When};
 
@@ -201,7 +202,9 @@ fn program(mode: Mode, columns: &[(TargetColumn, PlannedColumn)]) -> [u8; 16] {
             Mode::UpdateOrSkip => b"update or skip",
         },
     );
-    for (target, planned) in columns {
+    // What only a return carries changes no record that is there.
+    let usual = columns.iter().filter(|it| it.0.when != When::Return);
+    for (target, planned) in usual {
         parts.push(b'n', target.name.as_str().as_bytes());
         parts.push(b'k', type_tag(&target.kind).as_bytes());
         parts.push(
@@ -216,7 +219,7 @@ fn program(mode: Mode, columns: &[(TargetColumn, PlannedColumn)]) -> [u8; 16] {
             When::Always => {}
             When::Create => parts.push(b'w', b"create"),
             When::Update => parts.push(b'w', b"update"),
-            When::Return => parts.push(b'w', b"return"),
+            When::Return => {}
         }
         match planned {
             // Each run has its own.

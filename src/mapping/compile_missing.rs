@@ -9,37 +9,31 @@ use super::compile_codes as codes;
 use super::compile_column::is_state;
 use super::digest::Parts;
 use super::plan::PlannedColumn;
-use super::removal::{Manner, Removal, Treatment};
+use super::removal::{ACTIVE, Manner, Removal, Treatment};
 use super::{Literal, Missing, Written};
 use crate::model::{
     ChoiceOption, Column, ColumnKind, Nulls, SourceDigest, Target, TargetColumn, Value, When,
 };
 
-/// The state of new records, of nearly every table.
-const ACTIVE: i32 = 0;
-
 /// A column, and the value that it gets.
 type Valued = (TargetColumn, Value);
 
 impl Compiler<'_> {
-    /// What becomes of records that left the extract; `None` if it cannot be done, which has been told. Where they are
-    /// deactivated, `columns` learn how one that returns is brought back.
+    /// What becomes of records that left the extract; `None` if it cannot be done, which has been told. `columns` learn
+    /// how one that returns is brought back: whoever reads the mapping now may have deactivated it under an older one.
     pub(super) fn removal(
         &mut self,
         columns: &mut Vec<(TargetColumn, PlannedColumn)>,
     ) -> Option<Removal> {
         let mapping = self.mapping;
+        if !columns.iter().any(|(target, _)| target.is_state()) {
+            columns.extend(self.active());
+        }
         let (manner, valued) = match &mapping.missing.value {
             Missing::Keep => return Some(Removal::Keep),
             Missing::Delete(ours) => return Some(Removal::Delete(*ours)),
             Missing::Set(set) => (Manner::Set, self.values(set)?),
-            Missing::Deactivate(named) => {
-                let inactive = self.inactive(named.as_ref())?;
-                if !columns.iter().any(|(target, _)| target.is_state()) {
-                    columns.extend(self.active(&inactive));
-                }
-                (Manner::Deactivate, inactive)
-            }
+            Missing::Deactivate(named) => (Manner::Deactivate, self.inactive(named.as_ref())?),
         };
         Some(Removal::Write(self.treatment(manner, valued, columns)?))
     }
@@ -172,32 +166,25 @@ impl Compiler<'_> {
     }
 
     /// How a record that returns is made active again: columns that nothing else carries.
-    fn active(&self, inactive: &[Valued]) -> Vec<(TargetColumn, PlannedColumn)> {
-        let reason = self
-            .table
-            .columns
-            .iter()
-            .find_map(|column| match &column.kind {
-                ColumnKind::Status { options } => {
-                    options.iter().find(|it| it.state == Some(ACTIVE))
-                }
-                _ => None,
-            });
-        let Some(reason) = reason else {
-            return Vec::new();
-        };
-        let back = inactive.iter().map(|(column, _)| {
-            let number = match column.kind {
+    fn active(&self) -> Vec<(TargetColumn, PlannedColumn)> {
+        let states = self.table.columns.iter().filter(|column| column.updatable);
+        let back = states.filter_map(|column| {
+            let number = match &column.kind {
                 ColumnKind::State { .. } => ACTIVE,
-                _ => reason.value,
+                ColumnKind::Status { options } => {
+                    options.iter().find(|it| it.state == Some(ACTIVE))?.value
+                }
+                _ => return None,
             };
             let column = TargetColumn {
                 when: When::Return,
-                ..column.clone()
+                ..plain(column)
             };
-            (column, PlannedColumn::Constant(Value::Choice(number)))
+            Some((column, PlannedColumn::Constant(Value::Choice(number))))
         });
-        back.collect()
+        let back: Vec<_> = back.collect();
+        // A state without its reason, or the other way round, is refused.
+        if back.len() == 2 { back } else { Vec::new() }
     }
 }
 

@@ -17,6 +17,7 @@ mod digest;
 #[cfg(test)]
 mod fixture;
 mod fold;
+mod layout;
 mod newest;
 mod plan;
 mod plan_lookup;
@@ -32,7 +33,8 @@ pub use compile::CompileContext;
 pub use compile_codes::COMPILE_CODES;
 pub use compile_words::kind_in_words;
 pub use config::{Config, Destination};
-pub use plan::{LayoutNames, Plan};
+pub use layout::LayoutNames;
+pub use plan::Plan;
 pub use problem::codes::FILE_CODES;
 pub use problem::{Problem, ProblemCode, Problems};
 pub use read::MappingError;

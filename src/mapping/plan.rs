@@ -14,9 +14,8 @@ use super::plan_lookup::PlannedLookup;
 use super::reject::{faulty, refused};
 use super::{Duplicates, Guard, Mode, Removal};
 use crate::model::{
-    Collation, ColumnDigest, ColumnKind, DateTimeBehavior, DigestSecret, Fault, KeyDigest,
-    KeyReading, LogicalName, Position, Record, RecordId, Reject, RowDigest, Rows, SourceDigest,
-    Target, Value,
+    Collation, ColumnDigest, DigestSecret, Fault, KeyDigest, KeyReading, Position, Record,
+    RecordId, Reject, RowDigest, Rows, SourceDigest, Target, Value,
 };
 
 /// A mapping compiled against a table and the header of an extract. It re-checks nothing and cannot fail as a whole:
@@ -75,13 +74,6 @@ impl PlannedColumn {
     }
 }
 
-/// The names and types of a plan's target columns, in their order: what a ledger's states belong to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LayoutNames {
-    /// Each column's name and the tag of its type. Digests made under different tags cannot be compared.
-    pub columns: Vec<(LogicalName, &'static str)>,
-}
-
 impl Plan {
     /// Where the records go.
     pub fn target(&self) -> &Arc<Target> {
@@ -111,16 +103,6 @@ impl Plan {
     /// What stops a run before anything is sent.
     pub fn guard(&self) -> &Guard {
         &self.guard
-    }
-
-    /// Names and type tags of the target columns, for the ledger.
-    pub fn layout(&self) -> LayoutNames {
-        let columns = self.target.columns.iter();
-        LayoutNames {
-            columns: columns
-                .map(|column| (column.name.clone(), type_tag(&column.kind)))
-                .collect(),
-        }
     }
 
     /// Adds one digest per row, in the order of the rows.
@@ -370,31 +352,6 @@ pub(super) fn cell_of(rows: &Rows, slot: usize, row: usize) -> Result<Cell<'_>, 
 pub(super) fn position_of(rows: &Rows, index: usize) -> Position {
     let position = rows.positions.get(index).copied();
     position.unwrap_or(Position::new(0, 0))
-}
-
-/// How values of the type become digests.
-pub(super) fn type_tag(kind: &ColumnKind) -> &'static str {
-    match kind {
-        ColumnKind::Text { .. } | ColumnKind::Memo { .. } => "text",
-        ColumnKind::Integer { .. } | ColumnKind::BigInt => "integer",
-        ColumnKind::Decimal { .. } | ColumnKind::Money { .. } => "decimal",
-        ColumnKind::Float { .. } => "float",
-        ColumnKind::Boolean { .. } => "boolean",
-        ColumnKind::Date => "date",
-        ColumnKind::DateTime {
-            behavior: DateTimeBehavior::UserLocal,
-        } => "instant",
-        ColumnKind::DateTime {
-            behavior: DateTimeBehavior::TimeZoneIndependent,
-        } => "wall_clock",
-        ColumnKind::Choice { .. } => "choice",
-        ColumnKind::Guid => "guid",
-        ColumnKind::Choices { .. } => "choices",
-        ColumnKind::State { .. } => "state",
-        ColumnKind::Status { .. } => "status",
-        ColumnKind::Lookup { .. } => "lookup",
-        ColumnKind::Other(_) => "other",
-    }
 }
 
 #[cfg(test)]

@@ -8,9 +8,12 @@ use super::convert::{BooleanSteps, Cell, shown};
 use super::plan::{cell_of, position_of};
 use super::{Ours, Plan};
 use crate::model::{
-    ColumnState, DigestSecret, Record, RecordId, Reject, RejectCode, Rows, SourceDigest, Target,
-    Value,
+    ColumnKind, ColumnState, DigestSecret, Record, RecordId, Reject, RejectCode, Rows,
+    SourceDigest, Target, Value,
 };
+
+/// The state of new records, of nearly every table.
+pub(super) const ACTIVE: i32 = 0;
 
 /// What becomes of records that are not in the extract any more.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +48,15 @@ pub enum Manner {
     Deactivate,
     /// The record gets fixed values.
     Set,
+}
+
+impl Treatment {
+    /// Whether the record is inactive afterwards.
+    pub fn deactivates(&self) -> bool {
+        let columns = self.target.columns.iter().zip(&self.values);
+        let mut states = columns.filter(|it| matches!(it.0.kind, ColumnKind::State { .. }));
+        states.any(|(_, value)| matches!(value, Value::Choice(state) if *state != ACTIVE))
+    }
 }
 
 impl Removal {

@@ -184,6 +184,8 @@ impl StandingFlags {
     pub const SEEN: Self = Self(1 << 3);
     /// The record was removed as `missing:` says.
     pub const REMOVED: Self = Self(1 << 4);
+    /// The removal set it inactive, so its return sets it active.
+    pub const DEACTIVATED: Self = Self(1 << 5);
 
     /// Both sets of flags.
     #[must_use]

@@ -182,7 +182,7 @@ fn validated(plan: &Plan, extract: &Extract) -> Validated {
     Validated {
         table: target.table.to_string(),
         key: key.map(|column| column.name.to_string()).collect(),
-        columns: target.columns.len(),
+        columns: plan.layout().columns.len(),
         files: extract.files().len(),
         unused: unused.map(|(_, column)| column.name.clone()).collect(),
     }

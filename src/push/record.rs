@@ -207,7 +207,10 @@ impl Recorder {
                 row: *row,
                 id: standing.id,
                 // It is in the extract again.
-                flags: standing.flags.without(StandingFlags::REMOVED),
+                flags: standing
+                    .flags
+                    .without(StandingFlags::REMOVED)
+                    .without(StandingFlags::DEACTIVATED),
                 columns: standing.columns.clone(),
             })),
             _ => None,
@@ -227,10 +230,14 @@ impl Recorder {
                         *column = state;
                     }
                 }
+                let mut flags = standing.flags.with(StandingFlags::REMOVED);
+                if treatment.deactivates() {
+                    flags = flags.with(StandingFlags::DEACTIVATED);
+                }
                 Some(Entry::Standing(Recorded {
                     row: operation.row,
                     id: standing.id,
-                    flags: standing.flags.with(StandingFlags::REMOVED),
+                    flags,
                     columns,
                 }))
             }

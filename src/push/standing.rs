@@ -18,7 +18,8 @@ pub(super) fn flags(
         .without(StandingFlags::PENDING)
         .without(StandingFlags::INCOMPLETE)
         .without(StandingFlags::SEEN)
-        .without(StandingFlags::REMOVED);
+        .without(StandingFlags::REMOVED)
+        .without(StandingFlags::DEACTIVATED);
     let settled = open_ends(settled, operation);
     // Nobody else makes a record of that GUID; where the extract brings GUIDs, it proves nothing.
     let is_derived = !target.key_is_primary_id && accepted.id == Some(operation.record.derived_id);

@@ -178,6 +178,34 @@ async fn what_vanished_is_deactivated_and_brought_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_was_deactivated_under_an_older_mapping_is_brought_back_and_nobody_else() {
+    for later in [
+        "missing: keep",
+        "missing: { set: { donotbulkemail: true } }",
+        "missing: delete",
+    ] {
+        let desk = thirty("missing: deactivate").await;
+        numbers(&desk, "people", 3..=30);
+        assert_eq!(push(&desk, &[]).rows("deactivated"), 2);
+        people(&desk, later);
+        numbers(&desk, "people", (1..=30).filter(|it| *it != 2));
+        let ran = push(&desk, &[]);
+        assert_eq!(ran.rows("unchanged"), 28, "nothing is mapped anew: {ran:?}");
+        assert_eq!(state(&desk, 1), (0, 1), "{later}");
+        // What somebody else set inactive stays so.
+        let id = person(&desk, 5).unwrap()["contactid"].clone();
+        let asleep = serde_json::json!({ "statecode": 1, "statuscode": 2 });
+        desk.edit(&format!("contacts({})", id.as_str().unwrap()), &asleep);
+        people(&desk, "missing: { set: { donotbulkemail: true } }");
+        numbers(&desk, "people", (1..=30).filter(|it| *it != 2 && *it != 5));
+        assert_eq!(push(&desk, &[]).code, Some(0));
+        numbers(&desk, "people", 1..=30);
+        assert_eq!(push(&desk, &[]).code, Some(0));
+        assert_eq!((state(&desk, 2), state(&desk, 5)), ((0, 1), (1, 2)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_vanished_is_marked_and_unmarked() {
     let desk = thirty("missing: { set: { donotbulkemail: true, lastname: Gone } }").await;
     numbers(&desk, "people", 2..=30);
