@@ -4,6 +4,8 @@
 //!
 //! Source: Microsoft Learn, "Web service error codes"; names as published there.
 
+use crate::model::Limit;
+
 /// What a code stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
@@ -38,6 +40,15 @@ pub(super) fn class(number: u32) -> Option<Class> {
         .ok()
         .and_then(|at| CODES.get(at))
         .map(|(_, class)| *class)
+}
+
+/// Which limit a refusal for too much names.
+pub(super) fn limit(number: Option<u32>) -> Limit {
+    match number {
+        // ThrottlingConcurrencyLimitExceededError
+        Some(0x8007_2326) => Limit::Concurrency,
+        Some(_) | None => Limit::Window,
+    }
 }
 
 /// Ascending.

@@ -334,7 +334,7 @@ mod tests {
         Asked, Loopback, TEXT, batch, contacts, id, json, response, text,
     };
     use super::*;
-    use crate::model::ColumnKind;
+    use crate::model::{ColumnKind, Limit};
 
     fn by_extid() -> Target {
         contacts(&[("new_extid", TEXT)])
@@ -506,6 +506,7 @@ mod tests {
                 throttled,
                 Cause::Throttled {
                     retry_after: Some(std::time::Duration::from_secs(5)),
+                    limit: Limit::Window,
                 },
             ),
             (unknown, Cause::Contract),

@@ -288,7 +288,7 @@ fn not_now(answer: &Result<Answer, DataverseError>, usual: Duration) -> Option<D
     match answer {
         Ok(answer) if answer.is_success() => None,
         Ok(answer) => match answer.said().cause(None) {
-            Cause::Throttled { retry_after } => Some(retry_after.unwrap_or(usual)),
+            Cause::Throttled { retry_after, .. } => Some(retry_after.unwrap_or(usual)),
             Cause::Transient => Some(answer.said().retry_after.unwrap_or(usual)),
             Cause::TooLarge | Cause::Row(_) | Cause::Credential | Cause::Contract => None,
         },

@@ -21,7 +21,7 @@ impl DataverseError {
     /// The error of an answer as a whole.
     pub(super) fn from_said(said: Said) -> Self {
         match said.cause(None) {
-            Cause::Throttled { retry_after } => Self::Unavailable {
+            Cause::Throttled { retry_after, .. } => Self::Unavailable {
                 retry_after,
                 error: said.error,
             },
@@ -48,6 +48,7 @@ impl DataverseError {
                 let cause = if throttled {
                     Cause::Throttled {
                         retry_after: *retry_after,
+                        limit: codes::limit(codes::number(&error.code)),
                     }
                 } else {
                     Cause::Transient

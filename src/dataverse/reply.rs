@@ -170,7 +170,7 @@ mod tests {
     use super::super::loopback::{TEXT, batch_body, contacts, id, operation, text};
     use super::super::token::Token;
     use super::*;
-    use crate::model::{RowFailure, Value};
+    use crate::model::{Limit, RowFailure, Value};
 
     fn answer(status: u16, content_type: &'static str, body: &str) -> Answer {
         let mut headers = HeaderMap::new();
@@ -345,7 +345,8 @@ mod tests {
         assert_eq!(
             failure(&replies[2]).cause,
             Cause::Throttled {
-                retry_after: Some(std::time::Duration::from_secs(9))
+                retry_after: Some(std::time::Duration::from_secs(9)),
+                limit: Limit::Window
             }
         );
         assert_eq!(failure(&replies[3]).cause, Cause::Transient);
@@ -413,7 +414,8 @@ mod tests {
             assert_eq!(
                 failure(reply).cause,
                 Cause::Throttled {
-                    retry_after: Some(std::time::Duration::from_secs(37))
+                    retry_after: Some(std::time::Duration::from_secs(37)),
+                    limit: Limit::Window
                 }
             );
             assert_eq!(failure(reply).error.code, "0x80072322");

@@ -98,6 +98,7 @@ impl Said {
         match self.class(number) {
             Class::Throttled => Cause::Throttled {
                 retry_after: self.retry_after,
+                limit: codes::limit(number),
             },
             Class::Transient => Cause::Transient,
             Class::TooLarge => Cause::TooLarge,
@@ -325,6 +326,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::Limit;
 
     fn said(status: u16, code: &str, message: &str) -> Said {
         let body = serde_json::json!({"error": {"code": code, "message": message}});
@@ -355,17 +357,24 @@ mod tests {
         assert_eq!(
             said.cause(None),
             Cause::Throttled {
-                retry_after: Some(Duration::from_secs(37))
+                retry_after: Some(Duration::from_secs(37)),
+                limit: Limit::Window,
             }
         );
         assert_eq!(said.error.code, "0x80072322");
         assert_eq!(
             Said::read(429, Some("soon"), b"").cause(None),
-            Cause::Throttled { retry_after: None }
+            Cause::Throttled {
+                retry_after: None,
+                limit: Limit::Window,
+            }
         );
         assert_eq!(
             cause(400, "0x80081116", "Maximum processes allocated"),
-            Cause::Throttled { retry_after: None }
+            Cause::Throttled {
+                retry_after: None,
+                limit: Limit::Window,
+            }
         );
     }
 

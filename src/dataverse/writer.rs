@@ -142,7 +142,7 @@ mod tests {
     };
     use super::super::{Requests, http::WireOptions};
     use super::*;
-    use crate::model::{Action, Effect, Value};
+    use crate::model::{Action, Effect, Limit, Value};
 
     fn upserts(keys: &[&str]) -> Batch {
         let operations = keys
@@ -319,7 +319,13 @@ mod tests {
         let wait = Some(std::time::Duration::from_secs(7));
         assert_eq!(
             failures(&replies),
-            [(Fate::Refused, &Cause::Throttled { retry_after: wait })]
+            [(
+                Fate::Refused,
+                &Cause::Throttled {
+                    retry_after: wait,
+                    limit: Limit::Window
+                }
+            )]
         );
         let replies = writer.send(&upserts(&["1"])).await;
         assert_eq!(
@@ -423,7 +429,13 @@ mod tests {
         let replies = writer(&server).send(&upserts(&["1"])).await;
         assert_eq!(
             failures(&replies),
-            [(Fate::Refused, &Cause::Throttled { retry_after: None })]
+            [(
+                Fate::Refused,
+                &Cause::Throttled {
+                    retry_after: None,
+                    limit: Limit::Window
+                }
+            )]
         );
         assert!(
             server.asked_of_environment()[0]

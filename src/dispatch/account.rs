@@ -85,3 +85,12 @@ pub struct DispatchReport {
     /// Of the jitter; the same seed and the same answers give the same waits.
     pub seed: u64,
 }
+
+/// A user that is not asked to send any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dropped {
+    /// Its place among the destinations.
+    pub user: usize,
+    /// What the service said.
+    pub error: ServiceError,
+}

@@ -9,17 +9,19 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use tracing::info;
 
 use super::account::{DispatchReport, StopCause, Stopping, unsaid};
+use super::alarm::{at, louder};
 use super::chain::Work;
 use super::flight::{Flight, Landed, packed, unanswered, works_of};
 use super::lane::{Lane, Sent};
 use super::lookup::look_up;
-use super::pace::Pace;
 use super::queue::{Parcel, Queue};
 use super::rules::Rules;
+use super::size::Size;
+use super::users::{Errand, Turn};
 use super::wrap::Wrapping;
 use crate::model::{Destination, Operation, Outcome, Verdict};
 
@@ -40,7 +42,7 @@ pub async fn dispatch<D: Destination>(
 ) -> DispatchReport {
     let mut gate = Gate {
         queue: Queue::default(),
-        pace: Pace::new(lane.options()),
+        size: Size::new(lane.options()),
         wrapping: Wrapping::new(lane.options()),
         tasks: JoinSet::new(),
         in_flight: HashMap::new(),
@@ -54,6 +56,7 @@ pub async fn dispatch<D: Destination>(
         retried: 0,
         failed_tries: 0,
         undelivered: 0,
+        freed: lane.freed(),
         lane,
         rules,
         operations,
@@ -70,8 +73,9 @@ pub(super) struct Gate<D> {
     operations: mpsc::Receiver<Operation>,
     outcomes: mpsc::Sender<Outcome>,
     stop: watch::Receiver<Stopping>,
+    freed: watch::Receiver<()>,
     pub(super) queue: Queue,
-    pub(super) pace: Pace,
+    pub(super) size: Size,
     pub(super) wrapping: Wrapping,
     tasks: JoinSet<Landed>,
     in_flight: HashMap<Id, Flight>,
@@ -163,6 +167,7 @@ impl<D: Destination> Gate<D> {
             stopping = louder(&mut self.stop, self.heard) => Event::Stop(stopping),
             Some(landed) = self.tasks.join_next_with_id() => Event::Landed(landed),
             operation = self.operations.recv(), if wants_more => Event::Taken(operation),
+            _ = self.freed.changed() => Event::Woke,
             () = at(wakes_at) => Event::Woke,
         }
     }
@@ -171,20 +176,24 @@ impl<D: Destination> Gate<D> {
         self.input_open
             && self.ending.is_none()
             && self.has_slot()
-            && self.queue.loose() < self.pace.batch()
+            && self.queue.loose() < self.size.get()
             && self.queue.waiting() < self.lane.options().waiting_operations.get()
     }
 
     fn has_slot(&self) -> bool {
-        self.tasks.len() < self.pace.width() && self.lane.paused_until().is_none()
+        matches!(self.lane.turn(), Turn::Of(_))
     }
 
     fn wakes_at(&self) -> Option<Instant> {
         if let Some(ending) = &self.ending {
             return Some(ending.gives_up_at);
         }
+        let turn = match self.lane.turn() {
+            Turn::At(time) => Some(time),
+            Turn::Of(_) | Turn::AfterAnswer => None,
+        };
         let times = [
-            self.lane.paused_until(),
+            turn,
             self.queue.next_due(),
             self.lingers_until,
             self.lane.options().deadline,
@@ -205,10 +214,13 @@ impl<D: Destination> Gate<D> {
             return;
         }
         self.queue.release(Instant::now());
-        while self.has_slot() {
-            let Some(parcel) = self.pack() else { return };
+        self.freed.borrow_and_update();
+        while self.has_slot()
+            && let Some(parcel) = self.pack()
+        {
             self.launch(parcel);
         }
+        self.lane.filled();
     }
 
     /// A batch that is not full waits for more: as long as something is in flight it would only spend a slot that a
@@ -217,7 +229,7 @@ impl<D: Destination> Gate<D> {
         if let Some(parcel) = self.queue.take_apart() {
             return Some(parcel);
         }
-        let size = self.pace.batch();
+        let size = self.size.get();
         while self.queue.loose() < size && self.wants_more() {
             match self.operations.try_recv() {
                 Ok(operation) => self.take(operation),
@@ -250,7 +262,9 @@ impl<D: Destination> Gate<D> {
                 let envelope = self.wrapping.of(&works, packing);
                 let (batch, histories) = packed(works, envelope);
                 let sent = Arc::clone(&batch);
-                let request = async move { Landed::Sent(lane.send(&sent).await) };
+                // Somebody else may have taken it meanwhile; then the task waits for the next one.
+                let slot = lane.try_slot(Errand::Write).ok();
+                let request = async move { Landed::Sent(lane.send(slot, &sent).await) };
                 let flight = Flight::Batch {
                     batch,
                     histories,
@@ -287,6 +301,7 @@ impl<D: Destination> Gate<D> {
                     Some(Landed::Looked(_)) | None => Sent {
                         replies: Vec::new(),
                         took: Duration::ZERO,
+                        user: None,
                     },
                 };
                 let as_sent = (batch.envelope, packing);
@@ -378,21 +393,5 @@ impl<D: Destination> Gate<D> {
     /// What the run may still afford is told by the operations that it has taken.
     pub(super) fn affords_a_resend(&self) -> bool {
         self.failed_tries < self.lane.options().retry_budget(self.taken)
-    }
-}
-
-/// Waits until somebody asks for more than what was heard; for ever if nobody can ask any more.
-pub(super) async fn louder(stop: &mut watch::Receiver<Stopping>, heard: Stopping) -> Stopping {
-    let told = stop.wait_for(|told| *told > heard).await.map(|told| *told);
-    match told {
-        Ok(stopping) => stopping,
-        Err(_) => std::future::pending().await,
-    }
-}
-
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time).await,
-        None => std::future::pending().await,
     }
 }

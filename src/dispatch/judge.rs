@@ -44,11 +44,7 @@ impl<D: Destination> Gate<D> {
     ) {
         let size = works.len();
         let company = Company::within(size, envelope);
-        self.pace.took(size, sent.took);
-        if self.lane.paused_until().is_none() {
-            self.pace.answered();
-        }
-        self.pace.throttled(self.lane.penalties());
+        self.size.took(size, sent.took);
         let nothing_fits = self.nothing_fits(&sent.replies);
         let mut again = Again::default();
         let mut replies = sent.replies.into_iter();
@@ -63,10 +59,15 @@ impl<D: Destination> Gate<D> {
                     let next = match triage(&failure, company) {
                         Next::Judge if nothing_fits => Next::Stop(Halt::Contract),
                         Next::Judge => Next::Reject,
+                        Next::Stop(Halt::Credential)
+                            if self.lane.goes_on_without(sent.user, &failure.error) =>
+                        {
+                            Next::Wait
+                        }
                         next => next,
                     };
                     if next == Next::Halve {
-                        self.pace.too_large(size);
+                        self.size.too_large(size);
                     }
                     self.failed(work, failure, next, &mut again).await;
                 }

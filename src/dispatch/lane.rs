@@ -1,92 +1,40 @@
-//! The way to the service that all requests of one application user share, and its penalties.
+//! The way to the service that all requests of a run share, and its penalties.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::account::{StopCause, Traffic};
+use super::account::{Dropped, StopCause, Traffic};
 use super::meter::Meter;
 use super::options::Options;
+use super::penalty::{Penalty, answered, backoff, longest_penalty, penalty};
+use super::shared::{Shared, State};
+use super::slot::{Seeking, Slot};
+use super::users::{Errand, Turn};
 use crate::model::{Batch, Cause, Destination, Failure, Fate, Find, Found, Reply, ServiceError};
 
-/// The way to the service that all requests of one application user share.
+/// The way to the service that all requests of a run share, as one application user or several.
 ///
-/// A penalty concerns the user and not one request: while it lasts, nothing goes over the lane. So whoever sends
-/// or finds as that user must hold a clone of the same lane.
+/// A penalty concerns a user and not one request: while it lasts, nothing goes over the lane as that user, and others go
+/// on. So whoever sends or finds must hold a clone of the same lane.
 #[derive(Debug)]
 pub struct Lane<D> {
-    shared: Arc<Shared<D>>,
+    /// The same table as each of the users.
+    destinations: Arc<[Arc<D>]>,
+    options: Arc<Options>,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl<D> Clone for Lane<D> {
     fn clone(&self) -> Self {
         Self {
+            destinations: Arc::clone(&self.destinations),
+            options: Arc::clone(&self.options),
             shared: Arc::clone(&self.shared),
         }
-    }
-}
-
-#[derive(Debug)]
-struct Shared<D> {
-    destination: Arc<D>,
-    options: Options,
-    meter: Arc<Meter>,
-    state: Mutex<State>,
-}
-
-impl<D> Drop for Shared<D> {
-    fn drop(&mut self) {
-        let state = self.state.get_mut();
-        state
-            .unwrap_or_else(PoisonError::into_inner)
-            .charge(&self.meter);
-    }
-}
-
-#[derive(Debug)]
-struct State {
-    /// Nothing is sent before.
-    free_at: Instant,
-    /// Up to where penalties are on the meter, and the code of the one that lasts.
-    charged: (Instant, String),
-    /// How many penalties there were.
-    penalties: u64,
-    /// How many of them in a row came without a time to wait.
-    untold: u32,
-    /// Since when the service has only refused, and not worked.
-    troubled_since: Option<Instant>,
-    /// What it said last when it did.
-    said: ServiceError,
-    jitter: fastrand::Rng,
-    traffic: Traffic,
-}
-
-impl State {
-    fn trouble(&mut self, error: &ServiceError) {
-        self.troubled_since.get_or_insert_with(Instant::now);
-        self.said = error.clone();
-    }
-
-    /// Puts on the meter what of the penalty has passed by now.
-    fn charge(&mut self, meter: &Meter) {
-        let (from, code) = &mut self.charged;
-        let until = self.free_at.min(Instant::now());
-        if until > *from {
-            meter.paused(code, until - *from);
-            *from = until;
-        }
-    }
-
-    /// A penalty begins, or is prolonged for another reason.
-    fn is_paused_by(&mut self, error: &ServiceError, meter: &Meter) {
-        self.charge(meter);
-        let now = Instant::now();
-        if self.free_at <= now || self.charged.1 != error.code {
-            meter.penalty(&error.code);
-        }
-        self.charged = (now, error.code.clone());
     }
 }
 
@@ -94,61 +42,129 @@ impl State {
 pub(super) struct Sent {
     pub(super) replies: Vec<Reply>,
     pub(super) took: Duration,
+    /// As which user it was sent.
+    pub(super) user: Option<usize>,
 }
 
 impl<D> Lane<D> {
-    /// A lane to that destination. Must be called within a tokio runtime with time.
+    /// A lane to that destination as one user. Must be called within a tokio runtime with time.
     pub fn new(destination: Arc<D>, options: Options) -> Self {
-        Self::metered(destination, options, Arc::default())
+        Self::of(vec![destination], options, Arc::default())
     }
 
-    /// The same, with a meter that other lanes of the run write to as well.
-    pub fn metered(destination: Arc<D>, options: Options, meter: Arc<Meter>) -> Self {
-        let now = Instant::now();
-        let state = State {
-            free_at: now,
-            charged: (now, String::new()),
-            penalties: 0,
-            untold: 0,
-            troubled_since: None,
-            said: ServiceError::default(),
-            jitter: fastrand::Rng::with_seed(options.seed),
-            traffic: Traffic::default(),
-        };
-        let state = Mutex::new(state);
+    /// A lane to one table as several users, of which each has a destination of its own, with a meter for all of them.
+    /// Must be called within a tokio runtime with time.
+    pub fn of(destinations: Vec<Arc<D>>, options: Options, meter: Arc<Meter>) -> Self {
+        let shared = Shared::new(destinations.len(), &options, meter);
         Self {
-            shared: Arc::new(Shared {
-                destination,
-                options,
-                meter,
-                state,
-            }),
+            destinations: destinations.into(),
+            options: Arc::new(options),
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// A lane to another table, or the same one in another way, as the same users: their penalties and what was learned
+    /// of their pace last.
+    #[must_use]
+    pub fn toward(&self, destinations: Vec<Arc<D>>, options: Options) -> Self {
+        Self {
+            destinations: destinations.into(),
+            options: Arc::new(options),
+            shared: Arc::clone(&self.shared),
         }
     }
 
     /// What went over the lane so far; cheap enough to ask for every line of progress.
     pub fn traffic(&self) -> Traffic {
         let mut state = self.state();
-        state.charge(&self.shared.meter);
+        state.users.charge(&self.shared.meter);
+        let now = Instant::now();
+        let free_at = state.users.free_at().unwrap_or(now);
         Traffic {
-            pause: state.free_at.saturating_duration_since(Instant::now()),
+            pause: free_at.saturating_duration_since(now),
             ..state.traffic
         }
     }
 
+    /// The users that are not asked to send any more, since their secret or role fails.
+    pub fn dropped(&self) -> Vec<Dropped> {
+        self.state().dropped.clone()
+    }
+
     pub(super) fn options(&self) -> &Options {
-        &self.shared.options
+        &self.options
     }
 
-    /// Until when nothing is sent, if there is a penalty.
-    pub(super) fn paused_until(&self) -> Option<Instant> {
-        let free_at = self.state().free_at;
-        (free_at > Instant::now()).then_some(free_at)
+    /// Whose turn it is to send.
+    pub(super) fn turn(&self) -> Turn {
+        self.state().users.turn(Errand::Write, Instant::now())
     }
 
-    /// How many penalties there were.
-    pub(super) fn penalties(&self) -> u64 {
-        self.state().penalties
+    /// Everything is sent that may be, or that there is.
+    pub(super) fn filled(&self) {
+        self.state().users.filled();
+    }
+
+    /// Hears when somebody may be able to send who was not before.
+    pub(super) fn freed(&self) -> watch::Receiver<()> {
+        self.shared.freed()
+    }
+
+    /// Room for a request now, or when to ask again.
+    pub(super) fn try_slot(&self, errand: Errand) -> Result<Slot, Turn> {
+        let mut state = self.state();
+        match state.users.turn(errand, Instant::now()) {
+            Turn::Of(user) => match state.users.begins(user) {
+                Some(ticket) => Ok(Slot::new(&self.shared, user, ticket)),
+                None => Err(Turn::AfterAnswer),
+            },
+            turn @ (Turn::At(_) | Turn::AfterAnswer) => Err(turn),
+        }
+    }
+
+    /// Room for a request as soon as there is; `None` if no user is left.
+    async fn slot(&self, errand: Errand) -> Option<Slot> {
+        let _seeking = (errand == Errand::Find).then(|| Seeking::of(&self.shared));
+        let mut freed = self.freed();
+        loop {
+            freed.borrow_and_update();
+            let turn = match self.try_slot(errand) {
+                Ok(slot) => return Some(slot),
+                Err(turn) => turn,
+            };
+            if self.state().users.left() == 0 {
+                return None;
+            }
+            let until = match turn {
+                Turn::At(time) => time,
+                // Somebody will be told sooner.
+                Turn::Of(_) | Turn::AfterAnswer => Instant::now() + Duration::from_hours(1),
+            };
+            tokio::select! {
+                // The sender lives as long as the lane.
+                _ = freed.changed() => {}
+                () = tokio::time::sleep_until(until) => {}
+            }
+        }
+    }
+
+    /// A user's secret or role fails: it is not asked to send any more. Tells whether somebody else is.
+    pub(super) fn goes_on_without(&self, user: Option<usize>, error: &ServiceError) -> bool {
+        let mut state = self.state();
+        let Some(user) = user else {
+            return state.users.left() > 0;
+        };
+        if !state.dropped.iter().any(|dropped| dropped.user == user) {
+            state.users.drop(user);
+            let left = state.users.left();
+            warn!(user, left, error = %error, "an application user is dropped");
+            let error = error.clone();
+            state.dropped.push(Dropped { user, error });
+        }
+        let left = state.users.left();
+        drop(state);
+        self.shared.free();
+        left > 0
     }
 
     /// The wait before an operation is sent again that has failed so often, with jitter: half of it is fixed.
@@ -162,7 +178,6 @@ impl<D> Lane<D> {
     pub(super) fn progressed(&self) {
         let mut state = self.state();
         state.troubled_since = None;
-        state.untold = 0;
     }
 
     /// The service could not work, and said so.
@@ -170,15 +185,20 @@ impl<D> Lane<D> {
         self.state().trouble(error);
     }
 
-    /// Whether it is time to give up: the deadline has passed or comes before the end of the penalty, or the
+    /// Whether it is time to give up: no user is left, the deadline has passed or comes before the end of the penalty, or the
     /// service has tried the run's patience.
     pub(super) fn must_stop(&self) -> Option<StopCause> {
         let now = Instant::now();
         let options = self.options();
         let state = self.state();
+        if state.users.left() == 0 {
+            let last = state.dropped.last().map(|dropped| dropped.error.clone());
+            return Some(StopCause::Credential(last.unwrap_or_default()));
+        }
         let exhausted = || Some(StopCause::Exhausted(state.said.clone()));
-        let paused = state.free_at > now;
-        let next = state.free_at.max(now);
+        let free_at = state.users.free_at().unwrap_or(now);
+        let paused = free_at > now;
+        let next = free_at.max(now);
         if options.deadline.is_some_and(|deadline| next >= deadline) {
             return if paused || state.troubled_since.is_some() {
                 exhausted()
@@ -194,97 +214,122 @@ impl<D> Lane<D> {
         }
     }
 
-    /// A poisoned lock only means that a thread died between two assignments; each is harmless alone.
     fn state(&self) -> MutexGuard<'_, State> {
-        self.shared
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.shared.state()
     }
 
-    fn impose(&self, told: Option<Duration>, error: &ServiceError) {
+    fn impose(&self, user: usize, penalty: Penalty<'_>) {
         let now = Instant::now();
         let meter = &self.shared.meter;
         meter.throttled();
+        let (_, error) = penalty;
         let mut state = self.state();
         state.traffic.throttled += 1;
         state.trouble(error);
-        let running = state.free_at > now;
-        // While a penalty lasts, the answers of what was in flight add nothing to it unless they say so.
-        let wait = match told {
-            Some(told) => told,
-            None if running => return,
-            None => {
-                state.untold = state.untold.saturating_add(1);
-                let failures = state.untold;
-                backoff(&mut state.jitter, self.options(), failures)
-            }
+        let State {
+            users,
+            jitter,
+            traffic,
+            ..
+        } = &mut *state;
+        let free_before = users.free_at().unwrap_or(now).max(now);
+        let usual = |failures| backoff(jitter, &self.options, failures);
+        let Some(wait) = users.impose(user, penalty, meter, usual) else {
+            return;
         };
-        if !running {
-            state.penalties += 1;
-        }
-        // A time beyond what the clock can tell is as good as a day: patience ends long before.
-        let ends = now
-            .checked_add(wait)
-            .unwrap_or(now + Duration::from_hours(24));
-        if ends > state.free_at {
-            let since = state.free_at.max(now);
-            state.is_paused_by(error, meter);
-            state.traffic.waited += ends - since;
-            state.free_at = ends;
-        }
-        warn!(error = %error, wait_seconds = wait.as_secs_f64(), "throttled");
+        let free_after = users.free_at().unwrap_or(now).max(now);
+        traffic.waited += free_after - free_before;
+        warn!(error = %error, user, wait_seconds = wait.as_secs_f64(), "throttled");
     }
 }
 
 impl<D: Destination> Lane<D> {
-    /// Sends one batch, after the penalty if there is one.
+    /// Sends one batch, once there is room for it. Without a user that is left, it is refused.
     ///
     /// # Cancellation
     /// Not cancel-safe, like [`Destination::send`].
-    pub(super) async fn send(&self, batch: &Batch) -> Sent {
-        self.free().await;
+    pub(super) async fn send(&self, slot: Option<Slot>, batch: &Batch) -> Sent {
+        // A penalty may have begun since there was room.
+        let slot = match slot.filter(Slot::is_open) {
+            Some(slot) => Some(slot),
+            None => self.slot(Errand::Write).await,
+        };
+        let Some((slot, destination)) = self.way(slot) else {
+            return self.nobody_left(batch);
+        };
         self.state().traffic.batches += 1;
         let started = Instant::now();
         let in_flight = InFlight::of(self);
-        let replies = self.shared.destination.send(batch).await;
+        let replies = destination.send(batch).await;
         drop(in_flight);
         let took = started.elapsed();
-        self.shared.meter.answered(answered(&replies), took);
         // At once, not when the batch is judged: nobody must slip through in between.
-        if let Some((told, error)) = longest_penalty(&replies) {
-            self.impose(told, error);
+        let rows = answered(&replies);
+        self.shared.meter.answered(rows, took);
+        if let Some(penalty) = longest_penalty(&replies) {
+            self.impose(slot.user(), penalty);
+        } else if rows > 0 {
+            slot.answered(batch.operations.len(), took);
         }
         debug!(
             operations = batch.operations.len(),
             elapsed_ms = took.as_millis(),
             "batch answered"
         );
-        Sent { replies, took }
+        let user = Some(slot.user());
+        Sent {
+            replies,
+            took,
+            user,
+        }
     }
 
-    /// Finds records, after the penalty if there is one.
+    /// Finds records, once there is room for it. A user whose secret or role fails is dropped, and another one asked.
     ///
     /// # Cancellation
     /// Safe, like [`Destination::find`].
     pub(super) async fn find(&self, what: &Find) -> Result<Vec<Found>, Failure> {
-        self.free().await;
-        self.state().traffic.finds += 1;
-        let in_flight = (InFlight::of(self), self.shared.meter.looks_up());
-        let found = self.shared.destination.find(what).await;
-        drop(in_flight);
-        if let Err(failure) = &found
-            && let Some((told, error)) = penalty(failure)
-        {
-            self.impose(told, error);
+        loop {
+            let Some((slot, destination)) = self.way(self.slot(Errand::Find).await) else {
+                return Err(self.refused_by_all());
+            };
+            self.state().traffic.finds += 1;
+            let in_flight = (InFlight::of(self), self.shared.meter.looks_up());
+            let found = destination.find(what).await;
+            drop(in_flight);
+            let Err(failure) = &found else { return found };
+            if let Some(penalty) = penalty(failure) {
+                self.impose(slot.user(), penalty);
+            }
+            let is_dropped = failure.cause == Cause::Credential
+                && self.goes_on_without(Some(slot.user()), &failure.error);
+            if !is_dropped {
+                return found;
+            }
         }
-        found
     }
 
-    /// Waits until nothing forbids to send. A penalty may be prolonged meanwhile.
-    async fn free(&self) {
-        while let Some(until) = self.paused_until() {
-            tokio::time::sleep_until(until).await;
+    fn way(&self, slot: Option<Slot>) -> Option<(Slot, Arc<D>)> {
+        let slot = slot?;
+        let destination = self.destinations.get(slot.user())?;
+        Some((slot, Arc::clone(destination)))
+    }
+
+    fn nobody_left(&self, batch: &Batch) -> Sent {
+        let failure = Reply::Failed(self.refused_by_all());
+        Sent {
+            replies: vec![failure; batch.operations.len()],
+            took: Duration::ZERO,
+            user: None,
+        }
+    }
+
+    fn refused_by_all(&self) -> Failure {
+        let last = self.state().dropped.last().cloned();
+        Failure {
+            fate: Fate::Refused,
+            cause: Cause::Credential,
+            error: last.map_or_else(ServiceError::default, |dropped| dropped.error),
         }
     }
 }
@@ -307,84 +352,39 @@ impl<D> Drop for InFlight<'_, D> {
     }
 }
 
-/// How many operations got an answer of their own.
-fn answered(replies: &[Reply]) -> u64 {
-    let is_answered = |reply: &&Reply| match reply {
-        Reply::Accepted(_) => true,
-        Reply::Failed(failure) => failure.fate == Fate::Answered,
-    };
-    replies.iter().filter(is_answered).count() as u64
-}
-
-/// Of several penalties in one answer the one that says most.
-fn longest_penalty(replies: &[Reply]) -> Option<(Option<Duration>, &ServiceError)> {
-    let told = replies.iter().filter_map(|reply| match reply {
-        Reply::Accepted(_) => None,
-        Reply::Failed(failure) => penalty(failure),
-    });
-    told.max_by_key(|(told, _)| *told)
-}
-
-fn penalty(failure: &Failure) -> Option<(Option<Duration>, &ServiceError)> {
-    match failure.cause {
-        Cause::Throttled { retry_after } => Some((retry_after, &failure.error)),
-        Cause::Transient
-        | Cause::TooLarge
-        | Cause::Row(_)
-        | Cause::Credential
-        | Cause::Contract => None,
-    }
-}
-
-fn backoff(jitter: &mut fastrand::Rng, options: &Options, failures: u32) -> Duration {
-    let doubled = 2u32.saturating_pow(failures.saturating_sub(1));
-    let wait = options
-        .backoff
-        .saturating_mul(doubled)
-        .min(options.longest_backoff);
-    wait / 2 + (wait / 2).mul_f64(jitter.f64())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn waits_double_up_to_the_longest_and_half_of_each_is_jitter() {
-        let options = Options::default();
-        let mut jitter = fastrand::Rng::with_seed(7);
-        let mut seconds = |failures| backoff(&mut jitter, &options, failures).as_secs_f64();
-        assert!((1.0..=2.0).contains(&seconds(1)));
-        assert!((2.0..=4.0).contains(&seconds(2)));
-        assert!((30.0..=60.0).contains(&seconds(9)));
-        assert!((30.0..=60.0).contains(&seconds(u32::MAX)));
-    }
+    use crate::model::Limit;
 
     #[tokio::test(start_paused = true)]
     async fn overlapping_penalties_count_once() {
         let lane = Lane::new(Arc::new(()), Options::default());
         let error = ServiceError::default();
-        lane.impose(Some(Duration::from_secs(10)), &error);
-        lane.impose(Some(Duration::from_secs(4)), &error);
-        lane.impose(None, &error);
-        lane.impose(Some(Duration::from_secs(17)), &error);
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        for told in [seconds(10), seconds(4), None, seconds(17)] {
+            lane.impose(0, ((told, Limit::Window), &error));
+        }
         let traffic = lane.traffic();
         assert_eq!(traffic.waited, Duration::from_secs(17));
-        assert_eq!((traffic.throttled, lane.penalties()), (4, 1));
+        assert_eq!(traffic.throttled, 4);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_penalty_is_on_the_meter_by_its_code_as_far_as_it_has_passed() {
         let meter: Arc<Meter> = Arc::default();
-        let lane = Lane::metered(Arc::new(()), Options::default(), Arc::clone(&meter));
-        let said = |code: &str| ServiceError {
-            code: code.to_owned(),
-            ..ServiceError::default()
-        };
+        let lane = Lane::of(vec![Arc::new(())], Options::default(), Arc::clone(&meter));
         let seconds = Duration::from_secs;
-        lane.impose(Some(seconds(10)), &said("many"));
+        let impose = |time, code: &str| {
+            let error = ServiceError {
+                code: code.to_owned(),
+                ..ServiceError::default()
+            };
+            lane.impose(0, ((Some(seconds(time)), Limit::Window), &error));
+        };
+        impose(10, "many");
         tokio::time::advance(seconds(4)).await;
-        lane.impose(Some(seconds(20)), &said("long"));
+        impose(20, "long");
         tokio::time::advance(seconds(5)).await;
         assert_eq!(lane.traffic().pause, seconds(15));
         let waits = |meter: &Meter| -> Vec<(u64, u64)> {
@@ -393,7 +393,7 @@ mod tests {
         };
         assert_eq!(waits(&meter), [(1, 4), (1, 5)]);
         tokio::time::advance(seconds(100)).await;
-        lane.impose(Some(seconds(1)), &said("long"));
+        impose(1, "long");
         tokio::time::advance(seconds(100)).await;
         drop(lane);
         assert_eq!(waits(&meter), [(1, 4), (2, 21)]);

@@ -1,16 +1,20 @@
 //! Operations in, outcomes out: exactly one each, whatever happens on the way.
 //!
-//! Owns packing, the gate, pacing, penalties, back-off, the meter of it all, the resolver that finds GUIDs, the table
+//! Owns packing, the gate, the pace of each application user, penalties, back-off, the meter of it all, the resolver that finds GUIDs, the table
 //! that says what happens next after a failure, and the chain of requests by which a key comes to its one outcome.
 //! Leaves to others what a reply means (`dataverse`), what is remembered of it (`ledger`) and which rows are due.
 
 mod account;
 mod advice;
+mod alarm;
 mod chain;
+mod charge;
+mod climb;
 mod curve;
 mod draft;
 mod flight;
 mod gate;
+mod grant;
 mod histogram;
 mod judge;
 mod lane;
@@ -18,14 +22,19 @@ mod lookup;
 mod meter;
 mod options;
 mod pace;
+mod penalty;
 mod queue;
 mod refer;
 mod resolve;
 mod rules;
+mod shared;
+mod size;
+mod slot;
 mod triage;
+mod users;
 mod wrap;
 
-pub use account::{DispatchReport, StopCause, Stopping, Traffic};
+pub use account::{DispatchReport, Dropped, StopCause, Stopping, Traffic};
 pub use curve::Point;
 pub use draft::{Draft, Foreseen, Resolved};
 pub use gate::dispatch;

@@ -7,16 +7,17 @@ use tokio::time::Instant;
 
 use crate::model::Envelopes;
 
-/// The most requests in flight, whatever the service recommends: the lowest limit of concurrent
-/// requests of one user that was met in the field.
-const MOST_CONCURRENCY: usize = 40;
+/// The documented limit of concurrent requests of one user.
+const MOST_CONCURRENCY: usize = 52;
 
 /// How hard to press, how long to wait and when to give up.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Requests in flight at most, finds of the gate included. 8 unless the service recommends
-    /// something: enough to keep a small environment busy, far from the limit of any.
+    /// Requests of one user in flight at most, finds included. 52: the documented limit.
     pub concurrency: NonZeroUsize,
+    /// Requests of one user in flight at first, if that is not more. 8 unless the service recommends something: enough
+    /// to keep a small environment busy, far from the limit of any.
+    pub first_concurrency: NonZeroUsize,
     /// Finds of the resolver in flight at most. 2: one is answered while the next is gathered.
     pub concurrent_finds: NonZeroUsize,
     /// Operations in one batch at most. 100: large enough that the cost of a request vanishes, small
@@ -61,7 +62,8 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            concurrency: at_least_one(8),
+            concurrency: at_least_one(MOST_CONCURRENCY),
+            first_concurrency: at_least_one(8),
             concurrent_finds: at_least_one(2),
             batch_operations: at_least_one(100),
             envelopes: Envelopes::Batch,
@@ -83,11 +85,11 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Takes the concurrency that the service recommends (`x-ms-dop-hint`), capped at 40.
+    /// Begins with the concurrency that the service recommends for all users together (`x-ms-dop-hint`).
     #[must_use]
-    pub fn recommended(self, hint: NonZeroUsize) -> Self {
+    pub fn recommended(self, hint: NonZeroUsize, users: usize) -> Self {
         Self {
-            concurrency: hint.min(at_least_one(MOST_CONCURRENCY)),
+            first_concurrency: at_least_one(hint.get() / users.max(1)),
             ..self
         }
     }
@@ -124,14 +126,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_recommendation_is_followed_up_to_the_lowest_known_limit() {
-        let of = |hint| {
+    fn a_recommendation_is_shared_by_all_users() {
+        let of = |hint, users| {
             Options::default()
-                .recommended(at_least_one(hint))
-                .concurrency
+                .recommended(at_least_one(hint), users)
+                .first_concurrency
                 .get()
         };
-        assert_eq!((of(4), of(24), of(100)), (4, 24, 40));
+        assert_eq!((of(4, 1), of(24, 2), of(1, 3)), (4, 12, 1));
     }
 
     #[test]

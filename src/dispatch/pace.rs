@@ -1,138 +1,142 @@
-//! How many requests are in flight, and how large they are.
+//! How many requests of one application user are in flight, and how quickly they follow one another.
 
 use std::time::Duration;
 
-use super::options::Options;
+use tokio::time::Instant;
 
-/// How many requests are in flight, and how large they are: shrinks at once when the service suffers, grows back
-/// slowly.
+use super::climb::{Answered, Climb, Fill};
+use super::grant::Grant;
+use super::options::Options;
+use crate::model::Limit;
+
+/// Requests that are answered well before a width is tried again at which the service refused; twice as many each
+/// time that it refuses again.
+const PROVED: u32 = 2_000;
+
+/// How many requests of one application user are in flight, and how quickly they follow one another.
+///
+/// Climbs until the service says that it is too much, and remembers what was granted.
 #[derive(Debug)]
 pub(super) struct Pace {
-    width: usize,
-    most_width: usize,
-    /// Requests answered in time since the width last changed.
-    answered: usize,
-    batch: usize,
-    most_batch: usize,
-    longest: Duration,
+    climb: Climb,
+    grant: Grant,
+    most: usize,
+    /// After a penalty: the width as far as it is open again.
+    open: usize,
+    penalties: u64,
+    refusal: Refusal,
+}
+
+/// What is known of the limit on requests at a time.
+#[derive(Debug)]
+struct Refusal {
+    /// Requests on their way when the first one was refused in this penalty, it included.
+    under_way: usize,
+    refused: usize,
+    /// Requests answered well since the limit was met.
+    answered: u32,
+    /// How many of those must be before one more is tried.
+    patience: u32,
+}
+
+/// What a request was sent under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ticket {
+    window: u64,
     penalties: u64,
 }
 
 impl Pace {
     pub(super) fn new(options: &Options) -> Self {
+        let most = options.concurrency.get();
         Self {
-            width: options.concurrency.get(),
-            most_width: options.concurrency.get(),
-            answered: 0,
-            batch: options.most_operations(),
-            most_batch: options.most_operations(),
-            longest: options.longest_request,
+            climb: Climb::new(options.first_concurrency.get(), most),
+            grant: Grant::new(),
+            most,
+            open: usize::MAX,
             penalties: 0,
+            refusal: Refusal {
+                under_way: 0,
+                refused: 0,
+                answered: 0,
+                patience: PROVED,
+            },
         }
     }
 
     /// How many requests may be in flight.
     pub(super) fn width(&self) -> usize {
-        self.width
+        self.climb.width().min(self.open)
     }
 
-    /// How many operations a batch should have.
-    pub(super) fn batch(&self) -> usize {
-        self.batch
+    /// When the next request may be sent; `None` if at once.
+    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
+        self.grant.due(now)
     }
 
-    /// A request of that size came to its end, good or bad, after that time.
-    pub(super) fn took(&mut self, size: usize, took: Duration) {
-        if took > self.longest {
-            let fitting = self.longest.as_millis() * size as u128 / took.as_millis().max(1);
-            let fitting = usize::try_from(fitting).unwrap_or(usize::MAX);
-            self.batch = self.batch.min(fitting).max(1);
-        } else if size >= self.batch && took * 2 < self.longest {
-            self.batch = (self.batch + (self.batch / 10).max(1)).min(self.most_batch);
+    /// A request is sent.
+    pub(super) fn sends(&mut self) -> Ticket {
+        self.grant.sends();
+        Ticket {
+            window: self.climb.window(),
+            penalties: self.penalties,
         }
     }
 
-    /// A request was answered, and not in a penalty: what was sent before one does not tell that more may be sent
-    /// after it.
-    pub(super) fn answered(&mut self) {
-        self.answered += 1;
-        if self.answered >= self.width && self.width < self.most_width {
-            self.width += 1;
-            self.answered = 0;
+    /// So many requests are on their way, since there was nothing more to send or no more might be.
+    pub(super) fn filled(&mut self, under_way: usize) {
+        self.climb.filled(if under_way >= self.climb.width() {
+            Fill::Full
+        } else {
+            Fill::Partly
+        });
+    }
+
+    /// A request was answered well.
+    pub(super) fn answered(&mut self, ticket: Ticket, operations: usize, took: Duration) {
+        // What was sent before a penalty does not tell that more may be sent after it.
+        if ticket.penalties == self.penalties {
+            self.open = self.open.saturating_add(1);
+        }
+        if self.open >= self.climb.width() {
+            self.open = usize::MAX;
+        }
+        self.climb.answered(Answered {
+            window: ticket.window,
+            operations,
+            took,
+        });
+        self.refusal.answered += 1;
+        if self.refusal.answered >= self.refusal.patience {
+            self.refusal.answered = 0;
+            let wider = self.climb.most().saturating_add(1).min(self.most);
+            self.climb.limit(wider);
         }
     }
 
-    /// The service has imposed so many penalties by now. A new one halves the width, once for all requests
-    /// that it hit.
-    pub(super) fn throttled(&mut self, penalties: u64) {
-        if penalties > self.penalties {
-            self.penalties = penalties;
-            self.width = (self.width / 2).max(1);
-            self.answered = 0;
+    /// The service imposes a penalty, the first one since the last ended; so many requests are on their way, the refused
+    /// one included.
+    pub(super) fn penalised(&mut self, under_way: usize) {
+        self.penalties += 1;
+        self.open = (self.width() / 2).max(1);
+        self.climb.held();
+        (self.refusal.under_way, self.refusal.refused) = (under_way, 0);
+    }
+
+    /// A request was refused, for that.
+    pub(super) fn refused(&mut self, limit: Limit) {
+        match limit {
+            Limit::Window => self.grant.refused(),
+            Limit::Concurrency => {
+                let refusal = &mut self.refusal;
+                refusal.refused += 1;
+                refusal.answered = 0;
+                if refusal.refused == 1 {
+                    refusal.patience = refusal.patience.saturating_mul(2);
+                }
+                let granted = refusal.under_way.saturating_sub(refusal.refused);
+                self.climb.limit(granted.max(1));
+            }
         }
-    }
-
-    /// A request of that size was too large.
-    pub(super) fn too_large(&mut self, size: usize) {
-        self.batch = self.batch.min(size / 2).max(1);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const QUICK: Duration = Duration::from_secs(1);
-
-    fn pace() -> Pace {
-        Pace::new(&Options::default())
-    }
-
-    #[test]
-    fn one_penalty_halves_the_width_once() {
-        let mut pace = pace();
-        pace.throttled(1);
-        pace.throttled(1);
-        assert_eq!(pace.width(), 4);
-        pace.throttled(2);
-        pace.throttled(3);
-        pace.throttled(4);
-        assert_eq!(pace.width(), 1);
-    }
-
-    #[test]
-    fn the_width_grows_by_one_for_each_round_of_answers() {
-        let mut pace = pace();
-        pace.throttled(1);
-        (0..4).for_each(|_| pace.answered());
-        assert_eq!(pace.width(), 5);
-        (0..100).for_each(|_| pace.answered());
-        assert_eq!(pace.width(), 8);
-    }
-
-    #[test]
-    fn a_slow_batch_shrinks_to_what_fits_into_ten_seconds() {
-        let mut pace = pace();
-        pace.took(100, Duration::from_secs(40));
-        assert_eq!(pace.batch(), 25);
-        pace.took(1, Duration::from_secs(400));
-        assert_eq!(pace.batch(), 1);
-    }
-
-    #[test]
-    fn several_batches_that_were_too_large_halve_it_once() {
-        let mut pace = pace();
-        (0..8).for_each(|_| pace.too_large(100));
-        assert_eq!(pace.batch(), 50);
-    }
-
-    #[test]
-    fn a_shrunken_batch_grows_back_to_the_option_and_no_further() {
-        let mut pace = pace();
-        pace.too_large(4);
-        pace.took(2, QUICK);
-        assert_eq!(pace.batch(), 3);
-        (0..100).for_each(|_| pace.took(1000, QUICK));
-        assert_eq!(pace.batch(), 100);
     }
 }

@@ -7,8 +7,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::account::{StopCause, Stopping};
 use super::advice;
+use super::alarm::louder;
 use super::draft::{Draft, ended};
-use super::gate::louder;
 use super::lane::Lane;
 use super::lookup::look_up;
 use super::resolve::ResolveReport;

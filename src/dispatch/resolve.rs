@@ -11,8 +11,8 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use super::account::{StopCause, Stopping, unsaid};
 use super::advice;
+use super::alarm::louder;
 use super::draft::{Draft, Exit, Foreseen, Gone, Resolved, ended};
-use super::gate::louder;
 use super::lane::Lane;
 use super::lookup::{Looked, look_up};
 use super::rules::{Absent, Rules};

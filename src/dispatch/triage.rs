@@ -103,7 +103,7 @@ pub(super) fn triage(failure: &Failure, company: Company) -> Next {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{RowFailure, ServiceError};
+    use crate::model::{Limit, RowFailure, ServiceError};
 
     fn next(fate: Fate, cause: Cause, company: Company) -> Next {
         let error = ServiceError::default();
@@ -113,7 +113,10 @@ mod tests {
     #[test]
     fn the_table_is_the_one_in_the_architecture() {
         let causes = [
-            Cause::Throttled { retry_after: None },
+            Cause::Throttled {
+                retry_after: None,
+                limit: Limit::Window,
+            },
             Cause::Transient,
             Cause::TooLarge,
             Cause::Row(RowFailure::NotFound),

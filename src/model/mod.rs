@@ -27,8 +27,8 @@ pub use outcome::{Outcome, Reject, RejectCode, SkipReason, Verdict};
 pub use record::{ColumnSet, Nulls, Record, Standing, StandingFlags, Target, TargetColumn, When};
 pub use reference::{Absent, Lookup, Points, Reference};
 pub use reply::{
-    Accepted, Cause, Destination, Effect, Failure, Fate, Find, Found, Made, Reply, RowFailure,
-    ServiceError,
+    Accepted, Cause, Destination, Effect, Failure, Fate, Find, Found, Limit, Made, Reply,
+    RowFailure, ServiceError,
 };
 pub use rows::{Fault, FaultKind, Position, Rows};
 pub use schema::{

@@ -80,6 +80,8 @@ pub enum Cause {
     Throttled {
         /// How long it wants to be left alone, if it said so.
         retry_after: Option<Duration>,
+        /// What there was too much of.
+        limit: Limit,
     },
     /// It may work later as it is.
     Transient,
@@ -91,6 +93,15 @@ pub enum Cause {
     Credential,
     /// The request does not fit the table: mapping, schema or a defect of ours.
     Contract,
+}
+
+/// What there was too much of, as far as the next step depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Requests under way at a time (`0x80072326`).
+    Concurrency,
+    /// Requests or execution time in a window, or something that the service did not tell.
+    Window,
 }
 
 /// Why a row was refused, as far as the next step depends on it.

@@ -189,14 +189,14 @@ impl Run {
         }
         let hint = opened.who.recommended_concurrency;
         if let Some(hint) = hint.and_then(NonZeroUsize::new) {
-            options = options.recommended(hint);
+            options = options.recommended(hint, 1);
         }
         if let Some(concurrency) = patience.concurrency {
             options.concurrency = concurrency;
         }
         let writer = opened.environment.writer(Arc::clone(target));
         let meter = Arc::clone(self.progress.meter());
-        let lane = Lane::metered(Arc::new(writer), options, meter);
+        let lane = Lane::of(vec![Arc::new(writer)], options, meter);
         let seen = lane.clone();
         self.progress.gauge(Box::new(move || seen.traffic()));
         self.progress.enter(Stage::Sending);

@@ -59,7 +59,7 @@ pub struct Patience {
     pub grace: Duration,
     /// For the whole run. Without end unless asked.
     pub deadline: Option<Duration>,
-    /// Requests in flight at most; what the service recommends unless asked.
+    /// Requests of one application user in flight at most; the documented limit unless asked.
     pub concurrency: Option<NonZeroUsize>,
 }
 

@@ -3,6 +3,7 @@
 //! `SEGUE_SEEDS=10000` runs that many seeds, `SEGUE_SEED=7` runs one.
 #![cfg(test)]
 
+mod capacity;
 mod chaos;
 mod extract;
 mod laws;

@@ -8,3 +8,4 @@ mod isolation;
 mod keys;
 mod limits;
 mod losses;
+mod pace;

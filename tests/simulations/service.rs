@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use segue::model::{
-    Action, Batch, Cause, Destination, Failure, Fate, Find, Found, KeyDigest, Made, Operation,
-    Position, RecordId, Reply, RowFailure, Value,
+    Action, Batch, Cause, Destination, Failure, Fate, Find, Found, KeyDigest, Limit, Made,
+    Operation, Position, RecordId, Reply, RowFailure, Value,
 };
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
@@ -375,7 +375,10 @@ impl State {
     fn throttle(&mut self, told: Option<Duration>) -> Failure {
         let ends = Instant::now() + told.unwrap_or_default();
         self.free_at = self.free_at.max(ends);
-        let cause = Cause::Throttled { retry_after: told };
+        let cause = Cause::Throttled {
+            retry_after: told,
+            limit: Limit::Window,
+        };
         failure(Fate::Refused, cause, "too many requests")
     }
 

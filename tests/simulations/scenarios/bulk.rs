@@ -139,5 +139,5 @@ async fn auto_goes_over_to_batches_where_every_message_is_refused() {
     );
     let (bulk, _) = requests(&service);
     // What was in flight when it became clear, and no more.
-    assert!(bulk <= 4 + 8, "{bulk}");
+    assert!(bulk <= 4 + 16, "{bulk}");
 }

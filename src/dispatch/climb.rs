@@ -1,0 +1,274 @@
+//! How many requests in flight bring the most rows, found by trying.
+//!
+//! Measures operations per second in rounds of answers and changes nothing but the width. What to do when the service
+//! protects itself is for others.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// An answer comes as quickly as ever if it takes at most so much longer than the quickest one did.
+const AS_QUICK: f64 = 1.3;
+
+/// A wider width must bring at least so much more.
+const WORTH: f64 = 1.02;
+
+/// A narrower one may bring so little less.
+const AS_GOOD: f64 = 0.995;
+
+/// A measurement is of so many answers at least: fewer tell of chance.
+const LEAST_ANSWERS: usize = 12;
+
+/// Measurements between two trials that failed: at first and at last.
+const FIRST_REST: u32 = 4;
+const LONGEST_REST: u32 = 64;
+
+/// Climbs while a wider width brings more, and narrows while a narrower one brings as much.
+#[derive(Debug)]
+pub(super) struct Climb {
+    width: usize,
+    most: usize,
+    stage: Stage,
+    /// How long one operation takes when nothing has to wait.
+    quickest: f64,
+    /// How long one takes now, on average over the last measurement.
+    usual: f64,
+    /// About as many operations as the largest requests have.
+    largest: usize,
+    fill: Fill,
+    window: Window,
+    /// Operations per second at the width that was kept.
+    known: f64,
+    rest: u32,
+}
+
+/// What is being found out.
+#[derive(Debug)]
+enum Stage {
+    /// Wider with each answer that comes as quickly as the first ones: the service works on all of them at once.
+    Sprint { quick: usize, slow: usize },
+    /// At a width that is kept, for so many measurements.
+    Rest { left: u32 },
+    /// At a wider width, instead of this one.
+    Wider { than: usize },
+    /// At a narrower width, instead of this one.
+    Narrower { than: usize },
+}
+
+/// One measurement.
+#[derive(Debug)]
+struct Window {
+    /// Tells requests that were sent at this width from earlier ones.
+    number: u64,
+    began: Instant,
+    answers: usize,
+    operations: usize,
+    /// Of all answers, per operation.
+    seconds: f64,
+}
+
+/// Whether as many requests are on their way as may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fill {
+    Full,
+    Partly,
+}
+
+/// How a request fared.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Answered {
+    /// What [`Climb::window`] said when it was sent.
+    pub(super) window: u64,
+    pub(super) operations: usize,
+    pub(super) took: Duration,
+}
+
+impl Climb {
+    pub(super) fn new(first: usize, most: usize) -> Self {
+        Self {
+            width: first.min(most),
+            most,
+            stage: if first < most {
+                Stage::Sprint { quick: 0, slow: 0 }
+            } else {
+                Stage::Rest { left: 0 }
+            },
+            quickest: f64::INFINITY,
+            usual: 0.0,
+            largest: 0,
+            fill: Fill::Partly,
+            window: Window {
+                number: 0,
+                began: Instant::now(),
+                answers: 0,
+                operations: 0,
+                seconds: 0.0,
+            },
+            known: 0.0,
+            rest: FIRST_REST,
+        }
+    }
+
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
+    pub(super) fn window(&self) -> u64 {
+        self.window.number
+    }
+
+    /// The widest that it may be.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
+    /// It is never wider than that.
+    pub(super) fn limit(&mut self, most: usize) {
+        self.most = most.max(1);
+        if self.width > self.most {
+            self.keep(self.most, self.rest);
+        }
+    }
+
+    /// Whether as many requests are on their way as may be. Otherwise what is measured tells nothing of the width.
+    pub(super) fn filled(&mut self, fill: Fill) {
+        self.fill = fill;
+        if fill == Fill::Partly {
+            self.measure();
+        }
+    }
+
+    /// The service protects itself: no faster than this for now.
+    pub(super) fn held(&mut self) {
+        let kept = match self.stage {
+            Stage::Wider { than } => than,
+            Stage::Sprint { .. } | Stage::Rest { .. } | Stage::Narrower { .. } => self.width,
+        };
+        self.keep(kept, FIRST_REST);
+    }
+
+    /// A request was answered.
+    pub(super) fn answered(&mut self, answered: Answered) {
+        let took = per_operation(answered);
+        let is_usual = answered.operations * 2 >= self.largest;
+        self.largest = answered.operations.max(self.largest - self.largest / 16);
+        if is_usual {
+            self.quickest = self.quickest.min(took);
+        }
+        if let Stage::Sprint { quick, slow } = &mut self.stage {
+            if !is_usual || self.fill == Fill::Partly {
+                return;
+            }
+            if took <= self.quickest * AS_QUICK {
+                *quick += 1;
+                self.width = (self.width + 1).min(self.most);
+            } else {
+                *slow += 1;
+            }
+            let (quick, slow) = (*quick, *slow);
+            if self.width == self.most || (quick + slow >= self.width && slow >= quick) {
+                self.keep(self.width, 0);
+            } else if quick + slow >= self.width {
+                self.stage = Stage::Sprint { quick: 0, slow: 0 };
+            }
+            return;
+        }
+        let window = &mut self.window;
+        if answered.window != window.number {
+            // It was sent at another width: only once all of those are answered this one can be seen.
+            (window.answers, window.operations, window.seconds) = (0, 0, 0.0);
+            window.began = Instant::now();
+            return;
+        }
+        window.answers += 1;
+        window.operations += answered.operations;
+        window.seconds += took;
+        let rounds = LEAST_ANSWERS.div_ceil(self.width);
+        if window.answers >= rounds * self.width {
+            self.measured();
+        }
+    }
+
+    /// Whole rounds have been answered.
+    #[expect(clippy::cast_precision_loss, reason = "some thousands of operations")]
+    fn measured(&mut self) {
+        let elapsed = self.window.began.elapsed().as_secs_f64();
+        let rate = self.window.operations as f64 / elapsed.max(1e-6);
+        self.usual = self.window.seconds / self.window.answers.max(1) as f64;
+        match self.stage {
+            Stage::Sprint { .. } => {}
+            Stage::Rest { left: 0 } => {
+                self.known = rate;
+                self.try_wider();
+            }
+            Stage::Rest { left } => {
+                self.known = rate;
+                self.stage = Stage::Rest { left: left - 1 };
+                self.measure();
+            }
+            Stage::Wider { .. } if rate > self.known * WORTH => {
+                (self.known, self.rest) = (rate, FIRST_REST);
+                self.try_wider();
+            }
+            Stage::Wider { than } => {
+                self.width = than;
+                self.try_narrower();
+            }
+            Stage::Narrower { .. } if rate >= self.known * AS_GOOD => {
+                (self.known, self.rest) = (self.known.max(rate), FIRST_REST);
+                self.try_narrower();
+            }
+            Stage::Narrower { than } => self.settle(than),
+        }
+    }
+
+    fn try_wider(&mut self) {
+        let wider = (self.width + (self.width / 4).max(1)).min(self.most);
+        if wider == self.width {
+            return self.try_narrower();
+        }
+        self.stage = Stage::Wider { than: self.width };
+        self.width = wider;
+        self.measure();
+    }
+
+    /// Where nothing waits at the service nothing is to be won.
+    fn try_narrower(&mut self) {
+        let narrower = self.width - (self.width / 4).max(1).min(self.width - 1);
+        if narrower == self.width || self.usual <= self.quickest * AS_QUICK {
+            return self.settle(self.width);
+        }
+        self.stage = Stage::Narrower { than: self.width };
+        self.width = narrower;
+        self.measure();
+    }
+
+    /// No other width is better: the next trial comes later and later.
+    fn settle(&mut self, width: usize) {
+        let rest = self.rest;
+        self.rest = (self.rest * 2).min(LONGEST_REST);
+        self.keep(width, rest);
+    }
+
+    fn keep(&mut self, width: usize, left: u32) {
+        self.width = width;
+        self.stage = Stage::Rest { left };
+        self.measure();
+    }
+
+    /// Begins to measure, once what was sent at another width is answered.
+    fn measure(&mut self) {
+        self.window = Window {
+            number: self.window.number + 1,
+            began: Instant::now(),
+            answers: 0,
+            operations: 0,
+            seconds: 0.0,
+        };
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "at most a thousand operations")]
+fn per_operation(answered: Answered) -> f64 {
+    answered.took.as_secs_f64() / answered.operations.max(1) as f64
+}

@@ -1,0 +1,199 @@
+//! How many requests per second the service grants, learned from its penalties.
+//!
+//! Press until the first penalty, and again after it: what made the service refuse may be over. When it refuses again and
+//! again, what it took from penalty to penalty is what it grants. From then on requests are sent evenly just below that,
+//! which costs no penalties, and faster now and then, since it may grant more. A penalty that comes although less was sent
+//! was not for the rate: then it is forgotten.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// A cycle with fewer requests tells of chance.
+const LEAST_REQUESTS: u32 = 10;
+
+/// So many cycles in a row tell the rate, unless it was forgotten before; then twice as many, up to the latter.
+const PROOF: u32 = 2;
+const MOST_PROOF: u32 = 64;
+
+/// So much of the rate at which the service refused is used.
+const BELOW: f64 = 0.97;
+
+/// What was learned from cycles is too low rather than too high; it rises by this factor in the time of a cycle until the
+/// service refuses.
+const SEARCHES: f64 = 1.25;
+
+/// So many cycles long the rate below the refused one is kept; then it rises by this factor in the time of each.
+const KEPT: f64 = 10.0;
+const PROBES: f64 = 1.02;
+
+/// A penalty below this part of the rate that was learned is not for the rate, and neither are so many in a row though
+/// each time less was sent.
+const STRANGE: f64 = 0.8;
+const MOST_EARLY: u32 = 5;
+
+/// Requests whose times are remembered: more than a window of the documented limits has.
+const REMEMBERED: usize = 8_192;
+
+/// What one user is granted.
+#[derive(Debug)]
+pub(super) struct Grant {
+    /// When the last penalty ended.
+    began: Instant,
+    /// Requests since then that were not refused.
+    taken: u32,
+    /// The penalty that runs.
+    refused: Option<Instant>,
+    /// When requests were sent, the latest last.
+    sent: VecDeque<Instant>,
+    /// Cycles in a row, the requests that were taken in them, and how long they took.
+    cycles: u32,
+    requests: u32,
+    time: Duration,
+    /// How many cycles tell the rate.
+    proof: u32,
+    paced: Option<Paced>,
+}
+
+/// A rate that was learned.
+#[derive(Debug)]
+struct Paced {
+    /// Requests per second.
+    rate: f64,
+    /// The rate at which the service refused, if it did so far.
+    ceiling: Option<f64>,
+    /// What was learned at first.
+    learned: f64,
+    /// Penalties in a row that came before the rate rose again.
+    early: u32,
+    /// The length of a cycle.
+    cycle: Duration,
+    /// When the rate was set.
+    since: Instant,
+    /// When the next request may be sent.
+    next: Instant,
+}
+
+impl Grant {
+    pub(super) fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            taken: 0,
+            refused: None,
+            sent: VecDeque::new(),
+            cycles: 0,
+            requests: 0,
+            time: Duration::ZERO,
+            proof: PROOF,
+            paced: None,
+        }
+    }
+
+    /// When the next request may be sent; `None` if at once.
+    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
+        let paced = self.paced.as_ref()?;
+        (paced.next > now).then_some(paced.next)
+    }
+
+    /// A request is sent.
+    pub(super) fn sends(&mut self) {
+        let now = Instant::now();
+        if self.refused.take().is_some() {
+            self.resumes(now);
+        }
+        self.taken += 1;
+        if self.sent.len() == REMEMBERED {
+            self.sent.pop_front();
+        }
+        self.sent.push_back(now);
+        if let Some(paced) = &mut self.paced {
+            let gap = Duration::from_secs_f64(1.0 / paced.rate_at(now).max(1e-3));
+            // Who came late may catch up by two requests, not by more.
+            let earliest = now.checked_sub(gap * 2).unwrap_or(now);
+            paced.next = paced.next.max(earliest) + gap;
+        }
+    }
+
+    /// A request was refused because of a limit over time.
+    pub(super) fn refused(&mut self) {
+        self.taken = self.taken.saturating_sub(1);
+        let now = Instant::now();
+        if self.refused.is_some() {
+            return;
+        }
+        self.refused = Some(now);
+        let Some(paced) = &mut self.paced else { return };
+        let since = (now - paced.since).min(paced.cycle * 4);
+        let rate = rate_over(&self.sent, paced.cycle.max(since), now);
+        paced.early = if paced.rises(now) { 0 } else { paced.early + 1 };
+        if rate < paced.learned * STRANGE || paced.early >= MOST_EARLY {
+            self.paced = None;
+            self.forget();
+            self.proof = (self.proof * 2).min(MOST_PROOF);
+        } else {
+            paced.ceiling = Some(rate);
+            paced.rate = rate * BELOW;
+            paced.since = now;
+        }
+    }
+
+    fn forget(&mut self) {
+        (self.cycles, self.requests, self.time) = (0, 0, Duration::ZERO);
+    }
+
+    /// The first request after a penalty.
+    fn resumes(&mut self, now: Instant) {
+        let (began, taken) = (self.began, self.taken);
+        (self.began, self.taken) = (now, 0);
+        if let Some(paced) = &mut self.paced {
+            (paced.next, paced.since) = (now, now);
+            return;
+        }
+        if taken < LEAST_REQUESTS {
+            return self.forget();
+        }
+        self.cycles += 1;
+        self.requests += taken;
+        self.time += now - began;
+        if self.cycles < self.proof {
+            return;
+        }
+        let rate = f64::from(self.requests) / self.time.as_secs_f64().max(1e-3);
+        self.paced = Some(Paced {
+            rate,
+            ceiling: None,
+            learned: rate,
+            early: 0,
+            cycle: self.time / self.cycles,
+            since: now,
+            next: now,
+        });
+        self.forget();
+    }
+}
+
+impl Paced {
+    fn cycles(&self, now: Instant) -> f64 {
+        (now - self.since).as_secs_f64() / self.cycle.as_secs_f64().max(1e-3)
+    }
+
+    /// Whether it is no longer the rate that was set.
+    fn rises(&self, now: Instant) -> bool {
+        self.ceiling.is_none() || self.cycles(now) > KEPT
+    }
+
+    fn rate_at(&self, now: Instant) -> f64 {
+        match self.ceiling {
+            None => self.rate * SEARCHES.powf(self.cycles(now)),
+            Some(_) => self.rate * PROBES.powf((self.cycles(now) - KEPT).max(0.0)),
+        }
+    }
+}
+
+/// Requests per second over that time.
+#[expect(clippy::cast_precision_loss, reason = "some thousands of requests")]
+fn rate_over(sent: &VecDeque<Instant>, time: Duration, now: Instant) -> f64 {
+    let recent = sent.iter().rev().take_while(|at| now - **at <= time);
+    recent.count() as f64 / time.as_secs_f64().max(1e-3)
+}
