@@ -21,6 +21,9 @@ const PREFER_DETAILS: &str =
 /// An upsert must also tell whether it created, and which record. One header: some stacks overwrite repeats.
 const PREFER_RECORD: &str = "Prefer: return=representation,odata.include-annotations=\"Microsoft.PowerApps.CDS.ErrorDetails*\"\r\n";
 
+/// Bytes of most operations with their heads; a body that needs more grows.
+const LIKELY_PART: usize = 768;
+
 /// A `$batch` that is being written.
 pub(super) struct BatchBody {
     boundary: String,
@@ -34,9 +37,14 @@ pub(super) struct Unwritable(pub(super) &'static str);
 
 impl BatchBody {
     pub(super) fn new() -> Self {
+        Self::of(0)
+    }
+
+    /// With room for so many operations.
+    pub(super) fn of(operations: usize) -> Self {
         Self {
             boundary: format!("batch_{}", Uuid::new_v4().as_simple()),
-            bytes: Vec::new(),
+            bytes: Vec::with_capacity(operations * LIKELY_PART),
             parts: 0,
         }
     }

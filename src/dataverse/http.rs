@@ -110,6 +110,9 @@ pub(super) struct Answer {
     pub(super) token: Token,
 }
 
+/// Room that an answer gets at once if it says that it needs it.
+const LIKELY_ANSWER: usize = 1 << 20;
+
 /// Answers beyond this are cut; the metadata of the largest table has some megabytes.
 const LARGEST_ANSWER: usize = 256 << 20;
 
@@ -350,7 +353,10 @@ pub(super) fn client(host: &str, options: &WireOptions) -> Result<Client, Datave
 
 /// Reads what there is of a body, and says why there is no more.
 pub(super) async fn body_of(response: &mut reqwest::Response) -> (Bytes, Option<String>) {
-    let mut body = BytesMut::new();
+    // Told by whoever answers: believed only as far as it costs little.
+    let told = response.content_length().unwrap_or(0);
+    let room = usize::try_from(told).unwrap_or(0).min(LIKELY_ANSWER);
+    let mut body = BytesMut::with_capacity(room);
     let cut = loop {
         match response.chunk().await {
             Ok(None) => break None,

@@ -1,8 +1,10 @@
 //! Reads the answer to a batch of operations: one reply each, in their order.
 
 use std::borrow::Cow;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer as _};
 use serde_json::value::RawValue;
 
 use super::http::Answer;
@@ -138,28 +140,59 @@ fn accepted(part: &Part<'_>, operation: &Operation, target: &Target) -> Accepted
 
 /// What was asked back of an upsert: the primary id, and when and by whom the record was created.
 fn representation(body: &[u8], target: &Target) -> (Option<RecordId>, Option<Made>) {
-    #[derive(Deserialize)]
-    struct Created<'a> {
-        #[serde(borrow)]
-        createdon: Option<Cow<'a, str>>,
-        #[serde(rename = "_createdby_value")]
-        by: Option<uuid::Uuid>,
-    }
-    type Row<'a> = std::collections::HashMap<Cow<'a, str>, &'a RawValue>;
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let primary_id = target.primary_id.as_str();
+    let Ok(row) = json.deserialize_map(Wanted { primary_id }) else {
+        return (None, None);
+    };
+    let id = row.id.and_then(|id| serde_json::from_str(id.get()).ok());
+    let made = || {
+        let on: Cow<'_, str> = serde_json::from_str::<Text<'_>>(row.createdon?.get())
+            .ok()?
+            .0;
+        Some(Made {
+            on: on.parse().ok()?,
+            by: RecordId(serde_json::from_str(row.by?.get()).ok()?),
+        })
+    };
+    (id.map(RecordId), made())
+}
 
-    let id = serde_json::from_slice::<Row<'_>>(body)
-        .ok()
-        .and_then(|row| serde_json::from_str(row.get(target.primary_id.as_str())?.get()).ok())
-        .map(RecordId);
-    let made = serde_json::from_slice::<Created<'_>>(body)
-        .ok()
-        .and_then(|created| {
-            Some(Made {
-                on: created.createdon?.parse().ok()?,
-                by: RecordId(created.by?),
-            })
-        });
-    (id, made)
+/// A text that is borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// Picks the three members that were asked for; the rest is passed over.
+struct Wanted<'n> {
+    primary_id: &'n str,
+}
+
+#[derive(Default)]
+struct Row<'a> {
+    id: Option<&'a RawValue>,
+    createdon: Option<&'a RawValue>,
+    by: Option<&'a RawValue>,
+}
+
+impl<'de> Visitor<'de> for Wanted<'_> {
+    type Value = Row<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a record")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Row<'de>, A::Error> {
+        let mut row = Row::default();
+        while let Some(Text(name)) = members.next_key()? {
+            match &*name {
+                name if name == self.primary_id => row.id = Some(members.next_value()?),
+                "createdon" => row.createdon = Some(members.next_value()?),
+                "_createdby_value" => row.by = Some(members.next_value()?),
+                _ => drop(members.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(row)
+    }
 }
 
 #[cfg(test)]

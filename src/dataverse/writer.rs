@@ -30,7 +30,7 @@ impl TableWriter {
 
     async fn send_batch(&self, batch: &Batch) -> Vec<Reply> {
         let began = Instant::now();
-        let mut body = BatchBody::new();
+        let mut body = BatchBody::of(batch.operations.len());
         let (sent, unsent) = written(batch, |operation| body.operation(operation, &self.target));
         self.http.worked(began.elapsed(), Duration::ZERO);
         among(self.send_all(body, &sent).await, unsent)

@@ -34,7 +34,8 @@ impl Digester {
             .first_chunk()
             .copied()
             .map_or(0, u64::from_le_bytes);
-        let mut bytes = secret.0.to_vec();
+        let mut bytes = Vec::with_capacity(secret.0.len() + ROOM);
+        bytes.extend_from_slice(&secret.0);
         bytes.push(about as u8);
         Self {
             seed,
@@ -58,11 +59,19 @@ impl Digester {
     }
 }
 
+/// Bytes of the parts of most keys and cells.
+pub(super) const ROOM: usize = 128;
+
 /// Parts in their bytes: tag, length, content.
 #[derive(Debug, Default)]
 pub(super) struct Parts(pub(super) Vec<u8>);
 
 impl Parts {
+    /// With room for the parts of most keys: grown byte by byte they would be moved several times.
+    pub(super) fn roomy() -> Self {
+        Self(Vec::with_capacity(ROOM))
+    }
+
     #[inline]
     pub(super) fn push(&mut self, tag: u8, content: &[u8]) {
         self.0.push(tag);

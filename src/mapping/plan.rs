@@ -8,7 +8,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::convert::{Canonical, Cell, CellColumn, Conversion, Refusal, Scratch};
-use super::digest::{About, Digester, KeyPart, Parts};
+use super::digest::{About, Digester, KeyPart, Parts, ROOM};
 use super::newest::rank;
 use super::plan_lookup::PlannedLookup;
 use super::reject::{faulty, refused};
@@ -208,7 +208,7 @@ impl Plan {
         parts: &mut Parts,
         values: impl IntoIterator<Item = &'v Value>,
     ) -> KeyState {
-        let mut folded = Vec::new();
+        let mut folded = Vec::with_capacity(ROOM);
         let mut state = KeyState::Whole;
         for value in values {
             if parts.push_key(&value.into(), self.collation, &mut folded) == KeyPart::Empty {
@@ -286,7 +286,7 @@ impl Plan {
     /// Refuses what cannot be a key: null, and what the service compares as empty.
     fn as_key(&self, value: Result<Value, Refusal>) -> Result<Value, Refusal> {
         let value = value.map_err(Refusal::of_key)?;
-        match self.push_key_values(&mut Parts::default(), [&value]) {
+        match self.push_key_values(&mut Parts::roomy(), [&value]) {
             KeyState::Whole => Ok(value),
             KeyState::Refused | KeyState::Unreadable => Err(Refusal::KeyNull),
         }
@@ -300,7 +300,7 @@ impl Plan {
         {
             return RecordId(*id);
         }
-        let mut name = Parts::default();
+        let mut name = Parts::roomy();
         name.push(b'm', self.mapping.as_bytes());
         name.push(b'e', self.target.table.as_str().as_bytes());
         self.push_key_values(&mut name, key());

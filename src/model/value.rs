@@ -57,9 +57,15 @@ impl Value {
     ///
     /// Source: Microsoft Learn, "Define alternate keys for a table", "Use an alternate key to reference a record".
     pub fn can_stand_in_url(&self) -> bool {
-        let barred = |c: char| c.is_control() || "/<>*%&:\\?+#".contains(c);
+        let is_barred = |c: char| {
+            let is_sign = matches!(
+                c,
+                '/' | '<' | '>' | '*' | '%' | '&' | ':' | '\\' | '?' | '+' | '#'
+            );
+            is_sign || c.is_control()
+        };
         match self {
-            Self::Text(text) => !text.is_empty() && !text.contains(barred),
+            Self::Text(text) => !text.is_empty() && !text.contains(is_barred),
             Self::Null
             | Self::Float(_)
             | Self::Timestamp(_)

@@ -144,7 +144,8 @@ impl Recorder {
 
     /// Records first, counts then: what is counted is durable, unless this fails. Every note is counted even so.
     fn take(&mut self, notes: &mut Vec<Note>, failed: Option<&PushError>) -> Result<(), PushError> {
-        let entries: Vec<Entry> = notes.iter().filter_map(|note| self.entry(note)).collect();
+        let mut entries: Vec<Entry> = Vec::with_capacity(notes.len());
+        entries.extend(notes.iter().filter_map(|note| self.entry(note)));
         let recorded: Result<(), LedgerError> = match (&self.ledger, failed) {
             (Some((ledger, run)), None) => ledger
                 .record(*run, &entries)

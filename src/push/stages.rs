@@ -1,6 +1,7 @@
 //! What the stages of the pipe are made of.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -17,6 +18,10 @@ use crate::dispatch::{self, Draft, Foreseen, Growing, Lane, Referring, Rules, St
 use crate::ledger::{HeldBack, Snapshot, Survey, diff};
 use crate::mapping::Mode;
 use crate::model::{ColumnKind, Outcome};
+
+/// How long outcomes are gathered before they are recorded: below the time of a request, and long enough that several
+/// requests share a transaction.
+const GATHER: Duration = Duration::from_millis(20);
 
 pub(super) fn mapper(
     opened: &Arc<Opened>,
@@ -140,9 +145,18 @@ pub(super) async fn forward(
     mut outcomes: mpsc::Receiver<Outcome>,
     notes: mpsc::Sender<Note>,
 ) -> Option<Part> {
-    while let Some(outcome) = outcomes.recv().await {
-        if notes.send(Note::Outcome(outcome)).await.is_err() {
-            break;
+    let mut gathered = Vec::new();
+    while outcomes.recv_many(&mut gathered, QUEUED).await > 0 {
+        // The outcomes of a request come one by one; without a moment's patience each few of them would be a
+        // transaction of their own.
+        tokio::time::sleep(GATHER).await;
+        while let Ok(outcome) = outcomes.try_recv() {
+            gathered.push(outcome);
+        }
+        for outcome in gathered.drain(..) {
+            if notes.send(Note::Outcome(outcome)).await.is_err() {
+                return Some(Part::Forwarded);
+            }
         }
     }
     Some(Part::Forwarded)
