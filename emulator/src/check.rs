@@ -91,6 +91,11 @@ impl Token<'_> {
                 Value::Guid(guid(&text).ok_or_else(|| self.not_a("Edm.Guid"))?)
             }
             ColumnKind::Lookup { .. } => return Err(Refusal::reference_as_value()),
+            ColumnKind::File { .. } => {
+                let column = &self.column.logical_name;
+                let inner = format!("The file of '{column}' is not written with its row.");
+                return Err(Refusal::odata_payload(&self.layout.def.entity_set, &inner));
+            }
         };
         Ok(Some(value))
     }

@@ -3,12 +3,14 @@
 //! One transaction per request, committed before the request is answered; one process at a time,
 //! by SQLite's exclusive lock. The format: `application_id` says that the file is an emulator's,
 //! `user_version` its format; rows stand as packed bytes by table number and id. Definitions that
-//! were changed while the environment ran stand in a table that only such files have.
+//! were changed while the environment ran, and the contents of files, stand in tables that only data
+//! files with them have.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::path::Path;
 
+use bytes::Bytes;
 use rusqlite::{Connection, ErrorCode, Transaction, params};
 use uuid::Uuid;
 
@@ -91,12 +93,10 @@ impl DataFile {
 
     /// The changes of definitions, oldest first; `None` stands for one that cannot be read.
     pub(crate) fn changes(&self) -> Result<Vec<Option<Change>>, rusqlite::Error> {
-        let connection = self.connection()?;
-        let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'changes'";
-        let tables: i64 = connection.query_row(sql, [], |row| row.get(0))?;
-        if tables == 0 {
+        if !self.has_table("changes")? {
             return Ok(Vec::new());
         }
+        let connection = self.connection()?;
         let mut statement = connection.prepare("SELECT change FROM changes ORDER BY number")?;
         let changes = statement.query_map([], |row| {
             let change: String = row.get(0)?;
@@ -177,6 +177,54 @@ impl DataFile {
             }
         }
         transaction.commit()
+    }
+
+    /// Writes files that came and removes those that went.
+    pub(crate) fn save_attached(
+        &mut self,
+        (new, gone): (Vec<(Uuid, Bytes)>, Vec<Uuid>),
+    ) -> Result<(), rusqlite::Error> {
+        if new.is_empty() && gone.is_empty() {
+            return Ok(());
+        }
+        let closed = rusqlite::Error::InvalidQuery;
+        let transaction = self.connection.as_mut().ok_or(closed)?.transaction()?;
+        transaction.execute_batch(
+            "CREATE TABLE IF NOT EXISTS files (id BLOB PRIMARY KEY, content BLOB NOT NULL)",
+        )?;
+        for (id, content) in new {
+            let sql = "INSERT OR REPLACE INTO files (id, content) VALUES (?1, ?2)";
+            transaction.execute(sql, params![id.as_bytes(), &*content])?;
+        }
+        for id in gone {
+            transaction.execute("DELETE FROM files WHERE id = ?1", params![id.as_bytes()])?;
+        }
+        transaction.commit()
+    }
+
+    /// The contents of all files.
+    pub(crate) fn attached(&self) -> Result<Vec<(Uuid, Bytes)>, rusqlite::Error> {
+        if !self.has_table("files")? {
+            return Ok(Vec::new());
+        }
+        let mut statement = self
+            .connection()?
+            .prepare("SELECT id, content FROM files")?;
+        let files = statement.query_map([], |row| {
+            let id: Vec<u8> = row.get(0)?;
+            let content: Vec<u8> = row.get(1)?;
+            Ok((Uuid::from_slice(&id).unwrap_or_default(), content.into()))
+        })?;
+        files.collect()
+    }
+
+    /// Whether a later format's table is there.
+    fn has_table(&self, name: &str) -> Result<bool, rusqlite::Error> {
+        let sql = "SELECT count(*) FROM sqlite_schema WHERE name = ?1";
+        let tables: i64 = self
+            .connection()?
+            .query_row(sql, params![name], |row| row.get(0))?;
+        Ok(tables > 0)
     }
 
     pub(crate) fn close(&mut self) {

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 use crate::context::{Context, Enclosure};
 use crate::engine::Engine;
-use crate::metadata::define::{self, Step};
+use crate::metadata::define::{self, OptionMessage, Step};
 use crate::odata::Answer;
 use crate::refusal::Refusal;
 use crate::request::{Call, Response};
@@ -28,7 +28,11 @@ pub(crate) fn answer(
     call: &Call<'_>,
     path: &str,
 ) -> Result<Option<Answer>, Refusal> {
-    let is_action = path == CREATE_ENTITIES || path == REACTIVATE || PUBLISH.contains(&path);
+    let option = OptionMessage::of(path);
+    let is_action = path == CREATE_ENTITIES
+        || path == REACTIVATE
+        || PUBLISH.contains(&path)
+        || option.is_some();
     let privilege = match define::privilege(call.method, path) {
         _ if is_action && call.method != "POST" => {
             let uri = format!("{}/{path}", context.base());
@@ -37,6 +41,7 @@ pub(crate) fn answer(
         Some(_) if call.method == "GET" => return Ok(None),
         Some(privilege) => privilege,
         None if path == CREATE_ENTITIES => "prvCreateEntity",
+        None if option.is_some() => "prvWriteOptionSet",
         None if is_action => "prvWriteEntity",
         None => return Ok(None),
     };
@@ -49,6 +54,11 @@ pub(crate) fn answer(
         return Ok(Some(Response::odata(204).into()));
     }
     let body = body(call)?;
+    if let Some(message) = option {
+        let (step, value) = define::option_step(context.schema, message, &body)?;
+        engine.redefine(&step.change)?;
+        return Ok(Some(changed_option(context, message, value)));
+    }
     let step = match path {
         CREATE_ENTITIES => define::tables(context.schema, &body)?,
         REACTIVATE => reactivation(context, &body)?,
@@ -64,6 +74,16 @@ pub(crate) fn answer(
         }
     }
     Ok(Some(told(context, path, &step)))
+}
+
+fn changed_option(context: &Context<'_>, message: OptionMessage, value: i32) -> Answer {
+    if message != OptionMessage::Insert {
+        return Response::odata(204).into();
+    }
+    let base = context.base();
+    let shape = format!("{base}/$metadata#Microsoft.Dynamics.CRM.InsertOptionValueResponse");
+    let body = json!({"@odata.context": shape, "NewOptionValue": value});
+    Response::json(200, body.to_string()).into()
 }
 
 fn body(call: &Call<'_>) -> Result<Json, Refusal> {

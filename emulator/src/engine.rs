@@ -4,6 +4,7 @@
 //! Effects can be rolled back to a mark (a change set, a failed operation) or as a whole; a commit
 //! stands in the data file before it returns. Which values a row gets is decided elsewhere.
 
+mod attached;
 mod expiry;
 mod redefine;
 mod violation;
@@ -30,6 +31,7 @@ pub(crate) struct Engine {
     pub(crate) schema: Arc<Schema>,
     pub(crate) model: Arc<Model>,
     jobs: VecDeque<Job>,
+    pub(crate) attached: Attached,
     /// When rows go by themselves, in seconds since 1970.
     expiring: BTreeSet<(i64, TableNumber, Uuid)>,
     pub(crate) collation: Collation,
@@ -50,6 +52,8 @@ pub(crate) struct Engine {
     effects: Vec<Effect>,
 }
 
+use attached::Attached;
+pub(crate) use attached::Upload;
 use redefine::Job;
 
 struct Undo {
@@ -79,6 +83,7 @@ impl Engine {
             schema,
             model,
             jobs: VecDeque::new(),
+            attached: Attached::default(),
             expiring: BTreeSet::new(),
             collation,
             journal,
@@ -258,6 +263,15 @@ impl Engine {
         self.referrers.range(whole).map(|(_, _, id)| *id)
     }
 
+    /// Fills what is remembered of deletions, as many of them would.
+    #[cfg(test)]
+    pub(crate) fn fill_deletions(&mut self) {
+        let missing = DELETIONS.saturating_sub(self.deleted.len());
+        let none = (self.version, TableNumber(u16::MAX), Uuid::nil());
+        let filled = std::iter::repeat_n(none, missing);
+        self.deleted = filled.chain(self.deleted.drain(..)).collect();
+    }
+
     /// Effects that no commit has closed.
     #[cfg(test)]
     pub(crate) fn open_effects(&self) -> usize {
@@ -318,7 +332,8 @@ impl Engine {
         while self.undo.len() > mark.undo {
             let Some(undo) = self.undo.pop() else { break };
             if let Some(layout) = model.layout(undo.table) {
-                self.place(layout, undo.id, undo.before);
+                let undone = self.place(layout, undo.id, undo.before);
+                self.let_go(layout, undo.id, undone.as_ref());
             }
         }
         self.effects.truncate(mark.effects);
@@ -341,7 +356,7 @@ impl Engine {
                 "The server is busy and the request was not completed. Try again later.",
             ));
         }
-        self.undo.clear();
+        self.let_go_replaced();
         self.remember_deletions();
         let effects = std::mem::take(&mut self.effects);
         self.journal.add(request, user, effects);
@@ -351,7 +366,7 @@ impl Engine {
     /// Commits what the service itself put in place; the journal does not tell of it.
     pub(crate) fn commit_silently(&mut self) -> Result<(), rusqlite::Error> {
         self.save()?;
-        self.undo.clear();
+        self.let_go_replaced();
         self.effects.clear();
         Ok(())
     }
@@ -360,6 +375,7 @@ impl Engine {
         let Some(file) = &mut self.file else {
             return Ok(());
         };
+        file.save_attached(self.attached.unsaved())?;
         let mut seen = HashSet::new();
         let touched = self.undo.iter().map(|undo| (undo.table, undo.id));
         let touched = touched.filter(|place| seen.insert(*place));

@@ -21,7 +21,7 @@ fn requests() -> u64 {
 /// Says that this process has the measured test for itself.
 const ALONE: &str = "SEGUE_EMULATOR_ALONE";
 /// What the process may hold at the end, in hundredths of what it held half-way.
-const MOST_RESIDENT: u64 = 125;
+const MOST_RESIDENT: u64 = 105;
 
 /// So often memory is looked at in each half.
 const LOOKS: usize = 5;
@@ -68,6 +68,14 @@ impl Load {
         let answer: serde_json::Value =
             serde_json::from_slice(&self.service.handle(&request).body).unwrap();
         self.token = answer["access_token"].as_str().unwrap().to_owned();
+    }
+
+    /// Brings what is bounded to its bound, so that it cannot pass for growth.
+    fn fill(&mut self) {
+        for _ in 0..TOKENS {
+            self.sign_in();
+        }
+        lock(&self.service.engine).fill_deletions();
     }
 
     /// The next of a row of numbers that is the same in every run.
@@ -231,6 +239,7 @@ fn the_memory_of_the_process_does_not_grow_with_what_was_served() {
         return;
     }
     let mut load = Load::new();
+    load.fill();
     let looks = [0; 2 * LOOKS].map(|_| {
         for _ in 0..requests() / LOOKS as u64 {
             load.step();

@@ -34,6 +34,7 @@ mod emulator;
 mod engine;
 mod error;
 mod fetch;
+mod files;
 mod filter;
 mod fold;
 #[cfg(test)]

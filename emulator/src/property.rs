@@ -14,6 +14,7 @@ use crate::bind;
 use crate::context::Context;
 use crate::deep;
 use crate::engine::Engine;
+use crate::files::FileColumn;
 use crate::model::Layout;
 use crate::payload::{self, Purpose};
 use crate::refusal::Refusal;
@@ -50,6 +51,18 @@ impl Property<'_> {
         }
         if address.key.is_some() {
             return Err(Refusal::no_segment(name));
+        }
+        let mut files = self.layout.special.files.iter();
+        let column = self.layout.number_of(name);
+        if let Some((column, _)) = files.find(|(file, _)| Some(*file) == column) {
+            let file = FileColumn {
+                context: self.context,
+                layout: self.layout,
+                id: self.id,
+                column: *column,
+                query: self.query,
+            };
+            return file.serve(engine, call, rest);
         }
         match (rest, call.method) {
             ("", "GET") => self.read(engine, name),

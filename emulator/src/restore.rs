@@ -65,6 +65,10 @@ pub(crate) fn restore(
         if !is_whole {
             return Err(corrupt());
         }
+        for (id, content) in file.attached().map_err(unusable)? {
+            engine.attached.load(id, content);
+        }
+        engine.let_go_unheld();
         file.save_numbering(&engine.model).map_err(unusable)?;
         engine.attach(file);
     }

@@ -57,6 +57,7 @@
 //! | `decimal(-100000000000..100000000000, 2)`, `double(…, 2)` | range and precision; either may be left out |
 //! | `money(-922337203685477..922337203685477, 2)` | likewise |
 //! | `yes/no` | labels `true` and `false`, `default` |
+//! | `file(32768)` | most kilobytes, up to 131072; the file's name stands in a column of its own, `…_Name` |
 //! | `date`, `datetime`, `datetime-independent`, `guid` | |
 //! | `choice`, `choices` | `options` by number, `default` (choice only); `global` names a global choice, which later columns may use without `options` |
 //! | `lookup(contact)`, `customer`, `owner` | or `to`: tables, each with the relationship's name or `{"relationship", "navigation", "collection", "delete"}`; `delete` is `remove-link`, `restrict` or `cascade` |
@@ -70,6 +71,7 @@ mod build;
 mod change;
 mod check;
 mod column;
+mod companions;
 mod error;
 mod nature;
 mod parts;

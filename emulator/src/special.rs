@@ -26,6 +26,8 @@ pub(crate) struct Special {
     pub(crate) full_name: Option<[Option<Column>; 3]>,
     /// Money columns with their amount in the base currency.
     pub(crate) money: Vec<(Column, Column)>,
+    /// Columns that hold files, each with that of the file's name.
+    pub(crate) files: Vec<(Column, Column)>,
     pub(crate) ticket: Option<Column>,
     /// Where the rows of an elastic table live.
     pub(crate) partition: Option<Column>,
@@ -68,11 +70,22 @@ impl Special {
                 _ => None,
             },
             money: money_with_base(def, columns),
+            files: files_with_name(def, columns),
             ticket: named("ticketnumber"),
             partition: named("partitionid").filter(|_| def.is_elastic()),
             time_to_live: named("ttlinseconds").filter(|_| def.is_elastic()),
         }
     }
+}
+
+fn files_with_name(def: &TableDef, columns: &HashMap<String, Column>) -> Vec<(Column, Column)> {
+    let files = (0..).map(Column).zip(&def.columns);
+    let files = files.filter(|(_, column)| matches!(column.kind, ColumnKind::File { .. }));
+    let named = files.filter_map(|(number, column)| {
+        let name = columns.get(&format!("{}_name", column.logical_name))?;
+        Some((number, *name))
+    });
+    named.collect()
 }
 
 fn money_with_base(def: &TableDef, columns: &HashMap<String, Column>) -> Vec<(Column, Column)> {

@@ -47,6 +47,9 @@ impl Engine {
         self.model = Arc::new(model);
         self.journal.follow(Arc::clone(&self.model));
         self.fit(change);
+        if matches!(change, Change::DropTable { .. } | Change::DropColumn { .. }) {
+            self.let_go_unheld();
+        }
         self.plant_messages()
     }
 

@@ -39,7 +39,7 @@ pub(super) fn typed(layout: &Layout, column: Column, text: &str) -> Option<Value
             let midnight = || moment::date_time(&format!("{text}T00:00:00Z"));
             Value::DateTime(moment::date_time(text).or_else(midnight)?)
         }
-        ColumnKind::Guid => Value::Guid(guid(text)?),
+        ColumnKind::Guid | ColumnKind::File { .. } => Value::Guid(guid(text)?),
         // Ids alone are compared; which table a lookup points to does not count.
         ColumnKind::Lookup { .. } => Value::Reference {
             table: TableNumber(u16::MAX),

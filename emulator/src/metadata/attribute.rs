@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::option_set::Choices;
 use super::parts::{id, label, managed};
 use super::types::{
-    ATTRIBUTE, BIG_INT, BOOLEAN, DATE_TIME, DECIMAL, DOUBLE, ENTITY_NAME, INTEGER, LOOKUP, MEMO,
-    MONEY, MULTI_SELECT, PICKLIST, STATE, STATUS, STRING, Type, UNIQUE_IDENTIFIER,
+    ATTRIBUTE, BIG_INT, BOOLEAN, DATE_TIME, DECIMAL, DOUBLE, ENTITY_NAME, FILE, INTEGER, LOOKUP,
+    MEMO, MONEY, MULTI_SELECT, PICKLIST, STATE, STATUS, STRING, Type, UNIQUE_IDENTIFIER,
 };
 use crate::schema::{
     ColumnDef, ColumnKind, LookupFlavor, RelationshipDef, RequiredLevel, TableDef, is_custom,
@@ -87,7 +87,8 @@ fn roles(table: &TableDef, column: &ColumnDef) -> &'static [Role] {
         | ColumnKind::Date
         | ColumnKind::DateTime
         | ColumnKind::DateTimeIndependent
-        | ColumnKind::Guid => &[Role::Itself],
+        | ColumnKind::Guid
+        | ColumnKind::File { .. } => &[Role::Itself],
     }
 }
 
@@ -137,6 +138,7 @@ impl<'a> Attribute<'a> {
             ColumnKind::State { .. } => &STATE,
             ColumnKind::Status { .. } => &STATUS,
             ColumnKind::Guid => &UNIQUE_IDENTIFIER,
+            ColumnKind::File { .. } => &FILE,
             ColumnKind::Lookup { .. } => &LOOKUP,
         }
     }
@@ -166,6 +168,7 @@ impl<'a> Attribute<'a> {
             ColumnKind::State { .. } => ("State", "StateType"),
             ColumnKind::Status { .. } => ("Status", "StatusType"),
             ColumnKind::Guid => ("Uniqueidentifier", "UniqueidentifierType"),
+            ColumnKind::File { .. } => ("Virtual", "FileType"),
             ColumnKind::Lookup { flavor } => match flavor {
                 LookupFlavor::Lookup => ("Lookup", "LookupType"),
                 LookupFlavor::Customer => ("Customer", "CustomerType"),
@@ -270,6 +273,9 @@ impl<'a> Attribute<'a> {
                 let targets = lookups(self.table, self.column).map(|lookup| &lookup.target);
                 json!(targets.collect::<Vec<_>>())
             }),
+            ColumnKind::File { max_kilobytes } => {
+                (name == "MaxSizeInKB").then(|| json!(max_kilobytes))
+            }
             ColumnKind::State { .. } | ColumnKind::Status { .. } | ColumnKind::Guid => None,
         }
     }

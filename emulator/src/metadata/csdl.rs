@@ -222,7 +222,7 @@ fn edm(kind: &ColumnKind) -> &'static str {
         ColumnKind::Boolean { .. } => "Edm.Boolean",
         ColumnKind::Date => "Edm.Date",
         ColumnKind::DateTime | ColumnKind::DateTimeIndependent => "Edm.DateTimeOffset",
-        ColumnKind::Guid | ColumnKind::Lookup { .. } => "Edm.Guid",
+        ColumnKind::Guid | ColumnKind::Lookup { .. } | ColumnKind::File { .. } => "Edm.Guid",
     }
 }
 

@@ -8,6 +8,7 @@
 mod column;
 mod guard;
 mod label;
+mod options;
 mod relationship;
 mod table;
 
@@ -20,6 +21,7 @@ use super::resolve;
 use crate::refusal::Refusal;
 use crate::schema::{Change, ColumnKind, Schema, TableDef};
 use guard::{exists, require_prefix};
+pub(crate) use options::{Message as OptionMessage, step as option_step};
 
 /// A body or a part of one.
 type Members = Map<String, Json>;
@@ -180,9 +182,8 @@ fn update(schema: &Schema, node: &Node<'_>, body: &Members) -> Result<Step, Refu
         }
         Node::Choices(set) if set.is_global() => choices(set.name(), body),
         Node::Choices(_) | Node::Key(..) => Err(Refusal::wrong_method("PUT")),
-        Node::Relationship(..) | Node::Intersect(..) => {
-            Err(Refusal::not_served("changes of relationships"))
-        }
+        Node::Relationship(_, lookup) => relationship::update(lookup, body),
+        Node::Intersect(..) => Err(Refusal::not_served("changes of relationships")),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::column::{self, NewColumn};
+use super::companions;
 use super::nature;
 use super::written::{
     Labels, Pairs, WrittenColumn, WrittenFullKey, WrittenKey, WrittenKeyStatus, WrittenOwnership,
@@ -35,7 +36,7 @@ pub(super) const BUILT_IN: [&str; 16] = [
 
 const BASE: &str = include_str!("../../schema/block_base.json");
 const OWNED: &str = include_str!("../../schema/block_owned.json");
-const CURRENCY: &str = include_str!("../../schema/block_currency.json");
+pub(super) const CURRENCY: &str = include_str!("../../schema/block_currency.json");
 const ADDRESS: &str = include_str!("../../schema/block_address.json");
 
 /// Custom tables count from here; a few numbers are left to the built-in ones.
@@ -83,7 +84,8 @@ fn extended(
         });
     }
     add_written_columns(schema, &mut table, written.columns)?;
-    add_money_columns(schema, &mut table)?;
+    companions::of_money(schema, &mut table)?;
+    companions::of_files(schema, &mut table)?;
     add_keys(&mut table, written.keys)?;
     Ok(table)
 }
@@ -120,7 +122,8 @@ fn new_table(schema: &Schema, mut written: WrittenTable) -> Result<TableDef, Sch
             &ADDRESS.replace("{n}", &number.to_string()),
         )?;
     }
-    add_money_columns(schema, &mut table)?;
+    companions::of_money(schema, &mut table)?;
+    companions::of_files(schema, &mut table)?;
     add_states(&mut table, states)?;
     let base = match table.nature {
         TableNature::Intersect(_) => r#"{"VersionNumber": "bigint read-only"}"#,
@@ -185,7 +188,7 @@ fn bare_table(
     })
 }
 
-fn typed(phrase: &str) -> WrittenColumn {
+pub(super) fn typed(phrase: &str) -> WrittenColumn {
     WrittenColumn {
         phrase: phrase.to_owned(),
         ..WrittenColumn::default()
@@ -220,7 +223,11 @@ fn add_written_columns(
 }
 
 /// Adds the columns of a block that the file itself has not declared.
-fn add_block(schema: &Schema, table: &mut TableDef, template: &str) -> Result<(), SchemaError> {
+pub(super) fn add_block(
+    schema: &Schema,
+    table: &mut TableDef,
+    template: &str,
+) -> Result<(), SchemaError> {
     // Activities suffix the navigation properties that every table has.
     let suffix = if table.is_activity() {
         format!("_{}", table.logical_name)
@@ -239,7 +246,7 @@ fn add_block(schema: &Schema, table: &mut TableDef, template: &str) -> Result<()
     Ok(())
 }
 
-fn add_column(
+pub(super) fn add_column(
     schema: &Schema,
     table: &mut TableDef,
     schema_name: &str,
@@ -258,29 +265,6 @@ fn add_column(
     table.columns.push(column);
     table.relationships.extend(relationships);
     Ok(())
-}
-
-/// Money brings the row's currency, its rate and an amount in the base currency.
-fn add_money_columns(schema: &Schema, table: &mut TableDef) -> Result<(), SchemaError> {
-    let is_base = |column: &ColumnDef| column.logical_name.ends_with("_base");
-    let amounts: Vec<(String, String)> = table
-        .columns
-        .iter()
-        .filter(|column| matches!(column.kind, ColumnKind::Money { .. }) && !is_base(column))
-        .map(|column| (column.schema_name.clone(), column.display_name.clone()))
-        .collect();
-    if amounts.is_empty() {
-        return Ok(());
-    }
-    for (schema_name, label) in amounts {
-        let shadow = format!("{schema_name}_Base");
-        if table.column(&shadow.to_lowercase()).is_none() {
-            let mut written = typed("money(4) read-only");
-            written.label = Some(format!("{label} (Base)"));
-            add_column(schema, table, &shadow, written)?;
-        }
-    }
-    add_block(schema, table, CURRENCY)
 }
 
 fn add_states(table: &mut TableDef, states: Option<Vec<WrittenState>>) -> Result<(), SchemaError> {

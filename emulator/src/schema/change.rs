@@ -6,7 +6,8 @@ use serde_json::Value as Json;
 use super::column::{self, NewColumn};
 use super::written::{Labels, Pairs, WrittenColumn};
 use super::{
-    ColumnDef, ColumnKind, KeyIndexStatus, OptionSet, Schema, SchemaError, TableDef, build, check,
+    ColumnDef, ColumnKind, KeyIndexStatus, OnDelete, OptionSet, Schema, SchemaError, TableDef,
+    build, check,
 };
 
 /// One step. Names are logical names unless it says otherwise.
@@ -34,6 +35,11 @@ pub(crate) enum Change {
     },
     DropChoices {
         name: String,
+    },
+    /// What a delete does to the rows of a relationship.
+    Delete {
+        relationship: String,
+        on_delete: OnDelete,
     },
     DropTable {
         table: String,
@@ -77,6 +83,16 @@ impl Schema {
             }
             Change::Choices { name, options } => return self.set_choices(name, options),
             Change::DropChoices { name } => self.choices.retain(|set| set.name != *name),
+            Change::Delete {
+                relationship,
+                on_delete,
+            } => {
+                let tables = self.tables.values_mut();
+                let mut lookups = tables.flat_map(|table| &mut table.relationships);
+                if let Some(found) = lookups.find(|it| it.schema_name == *relationship) {
+                    found.on_delete = *on_delete;
+                }
+            }
             Change::DropTable { table } => {
                 self.table(table)?;
                 self.tables.remove(table);

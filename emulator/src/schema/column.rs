@@ -48,8 +48,8 @@ pub(super) fn read(
         logical_name,
         schema_name: schema_name.to_owned(),
         kind,
-        creatable: phrase.writes != Writes::Never,
-        updatable: phrase.writes == Writes::Always,
+        creatable: phrase.writes != Writes::Never && phrase.name != "file",
+        updatable: phrase.writes == Writes::Always && phrase.name != "file",
         required: phrase.required,
     };
     Ok(NewColumn {
@@ -133,7 +133,7 @@ fn kind(
             return Err(format!(
                 "`{other}` is not a type; there are text, memo, integer, bigint, decimal, double, \
                  money, yes/no, date, datetime, datetime-independent, guid, choice, choices, \
-                 lookup, customer and owner"
+                 lookup, customer, owner and file"
             ));
         }
     };
@@ -181,6 +181,9 @@ fn kind_with_limits(phrase: &Phrase<'_>) -> Result<Option<ColumnKind>, String> {
         // What stands in its parentheses is a table.
         "lookup" => ColumnKind::Lookup {
             flavor: LookupFlavor::Lookup,
+        },
+        "file" => ColumnKind::File {
+            max_kilobytes: phrase.length(32_768, 131_072)?,
         },
         _ => return Ok(None),
     };

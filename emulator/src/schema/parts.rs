@@ -122,6 +122,11 @@ pub enum ColumnKind {
     },
     /// `UniqueidentifierType`
     Guid,
+    /// `FileType`: the row holds the file's id.
+    File {
+        /// `MaxSizeInKB`
+        max_kilobytes: usize,
+    },
     /// `LookupType`, `CustomerType` or `OwnerType`; targets stand in the table's relationships.
     Lookup {
         /// Which of the three.
@@ -210,7 +215,7 @@ pub struct RelationshipDef {
 }
 
 /// What becomes of lookups when the row that they point to is deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum OnDelete {
     /// `RemoveLink`: they are cleared.
     #[default]

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// One table, or what is to be added to one.
 #[derive(Debug, Deserialize)]
@@ -167,8 +167,20 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Pairs<V> {
                 }
                 Ok(Pairs(pairs))
             }
+
+            // An object that was a value in between has lost its order; a list of pairs keeps it.
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut pairs: Vec<(String, V)> = Vec::new();
+                while let Some((name, value)) = list.next_element::<(String, V)>()? {
+                    if pairs.iter().any(|(known, _)| *known == name) {
+                        return Err(A::Error::custom(format!("`{name}` is written twice")));
+                    }
+                    pairs.push((name, value));
+                }
+                Ok(Pairs(pairs))
+            }
         }
-        deserializer.deserialize_map(PairsVisitor(PhantomData))
+        deserializer.deserialize_any(PairsVisitor(PhantomData))
     }
 }
 

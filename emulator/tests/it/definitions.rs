@@ -657,3 +657,58 @@ fn a_data_file_keeps_what_was_defined() {
     done(&client.post("EntityDefinitions", &visit().to_string()));
     assert!(client.query("new_visits").is_empty());
 }
+
+#[test]
+fn single_options_come_and_go() {
+    let client = with_visits();
+    let options = json!({"OptionSet": {"Options": [{"Value": 1, "Label": label("Good")}]}});
+    done(&add(&client, "Picklist", "new_Mood", &options));
+    let at = json!({"EntityLogicalName": "new_visit", "AttributeLogicalName": "new_mood"});
+    let send = |message: &str, value: Option<i32>, text: &str| {
+        let mut body = at.clone();
+        body["Label"] = label(text);
+        if let Some(value) = value {
+            body["Value"] = value.into();
+        }
+        client.post(message, &body.to_string())
+    };
+    assert_eq!(
+        json(&send("InsertOptionValue", Some(2), "Bad"))["NewOptionValue"],
+        2
+    );
+    assert_eq!(
+        json(&send("InsertOptionValue", None, "Other"))["NewOptionValue"],
+        100_000_000
+    );
+    assert_eq!(send("UpdateOptionValue", Some(2), "Worse").status, 204);
+    assert_eq!(send("DeleteOptionValue", Some(1), "").status, 204);
+    for (message, value) in [("InsertOptionValue", 2), ("DeleteOptionValue", 1)] {
+        refused(
+            &send(message, Some(value), "x"),
+            400,
+            "0x80048d19",
+            "option",
+        );
+    }
+    let path = format!(
+        "{VISITS}/Attributes(LogicalName='new_mood')/\
+         Microsoft.Dynamics.CRM.PicklistAttributeMetadata?$expand=OptionSet"
+    );
+    let set = &definition(&client, &path)["OptionSet"]["Options"];
+    let values = set.as_array().unwrap().iter().map(|it| it["Value"].clone());
+    assert_eq!(values.collect::<Vec<_>>(), [json!(2), json!(100_000_000)]);
+    assert_eq!(set[0]["Label"]["UserLocalizedLabel"]["Label"], "Worse");
+}
+
+#[test]
+fn what_a_delete_does_is_changed() {
+    let client = with_visits();
+    done(&client.post("RelationshipDefinitions", &lookup("RemoveLink").to_string()));
+    let path = "RelationshipDefinitions(SchemaName='new_account_visit')";
+    done(&client.request("PUT", path, &[], &lookup("Restrict").to_string()));
+    let account = client.create("accounts", r#"{"name": "A"}"#);
+    let body = format!(r#"{{"new_name": "n", "new_AccountId@odata.bind": "accounts({account})"}}"#);
+    client.create("new_visits", &body);
+    let answer = client.request("DELETE", &format!("accounts({account})"), &[], "");
+    refused(&answer, 405, "0x80040227", "associated");
+}

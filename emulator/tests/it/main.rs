@@ -10,6 +10,7 @@ mod deep;
 mod definitions;
 mod examples;
 mod fetch;
+mod files;
 mod foreign;
 mod journal;
 mod keys;

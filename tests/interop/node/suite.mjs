@@ -483,6 +483,48 @@ flow("CSDL, and names of sets from definitions", async () => {
   assert.equal(found.value.length, 1);
 });
 
+const label = (text) => ({
+  "@odata.type": "Microsoft.Dynamics.CRM.Label",
+  LocalizedLabels: [
+    { "@odata.type": "Microsoft.Dynamics.CRM.LocalizedLabel", Label: text, LanguageCode: 1033 },
+  ],
+});
+
+const column = (kind, name, more) => ({
+  "@odata.type": `Microsoft.Dynamics.CRM.${kind}AttributeMetadata`,
+  SchemaName: name,
+  DisplayName: label(name),
+  RequiredLevel: { Value: "None" },
+  ...more,
+});
+
+flow("a table made, changed and used, with a file", async () => {
+  await api.createEntity({
+    data: {
+      "@odata.type": "Microsoft.Dynamics.CRM.EntityMetadata",
+      SchemaName: "new_Boat",
+      DisplayName: label("Boat"),
+      DisplayCollectionName: label("Boats"),
+      OwnershipType: "UserOwned",
+      Attributes: [column("String", "new_Name", { IsPrimaryName: true, MaxLength: 100 })],
+    },
+  });
+  const entityKey = "LogicalName='new_boat'";
+  await api.createAttribute({ entityKey, data: column("Integer", "new_Masts", { MinValue: 0, MaxValue: 9 }) });
+  await api.createAttribute({ entityKey, data: column("File", "new_Plan", { MaxSizeInKB: 64 }) });
+  const castType = "Microsoft.Dynamics.CRM.IntegerAttributeMetadata";
+  const masts = await api.retrieveAttribute({ entityKey, attributeKey: "LogicalName='new_masts'", castType });
+  const data = { ...masts, "@odata.type": castType, MaxValue: 5 };
+  await api.updateAttribute({ entityKey, castType, data });
+  const key = await api.create({ collection: "new_boats", data: { new_name: "b", new_masts: 5 } });
+  await assert.rejects(api.update({ collection: "new_boats", key, data: { new_masts: 6 } }));
+  await api.uploadFile({ collection: "new_boats", key, fieldName: "new_plan", fileName: "p.txt", data: Buffer.from("plan") });
+  const file = await api.downloadFile({ collection: "new_boats", key, property: "new_plan" });
+  assert.equal(file.fileName, "p.txt");
+  assert.equal(file.fileSize, 4);
+  await api.deleteRecord({ collection: "new_boats", key, property: "new_plan" });
+});
+
 let failures = 0;
 for (const { name, run, needs, isKnown } of flows) {
   if (isKnown && !(await isKnown())) {

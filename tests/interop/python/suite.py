@@ -8,9 +8,11 @@ sandbox does not know yet is pending: the message is asked for, not assumed.
 import json
 import os
 import sys
+import tempfile
 import time
 import traceback
 import warnings
+from enum import IntEnum
 from urllib.parse import urlencode
 
 import requests
@@ -493,6 +495,49 @@ def names_for_queries(world):
     expect(any(one["nav_property"] == "parentcustomerid_account" for one in expands), expands)
     equal(query.odata_expand("contact", "account"), "parentcustomerid_account")
     expect(query.sql_columns("contact"), "no columns")
+
+
+@flow("a table made, filled and dropped")
+def own_table(world):
+    tables = world.tables
+    made = tables.create(
+        "new_Interop",
+        {"new_Title": "string", "new_Count": "int", "new_Share": "decimal", "new_Kind": Kind},
+    )
+    equal(made.entity_set_name, "new_interops")
+    tables.add_columns("new_Interop", {"new_Code": {"type": "string", "max_length": 40}})
+    key = tables.create_alternate_key("new_Interop", "new_Code_Key", ["new_code"])
+    world.records.create("new_Interop", {"new_Title": "one", "new_Count": 1, "new_Kind": "HIGH"})
+    status = key.status
+    for _ in range(50):
+        if status == "Active":
+            break
+        time.sleep(0.1)
+        status = tables.get_alternate_keys("new_Interop")[0].status
+    equal(status, "Active")
+    item = UpsertItem(alternate_key={"new_code": "c"}, record={"new_title": "two"})
+    world.records.upsert("new_Interop", [item])
+    tables.create_lookup_field("new_interop", "new_AccountId", "account")
+    tables.remove_columns("new_Interop", ["new_Count"])
+    tables.delete("new_Interop")
+    expect(tables.get("new_Interop") is None, "the table is there still")
+
+
+@flow("a file")
+def files(world):
+    world.tables.create("new_Filed", {"new_Paper": "file"})
+    record = world.records.create("new_Filed", {"new_Name": "filed"})
+    with tempfile.NamedTemporaryFile(suffix=".txt") as file:
+        file.write(b"words")
+        file.flush()
+        world.client.files.upload("new_Filed", record, "new_Paper", file.name)
+    found = world.records.retrieve("new_Filed", record)
+    expect(found["new_paper_name"].endswith(".txt"), found["new_paper_name"])
+
+
+class Kind(IntEnum):
+    LOW = 1
+    HIGH = 2
 
 
 def main():

@@ -100,9 +100,11 @@ fn phrase(kind: &str, body: &Members) -> Result<String, Refusal> {
         "DateTimeAttributeMetadata" => date(body)?.to_owned(),
         "PicklistAttributeMetadata" => "choice".to_owned(),
         "MultiSelectPicklistAttributeMetadata" => "choices".to_owned(),
-        "FileAttributeMetadata" | "ImageAttributeMetadata" => {
-            return Err(Refusal::not_served("columns that hold files"));
+        "FileAttributeMetadata" => {
+            let most = number(body, "MaxSizeInKB").unwrap_or_else(|| "32768".to_owned());
+            format!("file({most})")
         }
+        "ImageAttributeMetadata" => return Err(Refusal::not_served("columns that hold images")),
         "LookupAttributeMetadata" => {
             return Err(unreadable(
                 "A lookup is created with its relationship: POST RelationshipDefinitions.",
@@ -213,19 +215,23 @@ fn global(schema: &Schema, bound: &str) -> Result<String, Refusal> {
     Ok(set.name.clone())
 }
 
-/// The options of a set by number, in their order.
+/// The options of a set by number, as a list that keeps their order.
 pub(super) fn options(set: &Members) -> Result<Json, Refusal> {
     let written = set.get("Options").and_then(Json::as_array);
-    let mut options = serde_json::Map::new();
+    let mut options: Vec<(i64, Members)> = Vec::new();
     for (place, option) in (FIRST_OPTION..).zip(written.into_iter().flatten()) {
         let value = option.get("Value").and_then(Json::as_i64).unwrap_or(place);
         let texts = option.get("Label").map(label::all).unwrap_or_default();
         if texts.is_empty() {
             return Err(unreadable(&format!("The option {value} has no label.")));
         }
-        if options.insert(value.to_string(), texts.into()).is_some() {
+        if options.iter().any(|(known, _)| *known == value) {
             return Err(unreadable(&format!("The option {value} is there twice.")));
         }
+        options.push((value, texts));
     }
-    Ok(options.into())
+    let pairs = options.into_iter();
+    Ok(pairs
+        .map(|(value, texts)| json!([value.to_string(), texts]))
+        .collect())
 }

@@ -6,7 +6,7 @@ use super::guard::{exists, require_prefix};
 use super::{Members, Step, column, label, members, text, type_of, unreadable};
 use crate::metadata::parts;
 use crate::refusal::Refusal;
-use crate::schema::{Change, Schema, TableDef};
+use crate::schema::{Change, OnDelete, RelationshipDef, Schema, TableDef};
 
 /// Reads the definition of a new relationship, with the lookup that it brings.
 pub(super) fn read(schema: &Schema, body: &Members) -> Result<Step, Refusal> {
@@ -81,6 +81,20 @@ fn many(schema: &Schema, schema_name: &str, body: &Members) -> Result<Json, Refu
         written.insert("label".to_owned(), label.into());
     }
     Ok(json!({"table": referencing.logical_name, "columns": {lookup_name: written}}))
+}
+
+/// What may be changed of a relationship: what a delete does.
+pub(super) fn update(lookup: &RelationshipDef, body: &Members) -> Result<Step, Refusal> {
+    let on_delete = match on_delete(body)? {
+        "restrict" => OnDelete::Restrict,
+        "cascade" => OnDelete::Cascade,
+        _ => OnDelete::RemoveLink,
+    };
+    Ok(Change::Delete {
+        relationship: lookup.schema_name.clone(),
+        on_delete,
+    }
+    .into())
 }
 
 fn on_delete(body: &Members) -> Result<&'static str, Refusal> {

@@ -212,7 +212,7 @@ pub(in crate::metadata) static IMAGE: Type = attribute(
     &[],
 );
 pub(in crate::metadata) static FILE: Type =
-    attribute("FileAttributeMetadata", &[("MaxSizeInKB", Null)], &[]);
+    attribute("FileAttributeMetadata", &[("MaxSizeInKB", Given)], &[]);
 pub(in crate::metadata) static UNIQUE_IDENTIFIER: Type =
     attribute("UniqueIdentifierAttributeMetadata", &[], &[]);
 pub(in crate::metadata) static ENTITY_NAME: Type = attribute(
