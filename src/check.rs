@@ -41,7 +41,7 @@ pub enum Finding {
 /// Beyond this a clock is wrong and not only late.
 const MOST_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
-/// Walks the way. `now` is this machine's clock at the answer to the first request, near enough.
+/// Walks the way, as each application of the connection. `now` is this machine's clock at the answer to the first request, near enough.
 ///
 /// # Cancellation
 /// Safe: it only reads.
@@ -51,9 +51,15 @@ pub async fn check(
     now: impl Fn() -> Timestamp,
 ) -> Vec<Step> {
     let mut steps = Vec::new();
-    if let Err((name, error)) = walk(connection, mappings, now, &mut steps).await {
-        let finding = Finding::Fails(error);
-        steps.push(Step { name, finding });
+    let applications = connection.each();
+    for alone in &applications {
+        if applications.len() > 1 {
+            steps.push(holds("client", alone.client_id.clone()));
+        }
+        if let Err((name, error)) = walk(alone, mappings, &now, &mut steps).await {
+            let finding = Finding::Fails(error);
+            steps.push(Step { name, finding });
+        }
     }
     steps
 }

@@ -25,6 +25,7 @@ mod stages;
 mod standing;
 mod state;
 mod survey;
+mod users;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -47,7 +48,8 @@ use self::open::{Opened, open};
 use self::record::Condemned;
 use self::selection::Selection;
 use self::survey::Surveyed;
-use crate::dispatch::{StopCause, Stopping};
+use crate::dataverse::TableWriter;
+use crate::dispatch::{Lane, StopCause, Stopping};
 use crate::ledger::{
     Ending, HeldBack, Identity, Layout, LayoutColumn, Ledger, LedgerError, RunLock, Snapshot,
 };
@@ -90,6 +92,7 @@ pub async fn push(
         rejects: None,
         retried: 0,
         marked: Vec::new(),
+        lane: None,
         preview: Vec::new(),
         found: HashSet::new(),
         warnings: Vec::new(),
@@ -106,6 +109,8 @@ struct Run {
     progress: Arc<Progress>,
     stop: watch::Receiver<Stopping>,
     opened: Option<Arc<Opened>>,
+    /// The way to the environment: what is learned of it in one part of the run lasts for the next.
+    lane: Option<Lane<TableWriter>>,
     rows: RowCounts,
     rejects: Option<RejectWriter>,
     /// Operations that were sent again.
@@ -127,6 +132,7 @@ impl Run {
             opened = open(&self.request) => Arc::new(opened?),
             () = stopping(self.stop.clone()) => return Err(interrupted()),
         };
+        self.warnings.extend_from_slice(&opened.warnings);
         self.opened = Some(Arc::clone(&opened));
         let rejects = RejectWriter::create(self.folder.path()).map_err(PushError::Results)?;
         self.rejects = Some(rejects);

@@ -154,6 +154,7 @@ impl Sandbox {
             tenant_id: TENANT_ID.to_owned(),
             client_id: CLIENT_ID.to_owned(),
             client_secret: SecretSource::Published(CLIENT_SECRET),
+            others: Vec::new(),
             authority: Some(self.emulator.authority()),
             production: false,
         }

@@ -179,6 +179,7 @@ mod tests {
             tenant_id: "contoso.example".to_owned(),
             client_id: "the-client".to_owned(),
             client_secret: secret,
+            others: Vec::new(),
             authority: authority.map(str::to_owned),
             production: false,
         }

@@ -16,7 +16,7 @@ mod rows;
 mod schema;
 mod value;
 
-pub use connection::{Connection, SecretSource};
+pub use connection::{Client, Connection, SecretSource};
 pub use digest::{
     ColumnDigest, ColumnState, DigestSecret, KeyDigest, KeyReading, RowDigest, SourceDigest,
 };

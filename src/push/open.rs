@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::users::{SignedIn, User, sign_in};
 use super::{PushError, Request};
-use crate::dataverse::{Dataverse, DataverseErrorKind, Who, WireOptions};
+use crate::dataverse::{Dataverse, DataverseErrorKind, Who};
 use crate::mapping::{CompileContext, Mapping, Plan};
 use crate::model::{Connection, Envelopes, Source as _, Table};
 use crate::snapshot::Snapshot;
@@ -15,8 +16,13 @@ use crate::source::Extract;
 /// Everything that is known before the first row is read.
 pub(super) struct Opened {
     pub(super) extract: Extract,
+    /// As the first of the users.
     pub(super) environment: Dataverse,
     pub(super) who: Who,
+    /// The application users that write, the first one included.
+    pub(super) users: Vec<User>,
+    /// What somebody should look at.
+    pub(super) warnings: Vec<String>,
     pub(super) table: Table,
     pub(super) plan: Arc<Plan>,
     /// What operations travel in: what the mapping wants, where the table takes it.
@@ -53,8 +59,12 @@ async fn reach(
     started: Timestamp,
 ) -> Result<Opened, PushError> {
     let extract = open_extract(mapping).await?;
-    let environment = Dataverse::connect(connection, &WireOptions::default()).await?;
-    let who = environment.who().await?;
+    let SignedIn {
+        environment,
+        who,
+        users,
+        mut warnings,
+    } = sign_in(connection).await?;
     let mut table = environment.table(&mapping.table.value).await?;
     let mut referenced = Vec::new();
     if !mapping.references().is_empty() {
@@ -74,11 +84,13 @@ async fn reach(
         referenced: &referenced,
     };
     let plan = Arc::new(mapping.compile(&table, extract.columns(), &context)?);
-    let envelopes = envelopes(mapping, &environment, &table).await?;
+    let envelopes = envelopes(mapping, &environment, &table, &mut warnings).await;
     Ok(Opened {
         extract,
         environment,
         who,
+        users,
+        warnings,
         table,
         plan,
         envelopes,
@@ -90,19 +102,25 @@ async fn envelopes(
     mapping: &Mapping,
     environment: &Dataverse,
     table: &Table,
-) -> Result<Envelopes, PushError> {
+    warnings: &mut Vec<String>,
+) -> Envelopes {
     let wanted = mapping.write.envelopes;
     match wanted {
-        Envelopes::Batch | Envelopes::Single => return Ok(wanted),
+        Envelopes::Batch | Envelopes::Single => return wanted,
         Envelopes::Bulk | Envelopes::Auto => {}
     }
-    if environment.takes_bulk(table).await? {
-        return Ok(wanted);
+    let name = &table.name;
+    match environment.takes_bulk(table).await {
+        Ok(true) => return wanted,
+        Ok(false) if wanted == Envelopes::Bulk => warnings.push(format!(
+            "the table `{name}` takes no bulk messages: its records are sent in batches"
+        )),
+        Ok(false) => {}
+        Err(error) => warnings.push(format!(
+            "the environment does not tell whether `{name}` takes bulk messages, so its records are sent in batches: {error}"
+        )),
     }
-    if wanted == Envelopes::Bulk {
-        tracing::warn!(table = %table.name, "the table takes no bulk messages; its records are sent in batches");
-    }
-    Ok(Envelopes::Batch)
+    Envelopes::Batch
 }
 
 async fn open_extract(mapping: &Mapping) -> Result<Extract, PushError> {

@@ -158,12 +158,12 @@ impl Run {
         self.gather(stages, brake).await
     }
 
-    pub(super) fn lane(&self, opened: &Opened) -> Lane<TableWriter> {
+    pub(super) fn lane(&mut self, opened: &Opened) -> Lane<TableWriter> {
         self.lane_in(opened, opened.plan.target(), opened.envelopes)
     }
 
     /// A lane on which each record is answered for itself.
-    pub(super) fn lane_to(&self, opened: &Opened, target: &Arc<Target>) -> Lane<TableWriter> {
+    pub(super) fn lane_to(&mut self, opened: &Opened, target: &Arc<Target>) -> Lane<TableWriter> {
         let envelopes = match opened.envelopes {
             Envelopes::Single => Envelopes::Single,
             Envelopes::Batch | Envelopes::Bulk | Envelopes::Auto => Envelopes::Batch,
@@ -172,7 +172,7 @@ impl Run {
     }
 
     fn lane_in(
-        &self,
+        &mut self,
         opened: &Opened,
         target: &Arc<Target>,
         envelopes: Envelopes,
@@ -189,14 +189,17 @@ impl Run {
         }
         let hint = opened.who.recommended_concurrency;
         if let Some(hint) = hint.and_then(NonZeroUsize::new) {
-            options = options.recommended(hint, 1);
+            options = options.recommended(hint, opened.users.len());
         }
         if let Some(concurrency) = patience.concurrency {
             options.concurrency = concurrency;
         }
-        let writer = opened.environment.writer(Arc::clone(target));
-        let meter = Arc::clone(self.progress.meter());
-        let lane = Lane::of(vec![Arc::new(writer)], options, meter);
+        let writers = opened.writers(target);
+        let lane = match &self.lane {
+            Some(lane) => lane.toward(writers, options),
+            None => Lane::of(writers, options, Arc::clone(self.progress.meter())),
+        };
+        self.lane = Some(lane.clone());
         let seen = lane.clone();
         self.progress.gauge(Box::new(move || seen.traffic()));
         self.progress.enter(Stage::Sending);

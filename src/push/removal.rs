@@ -366,7 +366,7 @@ fn rules(opened: &Opened, doom: &Doom) -> Rules {
             Some(Value::Guid(id)) => KeyDigest(id.into_bytes()),
             _ => KeyDigest([0; 16]),
         }),
-        our_users: vec![opened.who.user],
+        our_users: opened.our_users(),
         since: None,
         resumes: false,
     }

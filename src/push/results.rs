@@ -20,6 +20,13 @@ pub(super) async fn report(mut run: Run, stopped: Option<PushError>) -> Result<R
             RejectResults::default()
         }
     };
+    if let (Some(lane), Some(opened)) = (&run.lane, &run.opened)
+        && opened.users.len() > 1
+    {
+        let dropped = lane.dropped();
+        run.warnings
+            .extend(dropped.iter().map(|it| opened.dropped(it)));
+    }
     let limited = run.request.mapping.guard.max_rejects.is_some();
     let code = match &stopped {
         Some(error) => error.exit_code(),
@@ -64,7 +71,7 @@ fn results(
     code: ExitCode,
 ) -> RunResults {
     let opened = run.opened.as_ref();
-    let requests = opened.map_or_else(Default::default, |opened| opened.environment.requests());
+    let requests = opened.map_or_else(Default::default, |opened| opened.requests());
     let measured = run.progress.measured();
     if let Some(opened) = opened {
         let work = opened.environment.work();

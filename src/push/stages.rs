@@ -52,7 +52,7 @@ pub(super) fn rules(opened: &Opened, ledger: &Snapshot, since: Option<jiff::Time
         target: Arc::clone(plan.target()),
         mode,
         key_digest: Arc::new(move |values| plan.key_digest(values, &secret)),
-        our_users: vec![opened.who.user],
+        our_users: opened.our_users(),
         since,
         resumes: false,
     }

@@ -32,4 +32,5 @@ mod state;
 mod states;
 mod stopping;
 mod types;
+mod users;
 mod wire;

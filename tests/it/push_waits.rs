@@ -35,6 +35,7 @@ fn request(desk: &Desk, purpose: Purpose, patience: Patience) -> Request {
             tenant_id: TENANT_ID.to_owned(),
             client_id: CLIENT_ID.to_owned(),
             client_secret: SecretSource::Published(CLIENT_SECRET),
+            others: Vec::new(),
             authority: Some(desk.emulator.authority()),
             production: false,
         },
@@ -276,6 +277,26 @@ async fn an_extract_that_changes_while_it_is_sent_is_told_and_what_was_sent_is_r
     let (code, report) = next.ended().await;
     assert_eq!((code, report.results.rows.unchanged), (0, rows.created));
     assert_eq!(desk.emulator.rows("account").len(), ROWS + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_rotated_while_a_run_sends_stops_it_and_the_next_one_completes_it() {
+    let desk = desk().await;
+    let mut running = throttled(&desk, 1, Patience::default());
+    running.is_throttled().await;
+    desk.emulator.client().set_secret("rotated");
+    desk.emulator.client().revoke_tokens();
+    let (code, report) = running.ended().await;
+    let rows = report.results.rows;
+    assert_eq!((code, rows.read), (3, ROWS as u64), "{:?}", report.stopped);
+    assert_eq!(rows.created + rows.not_attempted, ROWS as u64);
+    desk.emulator.client().set_secret(CLIENT_SECRET);
+    let next = Running::of(request(&desk, Purpose::Send, Patience::default()));
+    let (code, report) = next.ended().await;
+    assert_eq!((code, report.results.rows.unchanged), (0, rows.created));
+    let creates = desk.emulator.journal().into_iter();
+    let creates = creates.filter(|entry| entry.kind == EffectKind::Create);
+    assert_eq!(creates.count(), ROWS);
 }
 
 #[tokio::test(flavor = "multi_thread")]

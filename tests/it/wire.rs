@@ -28,6 +28,7 @@ async fn sandbox() -> Sandbox {
         tenant_id: TENANT_ID.to_owned(),
         client_id: CLIENT_ID.to_owned(),
         client_secret: SecretSource::File(secret),
+        others: Vec::new(),
         authority: Some(emulator.authority()),
         production: false,
     };

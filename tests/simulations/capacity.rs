@@ -70,6 +70,8 @@ pub(crate) struct Account {
     pub(crate) breaches: usize,
     /// Its secret or role fails from then on.
     pub(crate) fails_from: Option<Instant>,
+    /// Refused until then for requests of others in its name.
+    pub(crate) shut_until: Option<Instant>,
 }
 
 /// The service as one user sees it.
@@ -89,6 +91,7 @@ impl Capacity {
             refused: 0,
             breaches: 0,
             fails_from: None,
+            shut_until: None,
         };
         Arc::new(Self {
             workers: Semaphore::new(terms.workers),
@@ -122,6 +125,14 @@ impl Capacity {
             account.breaches += 1;
         }
         account.most_under_way = account.most_under_way.max(account.under_way + 1);
+        if let Some(until) = account.shut_until.filter(|until| *until > now) {
+            account.refused += 1;
+            let retry_after = Some(until - now);
+            let limit = Limit::Window;
+            let cause = Cause::Throttled { retry_after, limit };
+            let refusal = failure(Fate::Refused, cause, "too many requests");
+            return Err((refusal, until - now));
+        }
         if let Some(limits) = self.terms.limits
             && let Some((wait, limit)) = account.excess(limits, now)
         {

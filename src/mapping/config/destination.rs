@@ -7,7 +7,7 @@ use super::super::problem::codes;
 use super::super::yaml::{Is, Node};
 use super::address::{self, Refusal};
 use super::{Destination, ENVIRONMENT};
-use crate::model::{Connection, SecretSource};
+use crate::model::{Client, Connection, SecretSource};
 
 /// What a destination can say.
 pub(super) const DESTINATION: Settings = Settings {
@@ -16,11 +16,17 @@ pub(super) const DESTINATION: Settings = Settings {
         "tenant_id",
         "client_id",
         "client_secret",
+        "clients",
         "authority",
         "production",
         "sandbox",
     ],
-    later: &["clients"],
+    later: &[],
+};
+/// What one application of several can say.
+const CLIENT: Settings = Settings {
+    known: &["client_id", "client_secret"],
+    later: &[],
 };
 const EMBEDDED: Settings = Settings {
     known: &["data"],
@@ -37,6 +43,7 @@ const TAKEN: &[&str] = &["locks", "runs"];
 const SHELL: [char; 9] = ['"', '\'', '`', '$', '|', '&', ';', '<', '>'];
 const SECRET_HELP: &str =
     "Write `{ env: NAME }`, `{ file: PATH }` or `{ command: [program, argument] }`.";
+const CLIENTS_HELP: &str = "Write `[{ client_id: …, client_secret: { env: NAME } }, …]`.";
 
 impl Decoder {
     pub(super) fn destination(
@@ -46,31 +53,33 @@ impl Decoder {
         base: &Path,
     ) -> Option<Destination> {
         self.destination_name(entry);
-        self.clients(entry.node, base);
         if let Some(sandbox) = form.get("sandbox") {
+            // A secret in the file is told all the same.
+            self.clients(form, base);
             return Some(self.sandbox(entry.name, form, sandbox, base));
         }
         let help = "Write `url: https://contoso.crm4.dynamics.com`, or `sandbox: {}` for the embedded Dataverse.";
         let url = self.checked(form, "url", help, address::url);
         let help = "Write the tenant's id from the Entra admin center.";
         let tenant_id = self.checked(form, "tenant_id", help, address::tenant);
-        let (client_id, client_secret) = if value_of(entry.node, "clients").is_some() {
-            (None, None)
-        } else {
-            let help = "Write the application (client) id of the app registration.";
-            let client = self.checked(form, "client_id", help, address::client);
-            let secret = self.required(form, "client_secret", SECRET_HELP);
-            (client, secret.and_then(|it| self.secret(it, base)))
+        let mut clients = match form.get("clients") {
+            Some(_) => self.clients(form, base),
+            None => self.client(form, base).into_iter().collect(),
         };
         let authority = form.get("authority");
         let authority = authority.and_then(|it| self.accepted(it, address::authority));
         let production = form.get("production").and_then(|it| self.flag(it));
+        if clients.is_empty() {
+            return None;
+        }
+        let first = clients.remove(0);
         Some(Destination::Dataverse(Connection {
             name: entry.name.to_owned(),
             url: url?,
             tenant_id: tenant_id?,
-            client_id: client_id?,
-            client_secret: client_secret?,
+            client_id: first.client_id,
+            client_secret: first.client_secret,
+            others: clients,
             authority,
             production: production.is_some_and(|it| it.value),
         }))
@@ -126,21 +135,59 @@ impl Decoder {
         }
     }
 
-    /// Several clients are not supported yet, but a secret among them is told all the same.
-    fn clients(&mut self, destination: &Node, base: &Path) {
-        let clients = match value_of(destination, "clients").map(|it| (it, &it.is)) {
-            Some((_, Is::List(clients))) => clients.as_slice(),
-            Some((client, _)) => std::slice::from_ref(client),
-            None => &[],
+    /// The one application of a destination, or one of several.
+    fn client(&mut self, form: &Form<'_>, base: &Path) -> Option<Client> {
+        let help = "Write the application (client) id of the app registration.";
+        let id = self.checked(form, "client_id", help, address::client);
+        let secret = self.required(form, "client_secret", SECRET_HELP);
+        let secret = secret.and_then(|it| self.secret(it, base));
+        Some(Client {
+            client_id: id?,
+            client_secret: secret?,
+        })
+    }
+
+    /// Several applications of one destination, each named once.
+    fn clients(&mut self, form: &Form<'_>, base: &Path) -> Vec<Client> {
+        let Some(entry) = form.get("clients") else {
+            return Vec::new();
         };
-        for client in clients {
-            let name = "client_secret";
-            if let Is::Map(pairs) = &client.is
-                && let Some((key, node)) = pairs.iter().find(|(key, _)| key.text() == Some(name))
-            {
-                self.secret(Entry { key, name, node }, base);
+        for name in CLIENT.known {
+            if let Some(other) = form.get(name) {
+                self.tell(
+                    codes::CONFLICT,
+                    other.key.at.clone(),
+                    format!("`{name}` is said by each of `clients`"),
+                    "beside `clients`",
+                    "Remove this, or `clients`.",
+                );
+                if other.name == "client_secret" {
+                    self.secret(other, base);
+                }
             }
         }
+        let nodes = match &entry.node.is {
+            Is::List(nodes) if !nodes.is_empty() => nodes.as_slice(),
+            // One that stands for itself is told of its own mistakes first.
+            Is::Map(_) => std::slice::from_ref(entry.node),
+            _ => {
+                self.misfit(entry, "takes a list of applications", CLIENTS_HELP);
+                return Vec::new();
+            }
+        };
+        let mut clients: Vec<Client> = Vec::new();
+        for node in nodes {
+            let entry = Entry { node, ..entry };
+            let client = self
+                .form(entry, &CLIENT)
+                .and_then(|form| self.client(&form, base));
+            let Some(client) = client else { continue };
+            if clients.iter().any(|it| it.client_id == client.client_id) {
+                self.bad(entry, "names an application twice", "Keep one of the two.");
+            }
+            clients.push(client);
+        }
+        clients
     }
 
     fn embedded(&mut self, entry: Entry<'_>, base: &Path) -> Option<PathBuf> {
@@ -272,12 +319,4 @@ impl Decoder {
 pub(super) fn is_variable(name: &str) -> bool {
     let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
     name.chars().all(good) && name.starts_with(|c: char| !c.is_ascii_digit())
-}
-
-fn value_of<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
-    let Is::Map(pairs) = &node.is else {
-        return None;
-    };
-    let found = pairs.iter().find(|(key, _)| key.text() == Some(name));
-    found.map(|(_, value)| value)
 }

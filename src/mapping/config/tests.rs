@@ -332,21 +332,63 @@ fn a_command_with_a_path_is_found_from_the_file() {
     assert_eq!(words[1], "secret");
 }
 
-#[test]
-fn several_clients_are_of_a_later_version_and_their_secrets_are_refused_now() {
-    let lines = "  prod:
+const SEVERAL: &str = "  prod:
     url: https://contoso.crm4.dynamics.com
     tenant_id: contoso.com
     clients:
-      - { client_id: x, client_secret: hunter2 }
-      - { client_id: y, client_secret: { env: SECRET } }
+      - { client_id: 00000000-0000-0000-0000-0000000000c1, client_secret: { env: FIRST } }
+      - { client_id: 00000000-0000-0000-0000-0000000000c2, client_secret: { file: second } }
 ";
+
+#[test]
+fn a_destination_may_have_several_applications() {
+    let config = with(SEVERAL).unwrap();
+    let [Destination::Dataverse(prod)] = config.destinations() else {
+        panic!("{config:?}")
+    };
+    let each = prod.each();
+    let ids: Vec<&str> = each.iter().map(|it| it.client_id.as_str()).collect();
+    assert!(ids[0].ends_with("c1") && ids[1].ends_with("c2"), "{ids:?}");
+    assert_eq!(each[0].client_secret, SecretSource::Env("FIRST".to_owned()));
+    let file = SecretSource::File("/etc/segue/second".into());
+    assert_eq!(each[1].client_secret, file);
+    assert!(each.iter().all(|it| it.others.is_empty()));
+}
+
+#[test]
+fn what_is_wrong_with_several_applications_is_told_at_its_place() {
+    for (from, to, expected) in [
+        (
+            "{ env: FIRST }",
+            "hunter2",
+            "7:75 SG0201 a secret does not belong in the file",
+        ),
+        (
+            "c2,",
+            "c1,",
+            "8:9 SG0008 `clients` names an application twice",
+        ),
+        (
+            "client_id: 00000000-0000-0000-0000-0000000000c1, ",
+            "",
+            "7:11 SG0007 `client_id` is missing",
+        ),
+        (
+            "client_secret: { file",
+            "secrets: { file",
+            "8:60 SG0004 there is no such setting",
+        ),
+    ] {
+        let told = told(with(&SEVERAL.replacen(from, to, 1)));
+        assert!(told.iter().any(|it| it == expected), "{told:#?}");
+    }
+    let nobody = SEVERAL.lines().take(3).collect::<Vec<_>>().join("\n");
+    let none = told(with(&format!("{nobody}\n    clients: []\n")));
+    assert_eq!(none, ["6:14 SG0006 `clients` takes a list of applications"]);
+    let both = told(with(&format!("{SEVERAL}    client_id: x\n")));
     assert_eq!(
-        told(with(lines)),
-        [
-            "6:5 SG0009 `clients` is not supported by this version",
-            "7:40 SG0201 a secret does not belong in the file",
-        ]
+        both,
+        ["9:5 SG0011 `client_id` is said by each of `clients`"]
     );
 }
 

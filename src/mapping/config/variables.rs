@@ -46,6 +46,7 @@ pub(super) fn destination(
         tenant_id: checked("SEGUE_TENANT_ID", &tenant_id, address::tenant)?,
         client_id: checked("SEGUE_CLIENT_ID", &client_id, address::client)?,
         client_secret: SecretSource::Env("SEGUE_CLIENT_SECRET".to_owned()),
+        others: Vec::new(),
         authority: authority
             .map(|it| checked(AUTHORITY, &it, address::authority))
             .transpose()?,

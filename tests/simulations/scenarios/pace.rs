@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use segue::dispatch::{DispatchReport, Lane, Options, Stopping, dispatch, resolve};
+use segue::model::{Outcome, Verdict};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 use crate::capacity::{Capacity, Door, Limits, Terms};
 use crate::extract::resellers;
 use crate::run::rules;
-use crate::setup::batches_of;
+use crate::setup::{batches_of, seconds};
 
 const BATCH: usize = 10;
 
@@ -31,7 +32,7 @@ async fn carried(lane: Lane<Door>, rows: u64) -> (Duration, DispatchReport) {
     let rules = rules(segue::dispatch::Mode::Upsert);
     let (drafts_out, drafts_in) = mpsc::channel(256);
     let (operations_out, operations_in) = mpsc::channel(256);
-    let (outcomes_out, mut outcomes_in) = mpsc::channel(256);
+    let (outcomes_out, mut outcomes_in) = mpsc::channel::<Outcome>(256);
     let (_stop_out, stop_in) = watch::channel(Stopping::No);
     let began = Instant::now();
     let feed = async move {
@@ -40,11 +41,11 @@ async fn carried(lane: Lane<Door>, rows: u64) -> (Duration, DispatchReport) {
         }
     };
     let record = async move {
-        let mut outcomes = 0;
-        while outcomes_in.recv().await.is_some() {
-            outcomes += 1;
+        let mut accepted = 0;
+        while let Some(outcome) = outcomes_in.recv().await {
+            accepted += u64::from(matches!(outcome.verdict, Verdict::Accepted(_)));
         }
-        outcomes
+        accepted
     };
     let resolving = resolve(
         lane.clone(),
@@ -55,8 +56,8 @@ async fn carried(lane: Lane<Door>, rows: u64) -> (Duration, DispatchReport) {
         stop_in.clone(),
     );
     let dispatching = dispatch(lane, rules, operations_in, outcomes_out, stop_in);
-    let ((), resolved, report, outcomes) = tokio::join!(feed, resolving, dispatching, record);
-    assert_eq!((resolved.stopped, outcomes), (None, rows));
+    let ((), resolved, report, accepted) = tokio::join!(feed, resolving, dispatching, record);
+    assert_eq!((resolved.stopped, accepted), (None, rows));
     (began.elapsed(), report)
 }
 
@@ -158,4 +159,46 @@ async fn a_limit_on_requests_at_a_time_is_met_rarely_and_remembered() {
     assert!(account.refused <= 20, "{}", account.refused);
     let share = best.as_secs_f64() / took.as_secs_f64();
     assert!(share >= 0.9, "{share:.3}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_one_user_is_in_a_penalty_the_others_send() {
+    let service = Capacity::new(terms(8), 2);
+    service.users()[0].shut_until = Some(Instant::now() + seconds(600));
+    let (took, report) = carried(lane(&service, 8), 20_000).await;
+    assert!(took < seconds(100), "{took:?}");
+    // Somebody could send all the time.
+    assert_eq!(report.traffic.waited, Duration::ZERO);
+    let users = service.users().clone();
+    assert_eq!((users[0].breaches, users[0].carried), (0, 0));
+    assert!(users[0].refused <= 8, "{}", users[0].refused);
+    assert_eq!(users[1].carried, 2_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_whose_secret_fails_is_dropped_and_the_others_do_its_work() {
+    let service = Capacity::new(terms(8), 3);
+    service.users()[1].fails_from = Some(Instant::now() + seconds(3));
+    let lane = lane(&service, 4);
+    carried(lane.clone(), 20_000).await;
+    let dropped = lane.dropped();
+    assert_eq!((dropped.len(), dropped[0].user), (1, 1));
+    let users = service.users().clone();
+    assert!(users.iter().all(|user| user.carried > 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_users_are_granted_twice_as_much() {
+    let terms = Terms {
+        limits: Some(Limits::scaled(0.02)),
+        ..terms(40)
+    };
+    let mut times = Vec::new();
+    for users in [1, 2] {
+        let service = Capacity::new(terms, users);
+        let (took, _) = carried(lane(&service, 8), 20_000).await;
+        assert!(service.users().iter().all(|user| user.breaches == 0));
+        times.push(took);
+    }
+    assert!(times[1] < times[0] * 3 / 5, "{times:?}");
 }
