@@ -3,6 +3,7 @@
 //! The one file that knows every room. Parses nothing, formats nothing, speaks no HTTP.
 
 mod again;
+mod count;
 mod effort;
 mod error;
 mod foresee;
@@ -51,7 +52,8 @@ use self::survey::Surveyed;
 use crate::dataverse::TableWriter;
 use crate::dispatch::{Lane, StopCause, Stopping};
 use crate::ledger::{
-    Ending, HeldBack, Identity, Layout, LayoutColumn, Ledger, LedgerError, RunLock, Snapshot,
+    Breadth, Ending, HeldBack, Identity, Layout, LayoutColumn, Ledger, LedgerError, RunLock,
+    Snapshot,
 };
 use crate::model::RecordId;
 use crate::report::{RejectWriter, RowCounts, RunFolder, retire};
@@ -144,7 +146,12 @@ impl Run {
 
     /// Lock, survey, guard, send, record.
     async fn send(&mut self, opened: &Arc<Opened>) -> Result<(), PushError> {
-        let lock = self.lock(opened).await?;
+        let (lock, waited) = self.lock(opened).await?;
+        let again = match waited {
+            Waited::Yes => self.reopen().await?,
+            Waited::No => None,
+        };
+        let opened = again.as_ref().unwrap_or(opened);
         let (folder, identity, layout) = self.ledger(opened);
         let (ledger, held) = blocking(move || {
             let ledger = Ledger::open(&folder, &identity, &layout)?;
@@ -154,23 +161,35 @@ impl Run {
         self.held = Arc::new(held);
         let ledger = Arc::new(ledger);
         let number = ledger.begin_run(self.folder.run_id(), self.started(opened))?;
+        let was_settled = ledger.unfinished_run(number)?.is_none();
         let surveyed = match self.survey(opened, ledger.snapshot()).await {
             Ok(surveyed) => surveyed,
             Err(error) => {
                 // Nothing was sent: the next run need not wonder what became of it. It may, if that cannot be noted.
-                ledger.end_run(number, Ending::Settled).ok();
+                ledger
+                    .end_run(
+                        number,
+                        if was_settled {
+                            Ending::Settled
+                        } else {
+                            Ending::Unsettled
+                        },
+                    )
+                    .ok();
                 return Err(error);
             }
         };
         let sent = self.pipe(opened, &ledger, number, surveyed).await;
-        let ending = match &sent {
-            Ok(()) => Ending::Settled,
-            Err(_) => Ending::Unsettled,
-        };
         self.progress.enter(Stage::Finishing);
         let run = self.folder.run_id().clone();
         let in_order = sent.is_ok() && self.rows.not_attempted == 0;
         let breadth = in_order.then(|| held::breadth(&self.request));
+        let settles = breadth.is_some_and(|it| it == Breadth::Whole || was_settled);
+        let ending = if settles {
+            Ending::Settled
+        } else {
+            Ending::Unsettled
+        };
         let put_in_order = blocking(move || {
             let began = Instant::now();
             if let Some(breadth) = breadth {
@@ -201,7 +220,22 @@ impl Run {
         self.foresee(opened, ledger, surveyed).await
     }
 
-    async fn lock(&mut self, opened: &Opened) -> Result<RunLock, PushError> {
+    /// Whoever waited reads what is there now: the extract of yesterday may be today's by then.
+    async fn reopen(&mut self) -> Result<Option<Arc<Opened>>, PushError> {
+        if self.request.mapping.source.path == "-" {
+            // It can be read only once.
+            return Ok(None);
+        }
+        let opened = tokio::select! {
+            opened = open(&self.request) => Arc::new(opened?),
+            () = stopping(self.stop.clone()) => return Err(interrupted()),
+        };
+        self.opened = Some(Arc::clone(&opened));
+        Ok(Some(opened))
+    }
+
+    async fn lock(&mut self, opened: &Opened) -> Result<(RunLock, Waited), PushError> {
+        let mut has_waited = Waited::No;
         let waited = Instant::now().checked_add(self.request.patience.lock_wait);
         let until = [waited, self.deadline()].into_iter().flatten().min();
         let may_wait = || until.is_none_or(|until| Instant::now() < until);
@@ -215,13 +249,14 @@ impl Run {
             );
             match lock {
                 Err(LedgerError::Held { .. }) if may_wait() => {
+                    has_waited = Waited::Yes;
                     self.progress.enter(Stage::Waiting);
                     tokio::select! {
                         () = tokio::time::sleep(LOOK_AGAIN) => {}
                         () = stopping(self.stop.clone()) => return Err(interrupted()),
                     }
                 }
-                other => return Ok(other?),
+                other => return Ok((other?, has_waited)),
             }
         }
     }
@@ -277,6 +312,12 @@ impl Run {
         }
         Ok(surveyed)
     }
+}
+
+/// Whether a run had to wait for another one.
+enum Waited {
+    Yes,
+    No,
 }
 
 /// Where the ledger is, and what it must be the ledger of.

@@ -233,17 +233,20 @@ async fn forgotten(arguments: &ForgetArguments) -> Result<ExitCode, Stop> {
     Ok(arguments.ledger.tell(&place, "forget", &counts, &words))
 }
 
-/// Whoever changes a ledger as a whole keeps runs out. A ledger that cannot be read lets no run in.
-fn lock(place: &Place) -> Result<Option<RunLock>, Stop> {
-    let Ok(Some(held)) = overview(&place.folder, &place.folder) else {
-        return Ok(None);
+/// Whoever changes a ledger as a whole keeps runs out. Of a ledger that cannot be read nobody knows the table: then no
+/// run may write to any.
+fn lock(place: &Place) -> Result<Vec<RunLock>, Stop> {
+    let (state, run) = (place.config.state(), RunId::new("state"));
+    let held = match overview(&place.folder, &place.folder) {
+        Ok(None) => return Ok(Vec::new()),
+        Ok(Some(held)) => LogicalName::parse(&held.table).map(|table| (held.organisation, table)),
+        Err(_) => return RunLock::acquire_all(state, &run).map_err(stop),
     };
-    let Ok(table) = LogicalName::parse(&held.table) else {
-        return Ok(None);
+    let Ok((organisation, table)) = held else {
+        return RunLock::acquire_all(state, &run).map_err(stop);
     };
-    let run = RunId::new("state");
-    let lock = RunLock::acquire(place.config.state(), held.organisation, &table, &run);
-    Ok(Some(lock.map_err(stop)?))
+    let lock = RunLock::acquire(state, organisation, &table, &run).map_err(stop)?;
+    Ok(vec![lock])
 }
 
 fn removed(arguments: &ResetArguments) -> Result<ExitCode, Stop> {

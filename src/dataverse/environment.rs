@@ -6,14 +6,14 @@ use serde_json::value::RawValue;
 
 use super::address::Address;
 use super::get::{self, GetKey};
-use super::http::{self, Http, Requests, WireOptions, WireWork};
+use super::http::{Http, Requests, WireOptions, WireWork};
 use super::privileges::{self, Needed, Privileges};
 use super::scan::Scan;
 use super::tables::{self, TableName};
 use super::token::{Application, Tokens};
 use super::who::{self, Who};
 use super::writer::TableWriter;
-use super::{DataverseError, bulk, credentials, metadata};
+use super::{DataverseError, bulk, credentials, metadata, transport};
 use crate::model::{Connection, RecordId, Relationship, Table, Target};
 
 /// One environment, reached as one application. Clones share connections and token.
@@ -50,8 +50,8 @@ impl Dataverse {
             secret: credentials::read(&connection.client_secret).await?,
             resource: address.resource.clone(),
         };
-        let login = http::client(endpoint.host_str().unwrap_or_default(), options)?;
-        let client = http::client(&address.host, options)?;
+        let login = transport::client(endpoint.host_str().unwrap_or_default(), options)?;
+        let client = transport::client(&address.host, options)?;
         let tokens = Tokens::new(login, endpoint, application);
         Ok(Self {
             http: Arc::new(Http::new(client, address, tokens, options.patience)),

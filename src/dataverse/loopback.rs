@@ -10,8 +10,9 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::address::Address;
-use super::http::{Http, WireOptions, client};
+use super::http::{Http, WireOptions};
 use super::token::{Application, Tokens};
+use super::transport::client;
 use crate::model::{
     Action, ColumnKind, ColumnSet, EntitySetName, KeyDigest, LogicalName, Nulls, Operation,
     Position, Record, RecordId, RowTag, SourceDigest, Target, TargetColumn, Value,

@@ -31,6 +31,7 @@ mod said;
 mod scan;
 mod tables;
 mod token;
+mod transport;
 mod who;
 mod words;
 mod writer;

@@ -14,8 +14,8 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::http::{body_of, network_error};
 use super::said::Said;
+use super::transport::{body_of, network_error};
 use super::{DataverseError, SignInCause};
 use crate::model::ServiceError;
 

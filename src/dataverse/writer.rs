@@ -394,7 +394,8 @@ mod tests {
         let nobody = format!("http://{}", free.local_addr().unwrap());
         drop(free);
         let address = super::super::address::Address::parse(&nobody).unwrap();
-        let client = super::super::http::client(&address.host, &WireOptions::default()).unwrap();
+        let client =
+            super::super::transport::client(&address.host, &WireOptions::default()).unwrap();
         let http = Arc::new(Http::new(
             client,
             address,

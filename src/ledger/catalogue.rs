@@ -37,9 +37,11 @@ pub struct RunNumber(pub(super) u32);
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// Every due row of the whole extract was answered: what earlier runs left open is settled as well.
+    /// All that was sent was answered, and nothing is open: every due row of the whole extract was, or no earlier run
+    /// had left anything.
     Settled,
-    /// In order, but rows were left: a partial extract, operations not attempted, answers that were lost.
+    /// Something is open: answers that were lost, operations not attempted, or what an earlier run left and this one
+    /// did not come to.
     Unsettled,
 }
 
@@ -239,6 +241,12 @@ impl Catalogue {
         u32::try_from(number)
             .map(RunNumber)
             .map_err(|_| LedgerError::torn(&self.path, "it counts more runs than there can be"))
+    }
+
+    /// The number of the last run that began to send; 0 before the first.
+    pub(super) fn last_run(&self) -> Result<u32, LedgerError> {
+        let question = "SELECT coalesce(max(number), 0) FROM runs";
+        self.ask(|connection| connection.query_row(question, (), |row| row.get(0)))
     }
 
     pub(super) fn end_run(&self, run: RunNumber, ending: Ending) -> Result<(), LedgerError> {

@@ -14,7 +14,7 @@ use super::generation::{Generation, GenerationWriter};
 use super::journal::Journal;
 use super::layout::{Layout, LayoutId, Translation};
 use super::spill::{CHUNK_BYTES, Spill, chain_of};
-use crate::model::KeyDigest;
+use crate::model::{KeyDigest, StandingFlags};
 
 /// A chain of the sort is in memory as a whole; so much of it costs little and keeps the number of chains small.
 const CHAIN_BYTES: u64 = 8 * 1024 * 1024;
@@ -28,6 +28,8 @@ pub(super) struct Fold<'a> {
     pub(super) journal: &'a Journal,
     /// A folder for temporary files.
     pub(super) spill: &'a Path,
+    /// Records that were deleted for a mark, last seen before this run, are forgotten.
+    pub(super) graves_from: u32,
 }
 
 impl Fold<'_> {
@@ -55,7 +57,10 @@ impl Fold<'_> {
             };
             if let (Ordering::Less | Ordering::Equal, Some(columns)) = (order, &mut columns) {
                 columns.advance()?;
-                if order == Ordering::Less {
+                let is_old = keys
+                    .current()
+                    .is_some_and(|(_, row)| self.is_old_grave(row));
+                if order == Ordering::Less && !is_old {
                     translation.apply(columns.row(), &mut translated);
                     next.push(keys.bytes(), &translated)?;
                 }
@@ -69,6 +74,10 @@ impl Fold<'_> {
             }
         }
         next.finish()
+    }
+
+    fn is_old_grave(&self, row: &KeyRow) -> bool {
+        row.id.is_none() && row.flags.has(StandingFlags::REMOVED) && row.run < self.graves_from
     }
 
     /// Sorts the journal's entries by key, with their states in the next layout.

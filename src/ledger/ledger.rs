@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use super::LedgerError;
 use super::catalogue::{Catalogue, Ending, RunNumber, Stored, UnfinishedRun};
 use super::disk::{self, Disk};
+use super::files::{refuse_later, refuse_remains, remove_generation, remove_leftovers, tidy};
 use super::fold::Fold;
-use super::format::{FileKind, KeyRow, RowKind, SecretCheck, fresh_secret};
-use super::generation::{self, Generation, GenerationWriter, Place};
+use super::format::{KeyRow, RowKind, SecretCheck, fresh_secret};
+use super::generation::{Generation, GenerationWriter, Place};
 use super::holders::rows_of_entries;
 use super::identity::{Identity, Ownership};
 use super::journal::Journal;
@@ -40,6 +41,10 @@ pub struct Recorded {
     /// One state per column of the layout; those that are missing count as never sent.
     pub columns: Vec<ColumnState>,
 }
+
+/// A record that was deleted for a mark is remembered for so many runs after the mark was last seen: by then the key has
+/// left the extract, or comes back as a new one.
+const GRAVES_KEPT: u32 = 100;
 
 /// The ledger of one mapping at one destination.
 ///
@@ -235,6 +240,7 @@ impl Ledger {
             .catalogue
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner);
+        let graves_from = catalogue.last_run()?.saturating_sub(GRAVES_KEPT);
         let place = Place::Ledger(&self.folder);
         let written = GenerationWriter::begin(&self.disk, place, next, &self.layout, self.check)
             .and_then(|writer| {
@@ -242,6 +248,7 @@ impl Ledger {
                     previous,
                     journal: &journal,
                     spill: &self.folder,
+                    graves_from,
                 }
                 .write(writer, |id| catalogue.layout(id))
             })
@@ -315,87 +322,6 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Files of generations without a catalogue cannot be read: the secret is gone.
-pub(super) fn refuse_remains(folder: &Path) -> Result<(), LedgerError> {
-    if generations_in(folder)?.is_empty() {
-        return Ok(());
-    }
-    let path = folder.join("catalogue.db");
-    Err(LedgerError::torn(
-        &path,
-        "it is missing or empty, though files of the ledger are there",
-    ))
-}
-
-/// A fold writes the next generation and no other. Later ones mean that the catalogue is older than its files.
-pub(super) fn refuse_later(folder: &Path, in_force: u32) -> Result<(), LedgerError> {
-    let numbers = generations_in(folder)?;
-    match numbers.last() {
-        Some(later) if *later > in_force + 1 => {
-            let what = format!(
-                "it names generation {in_force}, but there are files of generation {later}"
-            );
-            Err(LedgerError::torn(&folder.join("catalogue.db"), what))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Removes the files of all generations but the one in force: what a fold that was stopped left behind.
-fn remove_leftovers(disk: &Disk, folder: &Path, in_force: u32) -> Result<(), LedgerError> {
-    let mut numbers = generations_in(folder)?;
-    numbers.retain(|number| *number != in_force);
-    let mut others = numbers.into_iter();
-    others.try_for_each(|number| remove_generation(disk, folder, number))?;
-    Replacement::clear(disk, folder)
-}
-
-fn remove_generation(disk: &Disk, folder: &Path, number: u32) -> Result<(), LedgerError> {
-    let journal = Journal::path_in(folder, number);
-    // The journal's side files go last: SQLite must never find a journal without them.
-    disk.remove(&journal)?;
-    for side in ["db-wal", "db-shm"] {
-        disk.remove(&journal.with_extension(side))?;
-    }
-    disk.remove(&generation::path_in(folder, FileKind::Digests, number))?;
-    disk.remove(&generation::path_in(folder, FileKind::Columns, number))
-}
-
-/// What is only tidied up may fail: the next run that opens the ledger does it again.
-pub(super) fn tidy(removed: Result<(), LedgerError>) {
-    if let Err(error) = removed {
-        tracing::debug!(error = %error, "leftover of the ledger not removed");
-    }
-}
-
-/// The numbers of all generations of which the folder has a file.
-fn generations_in(folder: &Path) -> Result<Vec<u32>, LedgerError> {
-    let entries = match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(|source| LedgerError::io("read", folder, source))?,
-    };
-    let mut numbers = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(|source| LedgerError::io("read", folder, source))?;
-        let name = entry.file_name();
-        let Some((kind, rest)) = name.to_str().and_then(|name| name.split_once('.')) else {
-            continue;
-        };
-        let number: Option<u32> = match kind {
-            "digests" | "columns" => rest.parse().ok(),
-            "journal" => rest
-                .split('.')
-                .next()
-                .and_then(|number| number.parse().ok()),
-            _ => continue,
-        };
-        numbers.extend(number);
-    }
-    numbers.sort_unstable();
-    numbers.dedup();
-    Ok(numbers)
-}
-
 #[cfg(test)]
 mod tests {
     mod faults;
@@ -406,6 +332,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::ledger::generation;
     use crate::ledger::{Extent, LayoutColumn, Scope, Survey, SurveyOptions};
     use crate::model::{ColumnDigest, LogicalName, Position};
 
@@ -579,6 +506,33 @@ mod tests {
             contents(ledger.snapshot()),
             expected(&[standing(2, 1, &[3, 4])])
         );
+    }
+
+    #[test]
+    fn a_record_that_was_deleted_for_a_mark_is_forgotten_in_the_end() {
+        let house = House::new();
+        let buried = |number| {
+            Entry::Standing(Recorded {
+                row: RowTag {
+                    position: Position::new(0, 1),
+                    key: key(number),
+                    source: SourceDigest([1; 16]),
+                },
+                id: None,
+                flags: StandingFlags::default().with(StandingFlags::REMOVED),
+                columns: Vec::new(),
+            })
+        };
+        house
+            .record(&[buried(1), buried(2), standing(3, 1, &[1])])
+            .fold()
+            .unwrap();
+        for run in 0..=GRAVES_KEPT {
+            // One of the two is marked in the extract to this day.
+            house.record(&[buried(2)]).fold().unwrap();
+            let held = house.read().unwrap().len();
+            assert_eq!(held, 3 - u64::from(run == GRAVES_KEPT), "{run}");
+        }
     }
 
     #[test]

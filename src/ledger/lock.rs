@@ -2,7 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use uuid::Uuid;
 
@@ -32,8 +32,33 @@ impl RunLock {
     ) -> Result<Self, LedgerError> {
         let folder = state.join("locks");
         disk::create_folder(&folder)?;
-        let path: PathBuf = folder.join(format!("{}-{table}.lock", organisation.as_hyphenated()));
-        let mut file = disk::open_private(&path)?;
+        let name = format!("{}-{table}.lock", organisation.as_hyphenated());
+        Self::take(&folder.join(name), run)
+    }
+
+    /// Takes the right to write to every table that a run of this state folder ever wrote to, without waiting.
+    ///
+    /// # Errors
+    /// [`LedgerError::Held`] if a run has one of them; otherwise if a lock file cannot be read or written.
+    pub fn acquire_all(state: &Path, run: &RunId) -> Result<Vec<Self>, LedgerError> {
+        let folder = state.join("locks");
+        let unreadable = |source| LedgerError::io("read", &folder, source);
+        let entries = match std::fs::read_dir(&folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(unreadable)?,
+        };
+        let mut locks = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(unreadable)?.path();
+            if path.extension().is_some_and(|it| it == "lock") {
+                locks.push(Self::take(&path, run)?);
+            }
+        }
+        Ok(locks)
+    }
+
+    fn take(path: &Path, run: &RunId) -> Result<Self, LedgerError> {
+        let mut file = disk::open_private(path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -41,11 +66,11 @@ impl RunLock {
                     holder: holder(&mut file),
                 });
             }
-            Err(TryLockError::Error(source)) => return Err(LedgerError::io("lock", &path, source)),
+            Err(TryLockError::Error(source)) => return Err(LedgerError::io("lock", path, source)),
         }
         let lock = Self { file };
         lock.name(run.as_str())
-            .map_err(|source| LedgerError::io("write to", &path, source))?;
+            .map_err(|source| LedgerError::io("write to", path, source))?;
         Ok(lock)
     }
 

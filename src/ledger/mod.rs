@@ -11,6 +11,7 @@ mod diff;
 mod disk;
 mod error;
 mod exchange;
+mod files;
 mod findings;
 mod fold;
 mod format;

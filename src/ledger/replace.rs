@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use super::LedgerError;
 use super::catalogue::Catalogue;
 use super::disk::Disk;
+use super::files::tidy;
 use super::fold::Fold;
 use super::format::{KeyRow, SecretCheck};
 use super::generation::{Generation, GenerationWriter, Place};
 use super::journal::Journal;
 use super::layout::{self, Layout};
-use super::ledger::tidy;
 use crate::model::ColumnState;
 
 /// So many bytes of entries are appended in one transaction.
@@ -71,6 +71,7 @@ impl Replacement {
             previous: &Generation::empty(self.layout.clone()),
             journal: &self.journal,
             spill: &self.folder,
+            graves_from: 0,
         }
         .write(writer, |id| catalogue.layout(id))?;
         disk.sync_folder(&self.folder)?;

@@ -92,7 +92,7 @@ impl Snapshot {
                 None => None,
             };
             let (Some(catalogue), Some(stored)) = (catalogue, stored) else {
-                super::ledger::refuse_remains(folder)?;
+                super::files::refuse_remains(folder)?;
                 return Ok(None);
             };
             let read = layout_of(&stored, &catalogue).and_then(|layout| {
@@ -182,7 +182,7 @@ pub(super) fn load(
     layout: &Layout,
     spill: &Path,
 ) -> Result<Generation, LedgerError> {
-    super::ledger::refuse_later(folder, number)?;
+    super::files::refuse_later(folder, number)?;
     let check = SecretCheck::of(secret);
     let generation = match number {
         0 => Generation::empty(layout.clone()),
@@ -202,6 +202,7 @@ pub(super) fn load(
         previous: &generation,
         journal: &journal,
         spill,
+        graves_from: 0,
     }
     .write(next, |id| catalogue.layout(id))
 }

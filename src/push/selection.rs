@@ -95,6 +95,11 @@ impl Selection {
         wanted && self.limit.is_none_or(|limit| sent < limit)
     }
 
+    /// Whether it is about some keys only.
+    pub(super) fn is_of_keys(&self) -> bool {
+        self.keys.is_some()
+    }
+
     /// Whether somebody asked for this key.
     pub(super) fn names(&self, key: KeyDigest) -> bool {
         self.keys.as_ref().is_some_and(|keys| keys.contains(&key))

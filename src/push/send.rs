@@ -3,15 +3,15 @@
 use std::iter::Peekable;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
+use super::PushError;
 use super::held;
 use super::open::Opened;
 use super::owed::{Counted, Owed};
 use super::record::{Condemned, Note};
 use super::selection::Selection;
-use super::{PushError, interrupted};
-use crate::dispatch::{Draft, Stopping};
+use crate::dispatch::Draft;
 use crate::ledger::{
     Finding, HeldBack, LedgerError, Scope, Slot, Snapshot, Survey, SurveyEntry, after, diff,
 };
@@ -34,7 +34,7 @@ pub(super) struct Mapper {
 }
 
 /// Why mapping ended.
-enum End {
+pub(super) enum End {
     /// Nobody takes drafts any more: the run is stopping.
     Deaf,
     Failed(PushError),
@@ -47,7 +47,7 @@ impl<E: Into<PushError>> From<E> for End {
 }
 
 /// What becomes of one entry of the survey.
-enum Step {
+pub(super) enum Step {
     Draft(Box<Draft>),
     Note(Box<Note>),
 }
@@ -70,18 +70,23 @@ impl Mapper {
             })
         };
         let mut entries = wanted().peekable();
+        let mut handed_on = 0;
         let ended = self.walk(wanted(), &mut entries, &mut |step| {
             if drafts.is_closed() {
                 return Err(End::Deaf);
             }
             match step {
-                Step::Draft(draft) => drafts.blocking_send(*draft).map_err(|_| End::Deaf),
-                Step::Note(note) => Ok(notes
+                Step::Draft(draft) => drafts.blocking_send(*draft).map_err(|_| End::Deaf)?,
+                Step::Note(note) => notes
                     .blocking_send(*note)
-                    .map_err(|_| defect("the recorder"))?),
+                    .map_err(|_| defect("the recorder"))?,
             }
+            handed_on += 1;
+            Ok(())
         });
-        let left = entries.count() as u64;
+        // Not counted off the entries: they end where they cannot be read.
+        let counts = survey.counts();
+        let left = (counts.read - counts.unchanged).saturating_sub(handed_on);
         // In the second pass they were counted before, and are pending.
         if left > 0 && self.owed.is_none() {
             // The recorder outlives the mapper: it takes notes until every sender is gone.
@@ -95,60 +100,8 @@ impl Mapper {
         }
     }
 
-    /// How many known records really differ; nothing is handed on.
-    pub(super) fn count_changes(
-        &self,
-        survey: &Survey,
-        stop: &watch::Receiver<Stopping>,
-    ) -> Result<u64, PushError> {
-        let mut changes = 0;
-        let mut entries = survey.entries().peekable();
-        let ended = self.walk(survey.entries(), &mut entries, &mut |step| {
-            if *stop.borrow() != Stopping::No {
-                return Err(interrupted().into());
-            }
-            if let Step::Draft(draft) = step
-                && draft.standing.is_some()
-            {
-                changes += 1;
-            }
-            Ok(())
-        });
-        match ended {
-            Ok(()) | Err(End::Deaf) => Ok(changes),
-            Err(End::Failed(error)) => Err(error),
-        }
-    }
-
-    /// The rejects that the survey knows of: rows without a key, and repeated keys. Tells how many there are.
-    pub(super) fn known_rejects(
-        &self,
-        survey: &Survey,
-        each: &mut dyn FnMut(&Reject) -> Result<(), PushError>,
-    ) -> Result<u64, PushError> {
-        let due = |entry: &Result<SurveyEntry, LedgerError>| match entry {
-            Ok(entry) => matches!(entry.finding, Finding::Due { .. }),
-            Err(_) => false,
-        };
-        let known = move || survey.entries().filter(move |entry| !due(entry));
-        let mut rejects = 0;
-        let ended = self.walk(known(), &mut known().peekable(), &mut |step| {
-            if let Step::Note(note) = step
-                && let Note::Rejected(reject) = &*note
-            {
-                rejects += 1;
-                each(reject)?;
-            }
-            Ok(())
-        });
-        match ended {
-            Ok(()) | Err(End::Deaf) => Ok(rejects),
-            Err(End::Failed(error)) => Err(error),
-        }
-    }
-
     /// Reads the rows of these entries again, and tells what becomes of each; `entries` are the same ones.
-    fn walk<I: Iterator<Item = Result<SurveyEntry, LedgerError>>>(
+    pub(super) fn walk<I: Iterator<Item = Result<SurveyEntry, LedgerError>>>(
         &self,
         due: impl Iterator<Item = Result<SurveyEntry, LedgerError>> + Send + 'static,
         entries: &mut Peekable<I>,
@@ -167,12 +120,18 @@ impl Mapper {
             digests.clear();
             plan.digest(&rows, self.ledger.secret(), &mut digests);
             for (index, digest) in digests.iter().enumerate() {
+                if let Some(Err(error)) = entries.next_if(Result::is_err) {
+                    return Err(error.into());
+                }
                 let entry = self.entry_of(entries.peek(), digest)?;
                 let step = self.step(&rows, index, &entry, sent)?;
                 sent += u64::from(matches!(step, Step::Draft(_)));
                 each(step)?;
                 entries.next();
             }
+        }
+        if let Some(Err(error)) = entries.next_if(Result::is_err) {
+            return Err(error.into());
         }
         if entries.peek().is_some() {
             return Err(PushError::Moved {
@@ -185,7 +144,11 @@ impl Mapper {
 
     fn step(&self, rows: &Rows, index: usize, entry: &SurveyEntry, sent: u64) -> Result<Step, End> {
         let note = match entry.finding {
+            Finding::Unkeyed if self.selection.is_of_keys() => Note::OutsideSelection,
             Finding::Unkeyed => self.unkeyed(rows, index),
+            Finding::Duplicate { key, .. } if !self.selection.takes(key, 0) => {
+                Note::OutsideSelection
+            }
             Finding::Duplicate { standing, .. } => self.duplicate(entry.position, standing),
             Finding::Due { key, .. } if !self.selection.takes(key, sent) => Note::OutsideSelection,
             Finding::Due { key, slot } => match self.held_back(key, entry)? {
@@ -219,8 +182,7 @@ impl Mapper {
         };
         let entry = match next {
             Some(Ok(entry)) => *entry,
-            Some(Err(error)) => return Err(PushError::Defect(error.to_string()).into()),
-            None => return Err(moved().into()),
+            Some(Err(_)) | None => return Err(moved().into()),
         };
         let same_key = match (entry.finding, digest.key) {
             (Finding::Due { key, .. } | Finding::Duplicate { key, .. }, KeyReading::Known(now)) => {
@@ -254,31 +216,6 @@ impl Mapper {
         } else {
             Note::Kept
         })
-    }
-
-    /// How many records are marked for deletion and would be deleted; nothing is handed on.
-    pub(super) fn count_marks(
-        &self,
-        survey: &Survey,
-        stop: &watch::Receiver<Stopping>,
-    ) -> Result<u64, PushError> {
-        let mut marks = 0;
-        let mut entries = survey.entries().peekable();
-        let ended = self.walk(survey.entries(), &mut entries, &mut |step| {
-            if *stop.borrow() != Stopping::No {
-                return Err(interrupted().into());
-            }
-            if let Step::Note(note) = step
-                && let Note::Marked(_) = *note
-            {
-                marks += 1;
-            }
-            Ok(())
-        });
-        match ended {
-            Ok(()) | Err(End::Deaf) => Ok(marks),
-            Err(End::Failed(error)) => Err(error),
-        }
     }
 
     /// Of columns that differ the ones that the first pass wrote, and what the second one writes: all references to the

@@ -62,3 +62,21 @@ async fn the_column_that_tells_must_be_in_the_extract() {
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.err.contains("SG0101"), "{ran:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_one_key_is_told_of_its_duplicates_alone() {
+    let desk = Desk::new().await;
+    desk.write(
+        "a.csv",
+        "number,name\nA1,Ann\nA1,Bob\nA2,Cid\nA2,Dan\n,Eve\n",
+    );
+    desk.accounts("{ path: a.csv }", "");
+    let counts = |more: &[&str]| {
+        let ran = desk.push(more);
+        ["created", "rejected", "skipped"].map(|it| ran.rows(it))
+    };
+    assert_eq!(counts(&["--key", "A2", "--dry-run"]), [1, 1, 3]);
+    assert_eq!(counts(&["--key", "A2"]), [1, 1, 3]);
+    assert_eq!(counts(&["--key", "A9"]), [0, 0, 4]);
+    assert_eq!(counts(&[]), [1, 3, 0]);
+}

@@ -496,8 +496,12 @@ async fn a_record_whose_key_moved_on_both_sides_stays() {
     }
 }
 
-/// Stands between segue and the environment, and does something once, before a request to write goes on.
-fn between(emulator: &Emulator, before: impl Fn() + Send + Sync + 'static) -> String {
+/// Stands between segue and the environment, and does something once, before a request that has these bytes goes on.
+fn between(
+    emulator: &Emulator,
+    mark: &'static [u8],
+    before: impl Fn() + Send + Sync + 'static,
+) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (own, service) = (listener.local_addr().unwrap(), emulator.address());
     let (before, done) = (Arc::new(before), Arc::new(AtomicBool::new(false)));
@@ -518,8 +522,8 @@ fn between(emulator: &Emulator, before: impl Fn() + Send + Sync + 'static) -> St
                     for place in places {
                         bytes[place..place + own.len()].copy_from_slice(service.as_bytes());
                     }
-                    let is_write = bytes.windows(5).any(|it| it == b"PATCH");
-                    if is_write && !done.swap(true, Ordering::SeqCst) {
+                    let is_it = bytes.windows(mark.len()).any(|it| it == mark);
+                    if is_it && !done.swap(true, Ordering::SeqCst) {
                         before();
                     }
                 });
@@ -572,7 +576,7 @@ async fn an_extract_that_changes_while_it_is_sent_removes_nothing() {
             less[0][1] = format!("Day {day}");
             scene.write(3, &scene.form.bytes(&["number", "name"], &less));
             let folder = scene.desk.path("people");
-            let url = between(&scene.desk.emulator, move || change(&folder));
+            let url = between(&scene.desk.emulator, b"PATCH", move || change(&folder));
             let arguments = ["push", "-m", "people.yaml", "--json"];
             let mut command = scene.desk.command(&arguments);
             command.env("SEGUE_AUTHORITY", &url).env("SEGUE_URL", &url);
@@ -586,5 +590,25 @@ async fn an_extract_that_changes_while_it_is_sent_removes_nothing() {
             );
             assert_eq!(scene.removed(), 0, "{treatment}, {what}: {ran:?}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_extract_that_changes_before_its_survey_sends_nothing() {
+    let scene = Scene::new(TREATMENTS[0], Form::Csv).await;
+    for (what, change) in CHANGES {
+        scene.whole();
+        scene.write(3, &scene.form.bytes(&["number", "name"], &rows(42..=60)));
+        let folder = scene.desk.path("people");
+        let url = between(&scene.desk.emulator, b"WhoAmI", move || change(&folder));
+        let mut command = scene.desk.command(&["push", "-m", "people.yaml", "--json"]);
+        command.env("SEGUE_AUTHORITY", &url).env("SEGUE_URL", &url);
+        let ran = tokio::task::block_in_place(|| ran(&mut command));
+        assert_eq!(
+            (ran.code, ran.rows("read")),
+            (Some(7), 0),
+            "{what}: {ran:?}"
+        );
+        assert_eq!(scene.removed(), 0, "{what}: {ran:?}");
     }
 }

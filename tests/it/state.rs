@@ -80,6 +80,27 @@ async fn a_damaged_ledger_is_told_and_can_be_reset() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_ledger_is_not_taken_from_under_a_run() {
+    let desk = pushed(3).await;
+    state(&desk, "export -m accounts.yaml --out kept.ndjson");
+    std::fs::remove_file(desk.path(".segue/env/accounts/digests.1")).unwrap();
+    let table = segue::model::LogicalName::parse("account").unwrap();
+    let run = segue::model::RunId::new("a-run");
+    let organisation = desk.emulator.organization_id();
+    let lock = segue::ledger::RunLock::acquire(&desk.path(".segue"), organisation, &table, &run);
+    for command in ["reset", "import --from kept.ndjson"] {
+        let command = format!("{command} -m accounts.yaml --yes");
+        let held = state(&desk, &command);
+        assert_eq!(held.code, Some(5), "{held:?}");
+        assert!(held.err.contains("held by run a-run"), "{held:?}");
+    }
+    drop(lock.unwrap());
+    let imported = state(&desk, "import --from kept.ndjson -m accounts.yaml --yes");
+    assert_eq!(imported.code, Some(0), "{imported:?}");
+    assert_eq!(desk.push(&[]).rows("unchanged"), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn after_adopting_an_existing_environment_only_differences_are_sent() {
     const PAGE: usize = 5_000;
     let desk = pushed(PAGE + 5).await;

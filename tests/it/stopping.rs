@@ -107,6 +107,42 @@ async fn a_killed_push_is_completed_by_the_next_one() {
     assert_eq!(desk.push(&[]).requests("writes"), 0);
 }
 
+/// What a killed run made and could not record is proved by later runs, unless one of them says that nothing is open.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_run_made_is_ours_whatever_runs_come_between() {
+    let betweens: [&[&str]; 3] = [&["--limit", "1"], &["--partial", "--key", "A3"], &[]];
+    for more in betweens {
+        let desk = Desk::new().await;
+        desk.accounts("{ path: a.csv }", "missing: delete\n");
+        desk.write("a.csv", format!("{}B1,one\n", numbered(5)));
+        let mut child = desk.start_push();
+        while desk.emulator.rows("account").len() < 6 && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if more.is_empty() {
+            // A guard stops the run between.
+            desk.accounts(
+                "{ path: a.csv }",
+                "missing: delete\nguard: { min_rows: 99 }\n",
+            );
+            assert_eq!(desk.push(&[]).code, Some(4));
+            desk.accounts("{ path: a.csv }", "missing: delete\n");
+        } else {
+            assert_eq!(desk.push(more).code, Some(0));
+        }
+        assert_eq!(desk.push(&[]).code, Some(0));
+        desk.write("a.csv", numbered(4) + "B1,one\n");
+        let ran = desk.push(&[]);
+        assert_eq!(
+            (ran.rows("deleted"), ran.rows("kept")),
+            (1, 0),
+            "{more:?}: {ran:?}"
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_that_are_lost_create_nothing_twice() {
     let desk = Desk::new().await;
