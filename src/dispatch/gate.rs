@@ -18,7 +18,7 @@ use super::chain::Work;
 use super::flight::{Flight, Landed, packed, unanswered, works_of};
 use super::lane::{Lane, Sent};
 use super::lookup::look_up;
-use super::queue::{Parcel, Queue};
+use super::queue::{Packing, Parcel, Queue};
 use super::rules::Rules;
 use super::size::Size;
 use super::users::{Errand, Turn};
@@ -260,6 +260,9 @@ impl<D: Destination> Gate<D> {
         let (task, flight) = match parcel {
             Parcel::Batch(works, packing) => {
                 let envelope = self.wrapping.of(&works, packing);
+                if packing == Packing::Loose {
+                    self.wrapping.sends();
+                }
                 let (batch, histories) = packed(works, envelope);
                 let sent = Arc::clone(&batch);
                 // Somebody else may have taken it meanwhile; then the task waits for the next one.

@@ -9,6 +9,7 @@ use super::flight::{unanswered, unsent};
 use super::gate::{Fits, Gate};
 use super::lane::Sent;
 use super::lookup::Looked;
+use super::penalty::answered;
 use super::queue::{Packing, Parcel};
 use super::triage::{Company, Halt, Next, triage};
 use crate::model::{Cause, Destination, Envelope, Failure, Fate, Reply, ServiceError, Verdict};
@@ -45,6 +46,10 @@ impl<D: Destination> Gate<D> {
         let size = works.len();
         let company = Company::within(size, envelope);
         self.size.took(size, sent.took);
+        if packing == Packing::Loose && size > 1 {
+            let rows = answered(&sent.replies);
+            self.wrapping.brought(envelope, rows, sent.took);
+        }
         let nothing_fits = self.nothing_fits(&sent.replies);
         let mut again = Again::default();
         let mut replies = sent.replies.into_iter();

@@ -1,5 +1,7 @@
 //! Which envelope operations travel in: a bulk message where it can carry them and pays, otherwise a `$batch`.
 
+use std::time::Duration;
+
 use super::chain::Work;
 use super::options::Options;
 use super::queue::Packing;
@@ -11,12 +13,38 @@ const FIRST_TRIES: u64 = 4;
 /// One refused bulk message costs itself and a `$batch` of the same rows. One in so many is what it may cost.
 const AFFORDABLE: u64 = 4;
 
+/// After so many requests both envelopes are tried again: the table may have got a plug-in, or lost one.
+const UNTIL_RETRIED: u64 = 1_000;
+
 /// How bulk messages have fared.
 #[derive(Debug)]
 pub(super) struct Wrapping {
     envelopes: Envelopes,
     answered: u64,
     refused: u64,
+    /// Requests since both envelopes were last tried.
+    sent: u64,
+    in_bulk: Speed,
+    in_batches: Speed,
+}
+
+/// What one envelope brought while both were tried.
+#[derive(Debug, Default)]
+struct Speed {
+    requests: u64,
+    rows: u64,
+    time: Duration,
+}
+
+impl Speed {
+    fn is_known(&self) -> bool {
+        self.requests >= FIRST_TRIES
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "some thousands of rows")]
+    fn rows_per_second(&self) -> f64 {
+        self.rows as f64 / self.time.as_secs_f64().max(1e-6)
+    }
 }
 
 impl Wrapping {
@@ -25,6 +53,9 @@ impl Wrapping {
             envelopes: options.envelopes,
             answered: 0,
             refused: 0,
+            sent: 0,
+            in_bulk: Speed::default(),
+            in_batches: Speed::default(),
         }
     }
 
@@ -34,9 +65,40 @@ impl Wrapping {
             Envelopes::Batch | Envelopes::Single => false,
             Envelopes::Bulk => true,
             Envelopes::Auto => {
-                self.answered < FIRST_TRIES || self.refused * AFFORDABLE <= self.answered
+                let affordable =
+                    self.answered < FIRST_TRIES || self.refused * AFFORDABLE <= self.answered;
+                affordable && self.is_as_fast()
             }
         }
+    }
+
+    /// Whether bulk messages bring as many rows per second as batches; alternates until both are known.
+    fn is_as_fast(&self) -> bool {
+        if self.in_bulk.is_known() && self.in_batches.is_known() {
+            self.in_bulk.rows_per_second() >= self.in_batches.rows_per_second()
+        } else {
+            self.sent.is_multiple_of(2)
+        }
+    }
+
+    /// Operations that might have travelled either way are sent.
+    pub(super) fn sends(&mut self) {
+        self.sent += 1;
+        if self.sent >= UNTIL_RETRIED {
+            (self.in_bulk, self.in_batches) = (Speed::default(), Speed::default());
+            self.sent = 0;
+        }
+    }
+
+    /// Operations that might have travelled either way came back: how many rows were done, and how long it took.
+    pub(super) fn brought(&mut self, envelope: Envelope, rows: u64, took: Duration) {
+        let speed = match envelope {
+            Envelope::Bulk => &mut self.in_bulk,
+            Envelope::Batch => &mut self.in_batches,
+        };
+        speed.requests += 1;
+        speed.rows += rows;
+        speed.time += took;
     }
 
     /// What these travel in. One alone has nothing to win in a bulk message.
@@ -111,6 +173,31 @@ mod tests {
             (0..3).for_each(|_| auto.took());
             auto.refused();
             assert!(auto.is_bulk());
+        }
+    }
+
+    #[test]
+    fn auto_tries_both_envelopes_and_stays_with_the_faster_one() {
+        let second = Duration::from_secs(1);
+        for (in_bulk, in_batches, is_bulk) in [(300, 200, true), (200, 300, false)] {
+            let mut auto = wrapping(Envelopes::Auto);
+            for request in 0..2 * FIRST_TRIES {
+                assert_eq!(auto.is_bulk(), request.is_multiple_of(2));
+                if auto.is_bulk() {
+                    auto.brought(Envelope::Bulk, in_bulk, second);
+                } else {
+                    auto.brought(Envelope::Batch, in_batches, second);
+                }
+                auto.sends();
+            }
+            let mut kept = Vec::new();
+            for _ in 2 * FIRST_TRIES..UNTIL_RETRIED {
+                kept.push(auto.is_bulk());
+                auto.sends();
+            }
+            assert!(kept.iter().all(|it| *it == is_bulk));
+            auto.sends();
+            assert!(!auto.is_bulk(), "both are tried again");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Bulk messages by the real command: fewer requests, and a bad row sinks no other.
 
-use segue_emulator::{ChaosSpec, Options};
+use segue_emulator::{ChaosSpec, Options, Privileges};
 
 use crate::desk::{Desk, Ran, numbered};
 
@@ -86,5 +86,18 @@ async fn every_envelope_brings_the_same_records() {
         let most = if write.contains("single") { 30 } else { 5 };
         assert!(writes(&ran) <= most, "{write}: {ran:?}");
         assert_eq!(desk.emulator.rows("account").len(), 30);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_environment_that_does_not_tell_of_bulk_messages_stops_no_run() {
+    for envelope in ["bulk", "auto"] {
+        let desk = desk("", &format!("{{ envelope: {envelope} }}")).await;
+        let silent = Privileges::AllBut(vec!["prvReadSdkMessageFilter".to_owned()]);
+        desk.emulator.client().set_privileges(&silent).unwrap();
+        let ran = desk.push(&[]);
+        assert_eq!((ran.code, ran.rows("created")), (Some(0), 1000), "{ran:?}");
+        let warnings = ran.json()["runs"][0]["warnings"].to_string();
+        assert!(warnings.contains("sent in batches"), "{ran:?}");
     }
 }

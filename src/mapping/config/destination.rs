@@ -178,10 +178,15 @@ impl Decoder {
         let mut clients: Vec<Client> = Vec::new();
         for node in nodes {
             let entry = Entry { node, ..entry };
-            let client = self
-                .form(entry, &CLIENT)
-                .and_then(|form| self.client(&form, base));
-            let Some(client) = client else { continue };
+            let Some(mut form) = self.form(entry, &CLIENT) else {
+                continue;
+            };
+            if let Some(first) = form.entries.first() {
+                form.at = first.key.at.clone();
+            }
+            let Some(client) = self.client(&form, base) else {
+                continue;
+            };
             if clients.iter().any(|it| it.client_id == client.client_id) {
                 self.bad(entry, "names an application twice", "Keep one of the two.");
             }

@@ -376,7 +376,7 @@ fn what_is_wrong_with_several_applications_is_told_at_its_place() {
         (
             "client_secret: { file",
             "secrets: { file",
-            "8:60 SG0004 there is no such setting",
+            "8:60 SG0004 there is no setting `secrets` here",
         ),
     ] {
         let told = told(with(&SEVERAL.replacen(from, to, 1)));
