@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::context::Context;
@@ -45,12 +46,12 @@ impl FileColumn<'_> {
                 None => {
                     self.check_size(call.body.len())?;
                     let name = self.name(call)?;
-                    self.take(engine, bytes::Bytes::copy_from_slice(call.body), name)
+                    self.take(engine, Bytes::copy_from_slice(call.body), name)
                 }
             },
             ("", "DELETE") => self.hold(engine, None),
             ("$value", "GET") => self.download(engine, call),
-            ("", "GET") => Ok(self.encoded(engine)),
+            ("", "GET") => Ok(self.encoded(engine, call)),
             _ => Err(Refusal::wrong_method(call.method)),
         }
     }
@@ -87,12 +88,7 @@ impl FileColumn<'_> {
     }
 
     /// A whole file; what the row does not take is not kept.
-    fn take(
-        &self,
-        engine: &mut Engine,
-        content: bytes::Bytes,
-        name: String,
-    ) -> Result<Response, Refusal> {
+    fn take(&self, engine: &mut Engine, content: Bytes, name: String) -> Result<Response, Refusal> {
         let file = engine.attached.add(content);
         let held = self.hold(engine, Some((file, name)));
         if held.is_err() {
@@ -179,7 +175,7 @@ impl FileColumn<'_> {
     }
 
     /// The file with its name, if the row holds one.
-    fn held<'e>(&self, engine: &'e Engine) -> Option<(&'e bytes::Bytes, String)> {
+    fn held<'e>(&self, engine: &'e Engine) -> Option<(&'e Bytes, String)> {
         let row = engine.row(self.layout, self.id)?;
         let Some(Value::Guid(file)) = row.cells.get(self.column) else {
             return None;
@@ -199,53 +195,81 @@ impl FileColumn<'_> {
             );
             return Err(Refusal::new(404, "0x80040217", message));
         };
-        let safe = percent_encoding::utf8_percent_encode(&name, percent_encoding::NON_ALPHANUMERIC);
-        let safe = safe
-            .to_string()
-            .replace("%2E", ".")
-            .replace("%2D", "-")
-            .replace("%5F", "_");
-        let size = content.len();
-        let range = call.headers.get("Range").and_then(|it| range(it, size));
-        let mut response = if let Some((first, last)) = range {
-            let mut part = Response::odata(206);
-            part.body = content.slice(first..=last);
-            part.header("Content-Range", format!("bytes {first}-{last}/{size}"))
-        } else {
-            let mut whole = Response::odata(200);
-            whole.body = content.clone();
-            whole
-        };
-        response.headers.extend([
-            ("Content-Type", "application/octet-stream".to_owned()),
-            (
-                "Content-Disposition",
-                format!("attachment; filename=\"{safe}\""),
-            ),
-            ("Accept-Ranges", "bytes".to_owned()),
-            ("x-ms-file-name", safe),
-            ("x-ms-file-size", size.to_string()),
-        ]);
+        let range = call
+            .headers
+            .get("Range")
+            .and_then(|it| range(it, content.len()));
+        let mut response = part(content, range, Bytes::clone);
+        response
+            .headers
+            .push(("Content-Type", "application/octet-stream".to_owned()));
+        response.headers.extend(described(&name, content.len()));
         Ok(response)
     }
 
-    /// The file in JSON.
-    fn encoded(&self, engine: &Engine) -> Response {
-        let Some((content, _)) = self.held(engine) else {
+    /// The file in JSON, or a range of it; clients ask for the next where this one leads.
+    fn encoded(&self, engine: &Engine, call: &Call<'_>) -> Response {
+        let Some((content, name)) = self.held(engine) else {
             return Response::odata(204);
         };
         let (base, set) = (self.context.base(), &self.layout.def.entity_set);
         let column = self.layout.column_name(self.column);
-        let mut body = String::from("{\"@odata.context\":");
-        push_text(
-            &mut body,
-            &format!("{base}/$metadata#{set}({})/{column}", self.id),
-        );
-        body.push_str(",\"value\":");
-        push_text(&mut body, &base64(content));
-        body.push('}');
-        Response::json(200, body)
+        let shape = format!("{base}/$metadata#{set}({})/{column}", self.id);
+        let address = format!("{base}/{set}({})/{column}", self.id);
+        let range = call
+            .headers
+            .get("Range")
+            .and_then(|it| range(it, content.len()));
+        let mut response = part(content, range, |bytes| {
+            let mut body = String::from("{\"@odata.context\":");
+            push_text(&mut body, &shape);
+            body.push_str(",\"value\":");
+            push_text(&mut body, &base64(bytes));
+            body.push('}');
+            body.into()
+        });
+        let kind = "application/json; odata.metadata=minimal".to_owned();
+        response.headers.push(("Content-Type", kind));
+        response.headers.push(("Location", address));
+        response.headers.extend(described(&name, content.len()));
+        response
     }
+}
+
+/// The whole of a file, or a range of it, as `shown` writes it.
+fn part(
+    content: &Bytes,
+    range: Option<(usize, usize)>,
+    shown: impl Fn(&Bytes) -> Bytes,
+) -> Response {
+    let size = content.len();
+    let Some((first, last)) = range else {
+        let mut whole = Response::odata(200);
+        whole.body = shown(content);
+        return whole;
+    };
+    let mut part = Response::odata(206);
+    part.body = shown(&content.slice(first..=last));
+    part.header("Content-Range", format!("bytes {first}-{last}/{size}"))
+}
+
+/// What is told of a file beside its bytes.
+fn described(name: &str, size: usize) -> [(&'static str, String); 4] {
+    let safe = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
+    let safe = safe.to_string();
+    let safe = safe
+        .replace("%2E", ".")
+        .replace("%2D", "-")
+        .replace("%5F", "_");
+    [
+        (
+            "Content-Disposition",
+            format!("attachment; filename=\"{safe}\""),
+        ),
+        ("Accept-Ranges", "bytes".to_owned()),
+        ("x-ms-file-name", safe),
+        ("x-ms-file-size", size.to_string()),
+    ]
 }
 
 /// `bytes 0-99/200`
