@@ -13,9 +13,9 @@ const AS_QUICK: f64 = 1.3;
 /// A wider width must bring at least so much more.
 const WORTH: f64 = 1.02;
 
-/// A narrower one may bring so little less: rates vary by a percent on their own, and requests that wait at the service
-/// only make it seem slow.
-const AS_GOOD: f64 = 0.98;
+/// A narrower one may seem to bring so little less. Answers come in bursts, so that rates swing by some percent on their
+/// own; it has a quarter in hand, and if it is too narrow after all the next trial makes it wider.
+const AS_GOOD: f64 = 0.9;
 
 /// So many more requests than the service works on are enough to keep it busy.
 const IN_HAND: f64 = 1.25;
@@ -187,7 +187,7 @@ impl Climb {
         window.answers += 1;
         window.operations += answered.operations;
         window.seconds += took;
-        let rounds = LEAST_ANSWERS.div_ceil(self.width);
+        let rounds = LEAST_ANSWERS.div_ceil(self.width).max(2);
         if window.answers >= rounds * self.width {
             self.measured();
         }
