@@ -180,8 +180,9 @@ impl<D: Destination> Gate<D> {
             && self.queue.waiting() < self.lane.options().waiting_operations.get()
     }
 
+    /// Answers that wait to be judged count as well: they still owe outcomes, and hold all that was sent.
     fn has_slot(&self) -> bool {
-        matches!(self.lane.turn(), Turn::Of(_))
+        self.tasks.len() < self.lane.width() && matches!(self.lane.turn(), Turn::Of(_))
     }
 
     fn wakes_at(&self) -> Option<Instant> {
@@ -241,8 +242,7 @@ impl<D: Destination> Gate<D> {
             if !self.tasks.is_empty() {
                 return None;
             }
-            let linger = self.lane.options().linger;
-            let now = Instant::now();
+            let (now, linger) = (Instant::now(), self.lane.options().linger);
             if now < *self.lingers_until.get_or_insert(now + linger) {
                 return None;
             }

@@ -100,6 +100,11 @@ impl<D> Lane<D> {
         self.state().users.turn(Errand::Write, Instant::now())
     }
 
+    /// How many requests may be on their way, of all users together.
+    pub(super) fn width(&self) -> usize {
+        self.state().users.width()
+    }
+
     /// Everything is sent that may be, or that there is.
     pub(super) fn filled(&self) {
         self.state().users.filled();

@@ -96,6 +96,11 @@ impl Users {
         next.map_or(Turn::AfterAnswer, Turn::At)
     }
 
+    /// How many requests may be on their way.
+    pub(super) fn width(&self) -> usize {
+        self.serving().map(|(_, user)| user.pace.width()).sum()
+    }
+
     /// A find waits for its turn.
     pub(super) fn seeks(&mut self) {
         self.seekers += 1;

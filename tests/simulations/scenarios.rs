@@ -1,6 +1,7 @@
 //! Named scenarios: one thing goes wrong, and this is what becomes of it.
 #![cfg(test)]
 
+mod backlog;
 mod bulk;
 mod endings;
 mod forecast;
