@@ -5,13 +5,13 @@ use std::thread;
 
 use super::LedgerError;
 use super::diff::Scope;
+use super::entries::{words_of_entry, words_of_vanished};
 use super::format::KeyRow;
 use super::generation::{Generation, Keys, Slot};
 use super::sorted::{Row, SortedRows, StandingRow};
 use super::spill::{CHUNK_BYTES, Spill, bytes_of, halves, whole, words_of};
 use super::survey::{
     Extent, Finding, KEY_CHAINS, SurveyCounts, SurveyEntry, SurveyOptions, Vanished,
-    words_of_entry, words_of_vanished,
 };
 use crate::model::{KeyDigest, Position, SourceDigest, StandingFlags};
 

@@ -9,6 +9,7 @@ mod catalogue;
 mod database;
 mod diff;
 mod disk;
+mod entries;
 mod error;
 mod exchange;
 mod files;

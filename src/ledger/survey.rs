@@ -6,15 +6,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use uuid::Uuid;
-
 use super::LedgerError;
 use super::diff::Scope;
 use super::disk;
+use super::entries::{entry_of, vanished_of};
 use super::findings::{Findings, Judge, Spread};
 use super::generation::{Generation, Slot};
 use super::sorted::StandingRow;
-use super::spill::{Spill, bytes_of, chain_of, halves, whole};
+use super::spill::{Spill, bytes_of, chain_of, halves};
 use super::spool::{Spool, SpoolWriter};
 use crate::model::{
     KeyDigest, KeyReading, Position, RecordId, RowDigest, SourceDigest, StandingFlags,
@@ -312,107 +311,17 @@ fn vanished(found: &[Findings], options: &SurveyOptions) -> Result<Spool<8>, Led
     spool.finish()
 }
 
-const DUE_NEW: u64 = 0;
-const DUE_KNOWN: u64 = 1;
-const DUPLICATE: u64 = 2;
-const UNKEYED: u64 = 3;
-
-/// An entry as numbers; the position comes first, since they are sorted by it.
-pub(super) fn words_of_entry(entry: &SurveyEntry) -> [u64; 7] {
-    let (tag, value, key) = match entry.finding {
-        Finding::Due { key, slot: None } => (DUE_NEW, 0, key.0),
-        Finding::Due {
-            key,
-            slot: Some(slot),
-        } => (DUE_KNOWN, slot.index, key.0),
-        Finding::Duplicate { key, standing } => (DUPLICATE, standing.to_bits(), key.0),
-        Finding::Unkeyed => (UNKEYED, 0, [0; 16]),
-    };
-    let ([key_high, key_low], [high, low]) = (halves(key), halves(entry.source.0));
-    [
-        entry.position.to_bits(),
-        tag,
-        value,
-        key_high,
-        key_low,
-        high,
-        low,
-    ]
-}
-
-fn entry_of(words: [u64; 7], generation: u32) -> SurveyEntry {
-    let [position, tag, value, key_high, key_low, high, low] = words;
-    let key = KeyDigest(whole(key_high, key_low));
-    let finding = match tag {
-        DUE_NEW => Finding::Due { key, slot: None },
-        DUE_KNOWN => Finding::Due {
-            key,
-            slot: Some(Slot {
-                generation,
-                index: value,
-            }),
-        },
-        DUPLICATE => Finding::Duplicate {
-            key,
-            standing: Position::from_bits(value),
-        },
-        _ => Finding::Unkeyed,
-    };
-    let source = SourceDigest(whole(high, low));
-    SurveyEntry {
-        position: Position::from_bits(position),
-        source,
-        finding,
-    }
-}
-
-pub(super) fn words_of_vanished(vanished: &Vanished) -> [u64; 8] {
-    let [key_high, key_low] = halves(vanished.key.0);
-    let [high, low] = halves(vanished.id.map_or([0; 16], |id| id.0.into_bytes()));
-    let flags = u64::from(vanished.flags.to_bits());
-    let [source_high, source_low] = halves(vanished.source.0);
-    [
-        key_high,
-        key_low,
-        vanished.slot.index,
-        high,
-        low,
-        flags,
-        source_high,
-        source_low,
-    ]
-}
-
-fn vanished_of(words: [u64; 8], generation: u32) -> Vanished {
-    let [
-        key_high,
-        key_low,
-        index,
-        high,
-        low,
-        flags,
-        source_high,
-        source_low,
-    ] = words;
-    let id = Uuid::from_bytes(whole(high, low));
-    Vanished {
-        key: KeyDigest(whole(key_high, key_low)),
-        slot: Slot { generation, index },
-        id: (!id.is_nil()).then_some(RecordId(id)),
-        flags: StandingFlags::from_bits(u8::try_from(flags).unwrap_or_default()),
-        source: SourceDigest(whole(source_high, source_low)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
     use std::path::Path;
 
     use proptest::prelude::*;
+    use uuid::Uuid;
 
     use super::*;
     use crate::ledger::disk::Disk;
+    use crate::ledger::entries::words_of_entry;
     use crate::ledger::format::{KeyRow, RowKind, SecretCheck};
     use crate::ledger::generation::{GenerationWriter, Place};
     use crate::ledger::{Layout, LayoutColumn};
