@@ -1,6 +1,7 @@
 //! segue against the emulator over a socket: two witnesses that read the same documents.
 #![cfg(test)]
 
+mod adopting;
 mod bad_input;
 mod bulk;
 mod chaos;
