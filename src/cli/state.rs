@@ -187,15 +187,23 @@ async fn adopted(arguments: &LedgerArguments) -> Result<ExitCode, Stop> {
     let done = arguments
         .with(Vec::new(), async |request: &Request| adopt(request).await)
         .await?;
-    let words = format!(
-        "adopted {} of {} records; the others are not in the extract{}",
-        done.adopted,
-        done.seen,
-        match done.unkeyed {
-            0 => String::new(),
-            unkeyed => format!(", {unkeyed} of them have no key"),
-        }
-    );
+    let left_out = done.seen.saturating_sub(done.adopted + done.unkeyed);
+    let mut others = Vec::new();
+    match done.unkeyed {
+        0 => {}
+        1 => others.push("1 has no key".to_owned()),
+        unkeyed => others.push(format!("{unkeyed} have no key")),
+    }
+    match left_out {
+        0 => {}
+        1 => others.push("the other one is not in the extract".to_owned()),
+        _ => others.push(format!("the other {left_out} are not in the extract")),
+    }
+    let words = format!("adopted {} of {} records", done.adopted, done.seen);
+    let words = match others.as_slice() {
+        [] => words,
+        others => format!("{words}; {}", others.join(", ")),
+    };
     let counts = json!({ "seen": done.seen, "adopted": done.adopted, "unkeyed": done.unkeyed });
     Ok(arguments.tell(&place, "adopt", &counts, &words))
 }

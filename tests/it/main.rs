@@ -11,6 +11,7 @@ mod describe;
 mod desk;
 mod documents;
 mod duplicates;
+mod figures;
 mod formats;
 mod history;
 mod lookups;
