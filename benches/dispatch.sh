@@ -94,6 +94,11 @@ push() { # leaves rows, took, user, system_, busy; the results in out, the log i
   rows=$((rows + changed))
 }
 figure() { grep -oE "$1" out | head -1 | grep -oE '[0-9.]+$'; }
+while_sending() { # start, survey and the ledger put in order left out
+  local speed
+  speed=$(figure '"rows_per_second":[0-9.]+')
+  echo "  while sending it did $speed rows/s: $(calculate %.3f "$speed / $base") of (a)"
+}
 sending() { # the part of the results about sending
   printf '  %s\n' "$(sed -E 's/.*"sending":(\{.*),"curve":\{.*/\1/; s/"//g; s/,waits/\n  waits/; s/,latency:/\n  seconds of requests: /' out)"
   printf '  in flight: %s\n' "$(sed -E 's/.*"curve":\{"every":([0-9.]*),"in_flight":\[([0-9,]*)\].*/\2 (each \1 s)/' out)"
@@ -139,13 +144,23 @@ speed() { # WORKERS
   row "(a) blaster, $best connections" "$rows" "$took" "$user" "$system_" "$base" "$busy"
   push
   row "segue, first push" "$rows" "$took" "$user" "$system_" "$base" "$busy"
-  printf '  user time is %.2f times that of the blaster; while sending it did %s rows/s\n' "$(calculate %.2f "$user / ($blasted ? $blasted : 1)")" "$(figure '"rows_per_second":[0-9.]+')"
+  while_sending
+  echo "  user time is $(calculate %.1f "$user / ($blasted ? $blasted : 1)") times that of the blaster"
   stages
   sending
   extract "$(($(wc -l < extract.csv) - 1))" Store
   push
   row "segue, all rows changed" "$rows" "$took" "$user" "$system_" "$base" "$busy"
   stages
+  # The service may recommend less than it grants, and the run is to find out; or more, and it is not to suffer.
+  for hint in 2 "$((workers * 3))"; do
+    stop
+    start "$workers" --hint "$hint"
+    push
+    row "segue, where $hint are recommended" "$rows" "$took" "$user" "$system_" "$base" "$busy"
+    while_sending
+    sending
+  done
   extract "$(calculate %.0f "$(granted "$workers" 1) * 4")" Single
   mapping single
   rm -rf .segue

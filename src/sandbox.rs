@@ -36,6 +36,8 @@ pub struct SandboxOptions {
     pub service_time: Option<ServiceTime>,
     /// How many requests are worked on at a time; without it as many as come.
     pub workers: Option<NonZeroUsize>,
+    /// What it recommends as requests at a time; the number of workers unless set.
+    pub hint: Option<u32>,
     /// What goes wrong.
     pub chaos: ChaosSpec,
     /// What everything that is left to chance is drawn from.
@@ -124,6 +126,7 @@ impl Sandbox {
             limits: options.limits,
             service_time: options.service_time,
             workers: options.workers,
+            parallelism_hint: options.hint,
             chaos: options.chaos,
             seed: options.seed,
             journal_file: options.journal,

@@ -25,6 +25,7 @@ use crate::users;
 
 /// How many requests at a time the environment likes best.
 pub(crate) const PARALLELISM: &str = "x-ms-dop-hint";
+const USUAL_HINT: u32 = 4;
 
 /// A request with what was read from its head.
 struct Asked<'a> {
@@ -191,7 +192,8 @@ impl Service {
     fn parallelism_hint(&self) -> u32 {
         let workers = self.options.workers.map(NonZeroUsize::get);
         let workers = workers.and_then(|workers| u32::try_from(workers).ok());
-        workers.unwrap_or(self.options.parallelism_hint)
+        let hint = self.options.parallelism_hint.or(workers);
+        hint.unwrap_or(USUAL_HINT)
     }
 
     fn run(

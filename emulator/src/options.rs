@@ -52,8 +52,9 @@ pub struct Options {
     pub repeated_targets: RepeatedTargets,
     /// How a failed change set is answered.
     pub failed_change_set: FailedChangeSet,
-    /// What `x-ms-dop-hint` says unless `workers` are set. Default 4: a laptop has few cores.
-    pub parallelism_hint: u32,
+    /// What `x-ms-dop-hint` says; without it the number of `workers`, or else 4: a laptop has few
+    /// cores.
+    pub parallelism_hint: Option<u32>,
     /// The service protection limits; none by default.
     pub limits: Option<Limits>,
     /// How long the service takes for a request; without it, as long as the machine does.
@@ -89,7 +90,7 @@ impl Default for Options {
             empty_text: EmptyText::Null,
             repeated_targets: RepeatedTargets::Refuse,
             failed_change_set: FailedChangeSet::Wrapped,
-            parallelism_hint: 4,
+            parallelism_hint: None,
             limits: None,
             service_time: None,
             workers: None,

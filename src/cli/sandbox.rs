@@ -67,6 +67,9 @@ pub(super) struct SandboxArguments {
     /// How many requests it works on at a time; the others wait [default: all].
     #[arg(long, value_name = "N", help_heading = SPEED)]
     workers: Option<NonZeroUsize>,
+    /// What it recommends as requests at a time, in `x-ms-dop-hint` [default: its workers, or else 4].
+    #[arg(long, value_name = "N", help_heading = SPEED)]
+    hint: Option<u32>,
     /// What goes wrong how often: `429=0.01,close-after=0.005,rule=lastname:Smith`; see below.
     #[arg(long, value_name = "SPEC", help_heading = TROUBLE)]
     chaos: Option<ChaosSpec>,
@@ -166,6 +169,7 @@ impl SandboxArguments {
             }),
             service_time: self.service_time,
             workers: self.workers,
+            hint: self.hint,
             chaos: self.chaos.unwrap_or_default(),
             seed: self.seed,
             journal: self.journal,

@@ -13,8 +13,12 @@ const AS_QUICK: f64 = 1.3;
 /// A wider width must bring at least so much more.
 const WORTH: f64 = 1.02;
 
-/// A narrower one may bring so little less.
-const AS_GOOD: f64 = 0.995;
+/// A narrower one may seem to bring so little less. Answers come in bursts, so that rates swing by some percent on their
+/// own; it has a quarter in hand, and if it is too narrow after all the next trial makes it wider.
+const AS_GOOD: f64 = 0.9;
+
+/// So many more requests than the service works on are enough to keep it busy.
+const IN_HAND: f64 = 1.25;
 
 /// A measurement is of so many answers at least: fewer tell of chance.
 const LEAST_ANSWERS: usize = 12;
@@ -183,7 +187,7 @@ impl Climb {
         window.answers += 1;
         window.operations += answered.operations;
         window.seconds += took;
-        let rounds = LEAST_ANSWERS.div_ceil(self.width);
+        let rounds = LEAST_ANSWERS.div_ceil(self.width).max(2);
         if window.answers >= rounds * self.width {
             self.measured();
         }
@@ -234,13 +238,26 @@ impl Climb {
 
     /// Where nothing waits at the service nothing is to be won.
     fn try_narrower(&mut self) {
-        let narrower = self.width - (self.width / 4).max(1).min(self.width - 1);
-        if narrower == self.width || self.usual <= self.quickest * AS_QUICK {
+        let narrower = self.fitting();
+        if narrower >= self.width || self.usual <= self.quickest * AS_QUICK {
             return self.settle(self.width);
         }
         self.stage = Stage::Narrower { than: self.width };
         self.width = narrower;
         self.measure();
+    }
+
+    /// How many requests it takes to keep the service busy. What takes twice as long as it could has waited for half of
+    /// that time, so half of the requests were waiting.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a width is a small number"
+    )]
+    fn fitting(&self) -> usize {
+        let worked_on = self.width as f64 * self.quickest / self.usual;
+        (worked_on * IN_HAND).ceil() as usize + 1
     }
 
     /// No other width is better: the next trial comes later and later.

@@ -111,7 +111,7 @@ impl Judge<'_> {
                 buckets,
                 (self.options.memory / 16).min(buckets * CHUNK_BYTES),
             ),
-            vanished: Spill::new(folder, 48, KEY_CHAINS, self.options.memory / 16),
+            vanished: Spill::new(folder, 64, KEY_CHAINS, self.options.memory / 16),
         }
     }
 
@@ -256,6 +256,7 @@ impl Judge<'_> {
             slot,
             id: held.id,
             flags: held.flags,
+            source: held.source,
         };
         findings.vanished.push(
             chain,

@@ -31,6 +31,7 @@ mod overview;
 #[cfg(test)]
 mod power;
 mod rekey;
+mod renamed;
 mod replace;
 mod reset;
 mod snapshot;
@@ -52,6 +53,7 @@ pub use ledger::{Entry, Ledger, Recorded};
 pub use lock::RunLock;
 pub use overview::{Overview, mapping_file, overview};
 pub use rekey::{Rekey, Rekeyed};
+pub use renamed::Renamed;
 pub use reset::reset;
 pub use snapshot::Snapshot;
 pub use sorted::StandingRow;

@@ -143,6 +143,8 @@ pub struct Vanished {
     pub id: Option<RecordId>,
     /// What else is known of it.
     pub flags: StandingFlags,
+    /// Of the row that was accepted last; of the treatment, if the key was removed before.
+    pub source: SourceDigest,
 }
 
 /// A survey that takes rows.
@@ -248,7 +250,7 @@ pub struct Survey {
     generation: u32,
     counts: SurveyCounts,
     entries: Spool<7>,
-    vanished: Spool<6>,
+    vanished: Spool<8>,
 }
 
 impl Survey {
@@ -298,7 +300,7 @@ fn in_order(
 }
 
 /// Strings the vanished keys together; each chain was judged by one worker.
-fn vanished(found: &[Findings], options: &SurveyOptions) -> Result<Spool<6>, LedgerError> {
+fn vanished(found: &[Findings], options: &SurveyOptions) -> Result<Spool<8>, LedgerError> {
     let mut spool = SpoolWriter::new(&options.spill);
     for chain in 0..KEY_CHAINS {
         for findings in found {
@@ -364,21 +366,41 @@ fn entry_of(words: [u64; 7], generation: u32) -> SurveyEntry {
     }
 }
 
-pub(super) fn words_of_vanished(vanished: &Vanished) -> [u64; 6] {
+pub(super) fn words_of_vanished(vanished: &Vanished) -> [u64; 8] {
     let [key_high, key_low] = halves(vanished.key.0);
     let [high, low] = halves(vanished.id.map_or([0; 16], |id| id.0.into_bytes()));
     let flags = u64::from(vanished.flags.to_bits());
-    [key_high, key_low, vanished.slot.index, high, low, flags]
+    let [source_high, source_low] = halves(vanished.source.0);
+    [
+        key_high,
+        key_low,
+        vanished.slot.index,
+        high,
+        low,
+        flags,
+        source_high,
+        source_low,
+    ]
 }
 
-fn vanished_of(words: [u64; 6], generation: u32) -> Vanished {
-    let [key_high, key_low, index, high, low, flags] = words;
+fn vanished_of(words: [u64; 8], generation: u32) -> Vanished {
+    let [
+        key_high,
+        key_low,
+        index,
+        high,
+        low,
+        flags,
+        source_high,
+        source_low,
+    ] = words;
     let id = Uuid::from_bytes(whole(high, low));
     Vanished {
         key: KeyDigest(whole(key_high, key_low)),
         slot: Slot { generation, index },
         id: (!id.is_nil()).then_some(RecordId(id)),
         flags: StandingFlags::from_bits(u8::try_from(flags).unwrap_or_default()),
+        source: SourceDigest(whole(source_high, source_low)),
     }
 }
 

@@ -69,6 +69,7 @@ impl Surveyor {
         }
         self.progress.surveyed(survey.counts());
         warnings.extend(self.unread_keys(&survey)?);
+        warnings.extend(self.renamed_keys(&survey)?);
         let tripped = self.judge(&survey)?;
         Ok(Surveyed {
             survey,
@@ -185,6 +186,29 @@ impl Surveyor {
         }
         Ok(Some(format!(
             "{vanished} records are not in the extract and stay all the same: the key of {unread} rows cannot be read ({})",
+            places.join(", ")
+        )))
+    }
+
+    /// A key that changed at the source makes a second record and leaves the first one behind.
+    fn renamed_keys(&self, survey: &Survey) -> Result<Option<String>, PushError> {
+        let renamed = survey.renamed()?;
+        if renamed.keys == 0 {
+            return Ok(None);
+        }
+        let files = self.opened.extract.files();
+        let places = renamed
+            .places
+            .iter()
+            .map(|it| it.display(files).to_string());
+        let mut places: Vec<String> = places.collect();
+        if renamed.keys > places.len() as u64 {
+            places.push("…".to_owned());
+        }
+        Ok(Some(format!(
+            "{} new keys stand in rows that are, but for the key, those of keys which have vanished ({}): if their keys were \
+             changed, each of these records is written a second time; choose a key that never changes",
+            renamed.keys,
             places.join(", ")
         )))
     }

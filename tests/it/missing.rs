@@ -470,3 +470,27 @@ async fn what_was_only_adopted_is_never_removed() {
     assert_eq!((ran.rows("deleted"), ran.rows("kept")), (1, 1), "{ran:?}");
     assert!(person(&desk, 1).is_some() && person(&desk, 2).is_none());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_was_changed_at_the_source_is_noticed() {
+    let desk = thirty("missing: keep").await;
+    let people = desk.read("people.csv").replace("C7,", "C107,");
+    desk.write("people.csv", people.replace("C9,", "C109,"));
+    let ran = push(&desk, &[]);
+    assert_eq!((ran.rows("created"), ran.rows("kept")), (2, 2), "{ran:?}");
+    let warnings = ran.json()["runs"][0]["warnings"].to_string();
+    let told = "2 new keys stand in rows that are, but for the key, those of keys which have vanished (people.csv:8, people.csv:10)";
+    assert!(warnings.contains(told), "{warnings}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_many_keys_share_tell_no_key_from_another() {
+    let desk = Desk::new().await;
+    people(&desk, "missing: keep");
+    desk.write("people.csv", "number,name\nC1,Same\nC2,Same\nC3,Own\n");
+    assert_eq!(push(&desk, &[]).rows("created"), 3);
+    desk.write("people.csv", "number,name\nC4,Same\nC5,New\n");
+    let ran = push(&desk, &[]);
+    assert_eq!((ran.rows("created"), ran.rows("kept")), (2, 3), "{ran:?}");
+    assert!(!ran.out.contains("but for the key"), "{ran:?}");
+}
