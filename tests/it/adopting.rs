@@ -102,15 +102,19 @@ async fn references_that_hold_already_are_not_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_row_whose_company_changed_sends_that_column_alone() {
-    let desk = pushed(CONTACTS, &[("Ann", "A1"), ("Bob", "A2")]).await;
+async fn of_several_pages_one_row_whose_company_changed_sends_that_column_alone() {
+    const PAGE: usize = 5_000;
+    let names: Vec<String> = (0..PAGE + 10).map(|number| format!("P{number}")).collect();
+    let mut rows: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "A1")).collect();
+    let desk = pushed(CONTACTS, &rows).await;
     adopt(&desk);
-    contacts(&desk, &[("Ann", "A1"), ("Bob", "A3")]);
+    rows[7].1 = "A3";
+    contacts(&desk, &rows);
     let before = desk.emulator.journal().len();
     let first = push(&desk);
     assert_eq!(
         (first.rows("updated"), first.rows("unchanged")),
-        (1, 1),
+        (1, PAGE as u64 + 9),
         "{first:?}"
     );
     assert_eq!(written_since(&desk, before), [["parentcustomerid"]]);
