@@ -104,3 +104,24 @@ async fn a_treatment_that_there_is_not_is_answered_with_all_that_there_are() {
         assert!(ran.err.contains(whole), "{ran:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_tells_where_a_reference_points_before_and_after() {
+    let desk = Desk::new().await;
+    desk.write(
+        "accounts.yaml",
+        "version: 1\nsource: { path: a.csv }\ntarget: { table: account, key: [accountnumber] }\ncolumns:\n  \
+         accountnumber: number\n  parentaccountid: { lookup: account, by: { accountnumber: parent } }\n",
+    );
+    desk.write("a.csv", "number,parent\nA1,\nA2,\nA3,A1\n");
+    assert_eq!(desk.push(&[]).rows("created"), 3);
+    desk.write("a.csv", "number,parent\nA1,\nA2,\nA3,A2\n");
+    let ran = plainly(&desk, &["push", "--dry-run"]);
+    let accounts = desk.emulator.rows("account");
+    let id_of = |number: &str| {
+        let account = accounts.iter().find(|it| it["accountnumber"] == number);
+        account.unwrap()["accountid"].as_str().unwrap().to_owned()
+    };
+    let told = format!("parentaccountid: {} → {}", id_of("A1"), id_of("A2"));
+    assert!(ran.out.contains(&told), "{ran:?}");
+}
