@@ -31,6 +31,20 @@ pub(super) struct CheckArguments {
 }
 
 pub(super) async fn run(arguments: CheckArguments) -> Result<ExitCode, Stop> {
+    let looked = look(&arguments).await;
+    if let (Err(stop), true) = (&looked, arguments.json) {
+        output::print_json(&json!({
+            "schema": "segue.check/1",
+            "exit_code": stop.code().code(),
+            "destination": null,
+            "steps": [],
+            "errors": [stop.to_json()],
+        }));
+    }
+    looked
+}
+
+async fn look(arguments: &CheckArguments) -> Result<ExitCode, Stop> {
     let mappings = arguments.mapping.iter().map(|file| Mapping::read(file));
     let mappings: Vec<Mapping> = mappings.collect::<Result<_, _>>()?;
     let config = arguments.settings.read()?;

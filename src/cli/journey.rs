@@ -17,7 +17,7 @@ use crate::dispatch::Stopping;
 use crate::ledger::{Extent, Scope};
 use crate::mapping::{Config, Mapping};
 use crate::push::{Change, Progress, Purpose, Request};
-use crate::report::{ExitCode, RunResults};
+use crate::report::{ExitCode, RunFolder, RunResults};
 
 /// After a second signal a run has so long to come to its end before it is left behind.
 const PATIENCE_AT_THE_END: Duration = Duration::from_secs(5);
@@ -56,7 +56,13 @@ impl<'a> Journey<'a> {
 
     /// Runs one mapping to its end.
     pub(super) async fn travel(&mut self, mapping: Mapping) -> Result<Travelled, Stop> {
-        let request = self.request(mapping).await?;
+        let request = match self.request(mapping.clone()).await {
+            Ok(request) => request,
+            Err(stop) => {
+                self.note(&mapping, &stop);
+                return Err(stop);
+            }
+        };
         let seen = Arc::new(Progress::default());
         let mut stop = self.stop.clone();
         let pushing = crate::push::push(request, Arc::clone(&seen), self.stop.clone());
@@ -81,6 +87,28 @@ impl<'a> Journey<'a> {
             warnings: report.warnings,
             preview,
         })
+    }
+
+    /// A run that cannot begin leaves its results as well, where it is known into which folder.
+    pub(super) fn note(&mut self, mapping: &Mapping, stop: &Stop) {
+        let settings = &self.arguments.settings;
+        let Ok(config) = self.config() else { return };
+        let chosen = settings.choose(config, Some(mapping));
+        let destination = chosen.map_or_else(|_| String::new(), |it| it.name().to_owned());
+        let started = now();
+        let noted = RunFolder::create(config.state(), started, &mapping.name).and_then(|folder| {
+            let results = RunResults {
+                run: folder.run_id().to_string(),
+                mapping: mapping.name.clone(),
+                destination,
+                dry_run: self.arguments.purpose() == Purpose::Rehearse,
+                ..stop.results(started)
+            };
+            results.write(folder.path())
+        });
+        if let Err(error) = noted {
+            output::warn(&format!("the results of the run were not written: {error}"));
+        }
     }
 
     async fn request(&mut self, mapping: Mapping) -> Result<Request, Stop> {

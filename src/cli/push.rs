@@ -126,7 +126,9 @@ pub(super) async fn run(arguments: PushArguments) -> ExitCode {
                 .iter()
                 .find(|(it, _)| mappings::is_parent_of(it, &mapping));
             if let Some((parent, code)) = parent {
-                told.stopped(held_back(&mapping, parent, *code), &arguments);
+                let stop = held_back(&mapping, parent, *code);
+                journey.note(&mapping, &stop);
+                told.stopped(stop, &arguments);
                 failed.push((mapping, *code));
                 continue;
             }

@@ -187,15 +187,23 @@ async fn adopted(arguments: &LedgerArguments) -> Result<ExitCode, Stop> {
     let done = arguments
         .with(Vec::new(), async |request: &Request| adopt(request).await)
         .await?;
-    let words = format!(
-        "adopted {} of {} records; the others are not in the extract{}",
-        done.adopted,
-        done.seen,
-        match done.unkeyed {
-            0 => String::new(),
-            unkeyed => format!(", {unkeyed} of them have no key"),
-        }
-    );
+    let left_out = done.seen.saturating_sub(done.adopted + done.unkeyed);
+    let mut others = Vec::new();
+    match done.unkeyed {
+        0 => {}
+        1 => others.push("1 has no key".to_owned()),
+        unkeyed => others.push(format!("{unkeyed} have no key")),
+    }
+    match left_out {
+        0 => {}
+        1 => others.push("the other one is not in the extract".to_owned()),
+        _ => others.push(format!("the other {left_out} are not in the extract")),
+    }
+    let words = format!("adopted {} of {} records", done.adopted, done.seen);
+    let words = match others.as_slice() {
+        [] => words,
+        others => format!("{words}; {}", others.join(", ")),
+    };
     let counts = json!({ "seen": done.seen, "adopted": done.adopted, "unkeyed": done.unkeyed });
     Ok(arguments.tell(&place, "adopt", &counts, &words))
 }
@@ -206,7 +214,7 @@ async fn rekeyed(arguments: &LedgerArguments) -> Result<ExitCode, Stop> {
         .with(Vec::new(), async |request: &Request| rekey(request).await)
         .await?;
     let words = format!(
-        "{} records stand under the mapping's key, {} are forgotten",
+        "records under the mapping's key: {}, forgotten: {}",
         done.carried, done.forgotten
     );
     let counts = json!({ "carried": done.carried, "forgotten": done.forgotten });
@@ -281,8 +289,8 @@ fn exported(arguments: &ExportArguments) -> Result<ExitCode, Stop> {
             .ok_or_else(|| no_ledger(&place));
     };
     let unwritable = |error: std::io::Error| {
-        let help = "Name a file that can be written.";
-        Stop::of(&error, help, ExitCode::Usage)
+        let text = format!("{} cannot be written: {error}", file.display());
+        Stop::new(text, "Name a file that can be written.", ExitCode::Usage)
     };
     if overview(&place.folder, &place.folder)
         .map_err(stop)?
@@ -315,8 +323,9 @@ fn private(file: &Path) -> std::io::Result<File> {
 fn imported(arguments: &ImportArguments) -> Result<ExitCode, Stop> {
     let place = arguments.ledger.place()?;
     let text = File::open(&arguments.from).map_err(|error| {
+        let text = format!("{} cannot be read: {error}", arguments.from.display());
         let help = "Name a file that `segue state export` wrote.";
-        Stop::of(&error, help, ExitCode::Usage)
+        Stop::new(text, help, ExitCode::Usage)
     })?;
     let lock = lock(&place)?;
     let is_there = place.folder.join("catalogue.db").exists();
@@ -330,11 +339,25 @@ fn imported(arguments: &ImportArguments) -> Result<ExitCode, Stop> {
             ExitCode::Usage,
         ));
     }
-    let records = import(&place.folder, &arguments.from, BufReader::new(text)).map_err(stop)?;
+    let records = import(&place.folder, &arguments.from, BufReader::new(text));
+    let records = records.map_err(not_imported)?;
     drop(lock);
     let words = format!("the ledger holds {records} records");
     let counts = json!({ "records": records });
     Ok(arguments.ledger.tell(&place, "import", &counts, &words))
+}
+
+/// What is wrong with the file is no damage of the ledger.
+fn not_imported(error: LedgerError) -> Stop {
+    match error {
+        LedgerError::Torn { path, what } | LedgerError::Foreign { path, what } => Stop::new(
+            format!("{} cannot be imported: {what}", path.display()),
+            "Take a whole file that `segue state export` wrote of this ledger; nothing was changed. To put another in its \
+             place, remove this one first: `segue state reset`.",
+            ExitCode::Usage,
+        ),
+        error => stop(error),
+    }
 }
 
 fn no_ledger(place: &Place) -> Stop {

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use jiff::Timestamp;
 use segue_emulator::EmulatorError;
 use serde_json::{Value, json};
 
@@ -9,7 +10,9 @@ use super::output;
 use crate::dataverse::{DataverseError, DataverseErrorKind};
 use crate::mapping::{MappingError, Problems};
 use crate::push::PushError;
-use crate::report::ExitCode;
+use crate::report::{
+    ExitCode, ExtractShape, RejectResults, RequestCounts, RowCounts, RunResults, SendingResults,
+};
 use crate::sandbox::SandboxError;
 use crate::snapshot::SnapshotError;
 
@@ -80,6 +83,42 @@ impl Stop {
 
     pub(super) fn code(&self) -> ExitCode {
         self.code
+    }
+
+    /// The results of a run that it kept from beginning.
+    pub(super) fn results(&self, started: Timestamp) -> RunResults {
+        let (stopped_by, advice, problems) = match &self.what {
+            What::Problems(problems) => (problems.to_string(), None, Some(problems.to_json())),
+            What::Said {
+                message,
+                causes,
+                help,
+            } => {
+                let words = std::iter::once(message).chain(causes).cloned();
+                let words: Vec<String> = words.collect();
+                (words.join(": "), Some(help.clone()), None)
+            }
+        };
+        RunResults {
+            schema: "segue.run/1".to_owned(),
+            run: String::new(),
+            mapping: String::new(),
+            destination: String::new(),
+            status: self.code.status(),
+            exit_code: self.code.code(),
+            dry_run: false,
+            started,
+            seconds: 0.0,
+            rows: RowCounts::default(),
+            requests: RequestCounts::default(),
+            sending: SendingResults::default(),
+            rejects: RejectResults::default(),
+            stopped_by: Some(stopped_by),
+            advice,
+            problems,
+            warnings: Vec::new(),
+            extract: ExtractShape::default(),
+        }
     }
 
     /// The same for machines.

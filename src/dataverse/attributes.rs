@@ -101,17 +101,18 @@ impl LabelSet {
         user.chain(all).find_map(|label| label.label.clone())
     }
 
+    /// The user's language first: it is the one to speak in.
     fn labels(&self) -> Vec<Label> {
-        self.localized_labels
-            .iter()
-            .flatten()
-            .filter_map(|label| {
-                Some(Label {
-                    language: label.language_code,
-                    text: label.label.clone()?,
-                })
+        let labels = self.localized_labels.iter().flatten().filter_map(|label| {
+            Some(Label {
+                language: label.language_code,
+                text: label.label.clone()?,
             })
-            .collect()
+        });
+        let mut labels: Vec<Label> = labels.collect();
+        let user = self.user_localized_label.as_ref();
+        labels.sort_by_key(|label| user.is_none_or(|user| label.language != user.language_code));
+        labels
     }
 }
 

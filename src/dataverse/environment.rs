@@ -14,7 +14,7 @@ use super::token::{Application, Tokens};
 use super::who::{self, Who};
 use super::writer::TableWriter;
 use super::{DataverseError, bulk, credentials, metadata, transport};
-use crate::model::{Connection, RecordId, Relationship, Table, Target};
+use crate::model::{Connection, Lookup, RecordId, Relationship, Table, Target};
 
 /// One environment, reached as one application. Clones share connections and token.
 #[derive(Clone)]
@@ -149,9 +149,9 @@ impl Dataverse {
         get::get(&self.http, table, key).await
     }
 
-    /// All records of a table, with the columns of the target.
-    pub fn scan(&self, target: Arc<Target>) -> Scan {
-        Scan::new(Arc::clone(&self.http), target)
+    /// All records of a table, with the columns of the target; of its lookups those that are named.
+    pub fn scan(&self, target: Arc<Target>, lookups: &[Arc<Lookup>]) -> Scan {
+        Scan::new(Arc::clone(&self.http), target, lookups)
     }
 
     /// How many requests were sent so far, by all clones together.

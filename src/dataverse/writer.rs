@@ -434,7 +434,7 @@ mod tests {
                 Fate::Refused,
                 &Cause::Throttled {
                     retry_after: None,
-                    limit: Limit::Window
+                    limit: Limit::Concurrency
                 }
             )]
         );

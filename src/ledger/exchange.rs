@@ -120,11 +120,12 @@ fn put(out: &mut impl Write, line: &impl Serialize) -> Result<(), LedgerError> {
 /// `file` is what the text is called in errors.
 ///
 /// # Errors
-/// If the text is no exported ledger, is cut short or of a newer format, or if the disk refuses; then nothing changed.
+/// If the text is no exported ledger, is cut short or of a newer format, is of another table or organisation than the
+/// ledger that is there, or if the disk refuses; then nothing changed.
 pub fn import(folder: &Path, file: &Path, text: impl BufRead) -> Result<u64, LedgerError> {
     let aside = beside(folder, "imported");
     remove(&aside)?;
-    let made = make(&aside, file, text);
+    let made = make(&aside, folder, file, text);
     let records = match made {
         Ok(records) => records,
         Err(error) => {
@@ -140,7 +141,25 @@ pub fn import(folder: &Path, file: &Path, text: impl BufRead) -> Result<u64, Led
     Ok(records)
 }
 
-fn make(folder: &Path, file: &Path, text: impl BufRead) -> Result<u64, LedgerError> {
+/// A ledger that can be read is not replaced by one of something else. One that is damaged has no say.
+fn refuse_other(there: &Path, file: &Path, owner: &Owner) -> Result<(), LedgerError> {
+    let catalogue = Catalogue::open_to_read(there).ok().flatten();
+    let stored = catalogue.and_then(|it| it.stored().ok().flatten());
+    let Some(held) = stored.map(|it| it.owner) else {
+        return Ok(());
+    };
+    if held.table == owner.table && held.organisation == owner.organisation {
+        return Ok(());
+    }
+    let what = format!(
+        "it is of table `{}` in organisation {}, and the ledger that is there of `{}` in {}",
+        owner.table, owner.organisation, held.table, held.organisation
+    );
+    Err(LedgerError::foreign(file, what))
+}
+
+/// Makes the ledger in `folder`; `there` is where the one is that it will replace.
+fn make(folder: &Path, there: &Path, file: &Path, text: impl BufRead) -> Result<u64, LedgerError> {
     let mut lines = text.lines();
     let first = lines.next().transpose();
     let first = first.map_err(|source| LedgerError::io("read", file, source))?;
@@ -157,14 +176,15 @@ fn make(folder: &Path, file: &Path, text: impl BufRead) -> Result<u64, LedgerErr
     let layout = Layout {
         columns: columns.ok_or_else(|| foreign("a column's name cannot be read"))?,
     };
-    disk::create_folder(folder)?;
-    let mut catalogue = Catalogue::open(folder)?;
     let owner = Owner {
         organisation: head.organisation,
         table: head.table,
         key: head.key,
         mapping: head.mapping,
     };
+    refuse_other(there, file, &owner)?;
+    disk::create_folder(folder)?;
+    let mut catalogue = Catalogue::open(folder)?;
     catalogue.make(&owner, &secret)?;
     catalogue.keep_layout(&layout)?;
     let mut replacement = Replacement::begin(folder, 1, &layout, SecretCheck::of(&secret))?;

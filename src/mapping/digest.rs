@@ -104,17 +104,19 @@ impl Parts {
         }
     }
 
-    /// What was looked for, and not what was found: a record that was made again elsewhere is the same reference.
+    /// What was looked for, and not what was found: a record that was made again elsewhere is the same reference. Texts
+    /// that no environment tells apart find the same record.
     fn push_reference(&mut self, reference: &Reference) {
         match reference.points {
             Points::Nowhere | Points::Missing(None) => self.push(b'0', &[]),
             Points::Missing(Some(default)) => self.push(b'g', default.0.as_bytes()),
             Points::Sought | Points::Found(_) | Points::Later => {
                 let target = &reference.to.target;
+                let mut folded = Vec::with_capacity(ROOM);
                 self.push(b'r', target.table.as_str().as_bytes());
                 for (column, value) in target.columns.iter().zip(&reference.key) {
                     self.push(b'n', column.name.as_str().as_bytes());
-                    self.push_value(&value.into());
+                    self.push_key(&value.into(), Collation::AccentSensitive, &mut folded);
                 }
             }
         }

@@ -19,6 +19,16 @@ pub(super) struct PlannedLookup {
 }
 
 impl Plan {
+    /// The ways of all lookup columns.
+    pub fn lookups(&self) -> Vec<Arc<Lookup>> {
+        let columns = self.columns.iter();
+        let lookups = columns.filter_map(|column| match column {
+            PlannedColumn::Lookup(lookup) => Some(Arc::clone(&lookup.to)),
+            PlannedColumn::Constant(_) | PlannedColumn::Cell { .. } => None,
+        });
+        lookups.collect()
+    }
+
     /// The target columns that refer to this mapping's own records by their key.
     pub fn references_to_itself(&self) -> Vec<usize> {
         let columns = self.columns.iter().enumerate();

@@ -78,7 +78,8 @@ pub(super) fn judge_removals(
             Err(trip(MAX_DELETES, figures))
         }
         None if removals > LEAST_REMOVALS && exceeds(&USUAL_REMOVALS, removals, known) => {
-            told("10 %")
+            let a_tenth_is_more = !exceeds(&USUAL_REMOVALS, LEAST_REMOVALS + 1, known);
+            told(if a_tenth_is_more { "10 %" } else { "10" })
         }
         None if removals >= known => told("all but one"),
         None => Ok(()),

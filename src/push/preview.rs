@@ -71,7 +71,10 @@ pub(super) async fn fill_in(environment: &Dataverse, table: &Table, preview: &mu
             continue;
         };
         for column in &mut change.columns {
-            column.before = match record.get(&column.column) {
+            // A lookup is read under a name of its own.
+            let lookup = format!("_{}_value", column.column);
+            let held = record.get(&column.column).or_else(|| record.get(&lookup));
+            column.before = match held {
                 None | Some(Json::Null) => None,
                 Some(Json::String(text)) => Some(text.clone()),
                 Some(other) => Some(other.to_string()),

@@ -155,8 +155,8 @@ impl Workbench {
     }
 }
 
-/// Fills an empty ledger from what Dataverse holds: records whose key the extract has, with all their columns but
-/// lookups. So a first push sends only differences. Adopted records count as never written, their columns as not owned.
+/// Fills an empty ledger from what Dataverse holds: records whose key the extract has, with all their columns. So
+/// a first push sends only differences. Adopted records count as never written, their columns as not owned.
 /// While the extract has a row whose key cannot be read, that row may be any record: then all of them are adopted.
 ///
 /// # Errors
@@ -180,7 +180,7 @@ pub async fn adopt(request: &Request) -> Result<Adopted, StateError> {
         adopted: 0,
         unkeyed: 0,
     };
-    let mut scan = environment.scan(Arc::clone(plan.target()));
+    let mut scan = environment.scan(Arc::clone(plan.target()), &plan.lookups());
     while let Some(page) = scan.next().await.map_err(PushError::from)? {
         adopted.seen += page.len() as u64;
         let mut entries = Vec::with_capacity(page.len());
@@ -289,7 +289,7 @@ pub async fn rekey(request: &Request) -> Result<Rekeyed, StateError> {
     let Some(mut rekey) = begun.await? else {
         return Err(PushError::Defect("the ledger is in use".to_owned()).into());
     };
-    let mut scan = environment.scan(Arc::clone(plan.target()));
+    let mut scan = environment.scan(Arc::clone(plan.target()), &[]);
     while let Some(page) = scan.next().await.map_err(PushError::from)? {
         let keys = page.iter().filter_map(|record| {
             let key = key_of(plan, &secret, record)?;

@@ -157,7 +157,9 @@ impl RejectWriter {
             }
             write_chunk(&mut file, chunk, &shape, &mut rows)?;
         }
-        file.flush()?;
+        // The results name the file: they must not outlast it when the power fails.
+        let file = file.into_inner().map_err(csv::IntoInnerError::into_error)?;
+        file.sync_all()?;
         let file = Some(self.path.display().to_string());
         let held = self.held;
         Ok(RejectResults {

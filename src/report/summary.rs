@@ -11,10 +11,11 @@ pub fn summary(results: &RunResults) -> String {
         ""
     };
     let head = format!(
-        "{} → {}   {} rows in {:.1} s{rehearsed}",
+        "{} → {}   {} row{} in {:.1} s{rehearsed}",
         results.mapping,
         results.destination,
         grouped(rows.read),
+        if rows.read == 1 { "" } else { "s" },
         results.seconds
     );
     let always = [

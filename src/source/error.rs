@@ -245,7 +245,7 @@ impl SourceError {
     pub fn help(&self) -> &'static str {
         match self {
             Self::Missing { .. } | Self::NoFiles { .. } => {
-                "check `source.path`; it is relative to the folder of the mapping"
+                "check the path: `source.path` is taken from the folder of the mapping, `--extract` from the working folder"
             }
             Self::Pattern { .. } => "write the pattern with `*`, `?`, `[…]` and `**/`",
             Self::TooManyFiles { .. } => "join the files, or split the load into several mappings",

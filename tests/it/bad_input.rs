@@ -157,3 +157,45 @@ async fn a_key_that_the_table_has_not_lists_those_it_has() {
     assert_eq!(ran.code, Some(2));
     assert!(ran.err.contains("[accountnumber] (active)"), "{}", ran.err);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mapping_that_cannot_be_read_is_told_in_the_results_object() {
+    let desk = Desk::new().await;
+    desk.write("broken.yaml", "version: 1\nsource: [\n");
+    for (file, told) in [("broken.yaml", "not YAML"), ("none.yaml", "cannot be read")] {
+        let ran = desk.run(&["push", "-m", file, "--json"]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        let json = ran.json();
+        let message = json["errors"][0]["message"].as_str().unwrap();
+        assert!(message.contains(told), "{ran:?}");
+        assert_eq!(
+            (&json["exit_code"], &json["runs"]),
+            (&2.into(), &serde_json::json!([]))
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_cannot_begin_leaves_its_results() {
+    let desk = Desk::new().await;
+    desk.write("a.csv", numbered(1));
+    desk.accounts("{ path: a.csv }", "");
+    let ran = desk.push(&["--destination", "nowhere"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    let runs = desk.run(&["runs"]);
+    assert!(runs.out.contains("accounts"), "{runs:?}");
+    let folder = std::fs::read_dir(desk.path(".segue/runs")).unwrap();
+    let folder = folder.map(|it| it.unwrap().path()).next().unwrap();
+    let results = std::fs::read_to_string(folder.join("run_results.json")).unwrap();
+    let results: serde_json::Value = serde_json::from_str(&results).unwrap();
+    assert_eq!(
+        (
+            &results["mapping"],
+            &results["status"],
+            &results["exit_code"]
+        ),
+        (&"accounts".into(), &"failed".into(), &2.into())
+    );
+    let why = results["stopped_by"].as_str().unwrap();
+    assert!(why.contains("no destination `nowhere`"), "{why}");
+}

@@ -98,3 +98,24 @@ async fn a_host_that_answers_html_is_no_environment() {
     assert_eq!(statuses(&ran).last().unwrap().0, "user", "{ran:?}");
     assert!(ran.out.contains("no Dataverse environment"), "{ran:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_the_check_before_its_first_step_is_told_to_machines_too() {
+    let desk = Desk::new().await;
+    desk.write("broken.yaml", "version: 1\nsource: [\n");
+    for (arguments, told) in [
+        (["-m", "broken.yaml"], "not YAML"),
+        (["-m", "none.yaml"], "cannot be read"),
+        (["--destination", "nowhere"], "no destination `nowhere`"),
+    ] {
+        let ran = desk.run(&[&["check", "--json"], arguments.as_slice()].concat());
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        let json = ran.json();
+        let message = json["errors"][0]["message"].as_str().unwrap();
+        assert!(message.contains(told), "{ran:?}");
+        assert_eq!(
+            (&json["exit_code"], &json["steps"]),
+            (&2.into(), &Json::Array(Vec::new()))
+        );
+    }
+}

@@ -1,6 +1,7 @@
 //! segue against the emulator over a socket: two witnesses that read the same documents.
 #![cfg(test)]
 
+mod adopting;
 mod bad_input;
 mod bulk;
 mod chaos;
@@ -10,6 +11,7 @@ mod describe;
 mod desk;
 mod documents;
 mod duplicates;
+mod figures;
 mod formats;
 mod history;
 mod lookups;

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use segue_emulator::Fault;
+
 use crate::desk::{Desk, Ran, numbered, ran};
 
 /// The command with a limit on the size of each file that it writes: a disk that is full, as far as it can tell.
@@ -58,9 +60,42 @@ async fn a_disk_that_is_full_while_recording_stops_the_run() {
     accounted(&ran);
     assert!(ran.rows("created") > 0, "it did not begin: {ran:?}");
     assert!(ran.rows("not_attempted") > 0, "it went on: {ran:?}");
+    what_was_recorded_is_not_sent_again(&desk);
+    assert_eq!(desk.emulator.rows("account").len(), 6_000);
+}
+
+/// The next run leaves the recorded rows alone, and each of the others has one effect more.
+fn what_was_recorded_is_not_sent_again(desk: &Desk) {
+    let shown = desk.run(&["state", "show", "-m", "accounts.yaml", "--json"]);
+    let recorded = shown.json()["ledgers"][0]["records"].as_u64().unwrap();
+    assert!(recorded > 0, "{shown:?}");
+    let before = desk.emulator.journal().len();
     let next = desk.push(&[]);
     assert_eq!(next.code, Some(0), "{next:?}");
-    assert_eq!(desk.emulator.rows("account").len(), 6_000);
+    assert_eq!(next.rows("unchanged"), recorded, "{next:?}");
+    let effects = (desk.emulator.journal().len() - before) as u64;
+    assert_eq!(effects, next.rows("read") - recorded, "{next:?}");
+    assert_eq!(desk.push(&[]).requests("writes"), 0);
+    assert_eq!(
+        desk.emulator.rows("account").len() as u64,
+        next.rows("read")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_out_of_time_is_gone_on_with_and_nothing_is_sent_twice() {
+    let desk = Desk::new().await;
+    desk.write("a.csv", numbered(3_000));
+    desk.accounts("{ path: a.csv }", "");
+    // The service makes it wait for longer than it may.
+    let wait = Fault::Throttle { retry_after: 600 };
+    desk.emulator
+        .next_requests([Fault::Pass, Fault::Pass, wait]);
+    let ran = desk.push(&["--deadline", "2s"]);
+    assert!(matches!(ran.code, Some(6 | 75)), "{ran:?}");
+    accounted(&ran);
+    assert!(ran.rows("not_attempted") > 0, "{ran:?}");
+    what_was_recorded_is_not_sent_again(&desk);
 }
 
 #[cfg(unix)]

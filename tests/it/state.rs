@@ -211,6 +211,33 @@ async fn what_is_no_whole_export_changes_nothing() {
     assert_eq!(folder.count(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_exported_elsewhere_does_not_replace_a_good_ledger() {
+    let desk = pushed(3).await;
+    state(&desk, "export -m accounts.yaml --out kept.ndjson");
+    let kept = desk.read("kept.ndjson");
+    let organisation = desk.emulator.organization_id().to_string();
+    let other = "00000000-0000-0000-0000-00000000000a";
+    for (from, to, told) in [
+        ("\"account\"", "\"contact\"", "of table `contact`"),
+        (organisation.as_str(), other, other),
+    ] {
+        desk.write("kept.ndjson", kept.replace(from, to));
+        let refused = state(&desk, "import -m accounts.yaml --from kept.ndjson --yes");
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        assert!(refused.err.contains(told), "{refused:?}");
+        assert!(refused.err.contains("nothing was changed"), "{refused:?}");
+        assert_eq!(desk.push(&[]).rows("unchanged"), 3);
+    }
+    let none = state(&desk, "import -m accounts.yaml --from none.ndjson --yes");
+    assert!(none.err.contains("none.ndjson cannot be read"), "{none:?}");
+    let nowhere = state(&desk, "export -m accounts.yaml --out none/kept.ndjson");
+    assert!(
+        nowhere.err.contains("none/kept.ndjson cannot be written"),
+        "{nowhere:?}"
+    );
+}
+
 fn contacts(desk: &Desk, key: &str) {
     let text = format!(
         "version: 1\nsource: {{ path: c.csv }}\ntarget: {{ table: contact, key: [{key}] }}\ncolumns:\n  \

@@ -47,6 +47,12 @@ pub(super) fn show(arguments: &ShowArguments) -> Result<ExitCode, Stop> {
             vec![place]
         }
     };
+    if places.is_empty() && !arguments.json {
+        let state = config.state().display();
+        output::say(&format!(
+            "there is no ledger yet in {state}; the first push makes one"
+        ));
+    }
     let history = RunHistory::read(config.state()).unwrap_or_default();
     let mut shown = Vec::new();
     let mut code = ExitCode::Done;

@@ -223,12 +223,17 @@ impl Decoder {
             let newest = self.required(&form, "newest", "Name the source column that tells.")?;
             return self.text(newest).map(Duplicates::Newest);
         }
-        let words = &[("reject", 0), ("first", 1), ("last", 2)];
+        let words = &[("reject", 0), ("first", 1), ("last", 2), ("newest", 3)];
         let word = self.word(entry, words, &[])?;
         Some(match word.value {
             0 => Duplicates::Reject,
             1 => Duplicates::First,
-            _ => Duplicates::Last,
+            2 => Duplicates::Last,
+            _ => {
+                let help = "Write `duplicates: { newest: COLUMN }`, a column of the extract.";
+                self.bad(entry, "does not say which column tells", help);
+                return None;
+            }
         })
     }
 
@@ -241,12 +246,16 @@ impl Decoder {
             "Write `missing: keep`, `deactivate`, `delete` or `{ set: { column: value } }`.";
         let at = entry.place();
         if !matches!(entry.node.is, Is::Map(_)) {
-            let words = &[("keep", 0), ("deactivate", 1), ("delete", 2)];
+            let words = &[("keep", 0), ("deactivate", 1), ("delete", 2), ("set", 3)];
             let word = self.word(entry, words, &[])?;
             let value = match word.value {
                 0 => Missing::Keep,
                 1 => Missing::Deactivate(None),
-                _ => Missing::Delete(Ours::Created),
+                2 => Missing::Delete(Ours::Created),
+                _ => {
+                    self.bad(entry, "does not say what to set", HELP);
+                    return None;
+                }
             };
             return Some(Written { value, at });
         }
