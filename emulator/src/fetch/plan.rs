@@ -235,6 +235,9 @@ impl<'m> Plan<'m> {
             let message = format!("The entity with a name = '{name}' was not found.");
             Refusal::new(404, "0x80041102", message)
         })?;
+        if layout.def.is_elastic() || above.def.is_elastic() {
+            return Err(Refusal::unlinked());
+        }
         let is_outer = match link.get("link-type") {
             None | Some("inner") => false,
             Some("outer") => true,

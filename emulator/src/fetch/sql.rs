@@ -151,6 +151,10 @@ impl<'m> Query<'_, 'm> {
             let message = "A join compares a column of its table with one of a table before it.";
             return Err(refused(message));
         }
+        let mut entities = self.plan.entities.iter();
+        if entities.any(|entity| entity.layout.def.is_elastic()) {
+            return Err(Refusal::unlinked());
+        }
         if let Some(entity) = self.plan.entities.get_mut(place) {
             entity.join = Some(Join {
                 parent: there.0,

@@ -399,3 +399,22 @@ fn what_is_not_documented_is_refused() {
     let answer = client.get(&format!("contacts?sql={good}&$skiptoken=x"));
     refused(&answer, 400, "0x80060888", "paging cookie");
 }
+
+#[test]
+fn elastic_tables_are_joined_with_nothing() {
+    let client = world();
+    let sql = "SELECT s.contoso_deviceid FROM contoso_sensordata s \
+               JOIN systemuser u ON s.ownerid = u.systemuserid";
+    let xml = "<fetch><entity name='contoso_sensordata'><link-entity name='systemuser' \
+               from='systemuserid' to='ownerid'/></entity></fetch>";
+    for (option, query) in [("sql", sql), ("fetchXml", xml)] {
+        let path = format!("contoso_sensordatas?{option}={}", encoded(query));
+        let answer = client.get(&path);
+        refused(
+            &answer,
+            400,
+            "0x80048d0b",
+            "Link entities are not supported",
+        );
+    }
+}
