@@ -30,6 +30,8 @@ pub struct SandboxOptions {
     pub clients: Option<PathBuf>,
     /// How long a token is good for; 3599 seconds unless given.
     pub token_lifetime: Option<Duration>,
+    /// How long the index of a new alternate key takes; one second unless given.
+    pub key_index_time: Option<Duration>,
     /// The service protection limits; off without them.
     pub limits: Option<Limits>,
     /// The modelled service; without it the sandbox is as fast as the machine.
@@ -120,6 +122,7 @@ impl Sandbox {
             schema: schema(&options.schemas)?,
             clients: clients(options.clients.as_deref())?,
             token_lifetime: options.token_lifetime.unwrap_or(defaults.token_lifetime),
+            key_index_time: options.key_index_time.unwrap_or(defaults.key_index_time),
             data: options.data,
             port: options.port,
             certificate: options.certificate,

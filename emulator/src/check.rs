@@ -81,7 +81,7 @@ impl Token<'_> {
             },
             ColumnKind::Picklist { options } => self.choice(&options.options)?,
             ColumnKind::State { options } | ColumnKind::Status { options } => {
-                self.choice(options)?
+                self.choice(options).map_err(Refusal::of_state)?
             }
             ColumnKind::Date => self.date()?,
             ColumnKind::DateTime => self.date_time()?,

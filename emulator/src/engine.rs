@@ -19,6 +19,7 @@ use crate::fold::Collation;
 use crate::journal::{Effect, EffectKind, Journal};
 use crate::model::{Layout, Model};
 use crate::refusal::Refusal;
+use crate::ring;
 use crate::schema::Schema;
 use crate::table::{Row, Rows, fold_key};
 use crate::tally::Tally;
@@ -168,12 +169,11 @@ impl Engine {
         for effect in &self.effects {
             if effect.kind == EffectKind::Delete {
                 self.version += 1;
-                self.deleted
-                    .push_back((self.version, effect.table, effect.id));
+                let deletion = (self.version, effect.table, effect.id);
+                if let Some((at, ..)) = ring::push(&mut self.deleted, DELETIONS, deletion) {
+                    self.forgotten = at;
+                }
             }
-        }
-        while self.deleted.len() > DELETIONS {
-            self.forgotten = self.deleted.pop_front().map_or(0, |(at, ..)| at);
         }
     }
 

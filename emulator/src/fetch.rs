@@ -1,4 +1,4 @@
-//! `FetchXML` in the URL: its rows, joined, ordered and in pages.
+//! `FetchXML` and SQL in the URL: their rows, joined, ordered and in pages.
 //!
 //! Inner and outer joins, conditions, orders and aggregates are served; conditions on other
 //! entities, grouping by parts of dates and the other kinds of links are not. Source: Microsoft
@@ -6,6 +6,7 @@
 
 mod plan;
 mod rows;
+mod sql;
 mod totals;
 mod xml;
 
@@ -22,18 +23,20 @@ use crate::model::Layout;
 use crate::refusal::Refusal;
 use crate::render::{Shown, View, push_text};
 use crate::request::{Annotations, Preferences, decoded};
-use plan::{Entity, Kind, Plan};
+use plan::{Entity, Kind, MOST, Plan};
 use rows::{Joined, cell};
 
 const COOKIE: &str = "Microsoft.Dynamics.CRM.fetchxmlpagingcookie";
 const MORE: &str = "Microsoft.Dynamics.CRM.morerecords";
 const TOTAL: &str = "Microsoft.Dynamics.CRM.totalrecordcount";
+const EXCEEDED: &str = "Microsoft.Dynamics.CRM.totalrecordcountlimitexceeded";
+const VERSION: &str = "Microsoft.Dynamics.CRM.globalmetadataversion";
+const ATTRIBUTE: &str = "OData.Community.Display.V1.AttributeName";
 
-/// The document that a query holds, decoded.
-pub(crate) fn written(query: &str) -> Option<Result<String, Refusal>> {
-    let value = query
-        .split('&')
-        .find_map(|piece| piece.strip_prefix("fetchXml="))?;
+/// What an option of a query holds, decoded.
+pub(crate) fn written(query: &str, option: &str) -> Option<Result<String, Refusal>> {
+    let mut pieces = query.split('&').filter_map(|piece| piece.split_once('='));
+    let (_, value) = pieces.find(|(name, _)| *name == option)?;
     let value = value.replace('+', " ");
     let text = decoded(&value).map(std::borrow::Cow::into_owned);
     Some(text.ok_or_else(Refusal::query_syntax))
@@ -61,6 +64,75 @@ pub(crate) fn list(
     Ok(page.written(&context.base(), &plan, &preferences.annotations))
 }
 
+/// The rows of a `SELECT` as JSON. Of the options of `OData` it takes none but the next page.
+pub(crate) fn select(
+    engine: &Engine,
+    context: &Context<'_>,
+    layout: &Layout,
+    query: &str,
+    preferences: &Preferences,
+) -> Result<String, Refusal> {
+    let text = written(query, "sql").unwrap_or_else(|| Err(Refusal::query_syntax()))?;
+    for piece in query.split('&') {
+        let (name, _) = piece.split_once('=').unwrap_or((piece, ""));
+        if name.starts_with('$') && name != "$skiptoken" {
+            let message = format!("The query parameter '{name}' is not supported with sql.");
+            return Err(Refusal::new(400, "0x80060888", message));
+        }
+    }
+    let page = written(query, "$skiptoken").transpose()?;
+    let page = page.map_or(Ok(1), |cookie| page_of(&cookie))?;
+    let size = preferences.page_size.unwrap_or(MOST).clamp(1, MOST);
+    let ground = Ground {
+        engine,
+        context,
+        aliases: &Aliases::new(),
+    };
+    let layout = context
+        .model
+        .layout(layout.number)
+        .ok_or_else(Refusal::query_syntax)?;
+    let plan = sql::plan(ground, context, layout, &text, (size, page))?;
+    let annotations = &preferences.annotations;
+    let page = Page::find(engine, &plan, annotations)?;
+    let mut body = String::from("{\"@odata.context\":");
+    let base = context.base();
+    push_text(&mut body, &format!("{base}/$metadata#{}", shape(&plan)));
+    let version = context.schema.fingerprint().to_string();
+    for (term, json) in [
+        (TOTAL, "-1"),
+        (EXCEEDED, "false"),
+        (VERSION, &format!("\"{version}\"")),
+    ] {
+        if annotations.includes(term) {
+            push_annotation(&mut body, term, json);
+        }
+    }
+    page.push_objects(&mut body);
+    if page.has_more(&plan) {
+        let cookie = cookie(&plan, page.ids);
+        let cookie = utf8_percent_encode(&cookie, NON_ALPHANUMERIC);
+        let set = &layout.def.entity_set;
+        let text = utf8_percent_encode(&text, NON_ALPHANUMERIC);
+        let next = format!("{base}/{set}?sql={text}&$skiptoken={cookie}");
+        body.push_str(",\"@odata.nextLink\":");
+        push_text(&mut body, &next);
+    }
+    body.push('}');
+    Ok(body)
+}
+
+/// The page of which a cookie tells.
+fn page_of(cookie: &str) -> Result<usize, Refusal> {
+    let rest = cookie.strip_prefix("<cookie pagenumber=\"");
+    let number = rest.and_then(|rest| rest.split_once('"')?.0.parse().ok());
+    let number = number.filter(|page| (1..1_000_000_000).contains(page));
+    number.ok_or_else(|| {
+        let message = "The paging cookie is not one of this service.";
+        Refusal::new(400, "0x80060888", message)
+    })
+}
+
 /// The objects of a page, without braces.
 struct Page {
     objects: Vec<String>,
@@ -74,9 +146,12 @@ impl Page {
     fn find(engine: &Engine, plan: &Plan<'_>, annotations: &Annotations) -> Result<Self, Refusal> {
         let mut found = rows::joined(engine, plan)?;
         rows::sort(engine, plan, &mut found);
+        let most = plan.limit.unwrap_or(usize::MAX);
         let before = plan.size.saturating_mul(plan.page - 1);
         let all: Vec<String> = match plan.kind {
             Kind::Rows => {
+                found.drain(..plan.skip.min(found.len()));
+                found.truncate(most);
                 let page = found.get(before..).unwrap_or_default();
                 let page = page.get(..plan.size).unwrap_or(page);
                 let objects = page
@@ -99,6 +174,7 @@ impl Page {
                     .collect()
             }
         };
+        let all: Vec<String> = all.into_iter().skip(plan.skip).take(most).collect();
         let total = all.len();
         Ok(Self {
             objects: all.into_iter().skip(before).take(plan.size).collect(),
@@ -108,8 +184,7 @@ impl Page {
     }
 
     fn written(&self, base: &str, plan: &Plan<'_>, annotations: &Annotations) -> String {
-        let shown = plan.size.saturating_mul(plan.page - 1) + self.objects.len();
-        let has_more = self.total > shown && !plan.has_top;
+        let has_more = self.has_more(plan);
         let mut body = String::from("{\"@odata.context\":");
         push_text(&mut body, &format!("{base}/$metadata#{}", shape(plan)));
         if plan.wants_total && annotations.includes(TOTAL) {
@@ -123,14 +198,24 @@ impl Page {
             push_text(&mut text, &cookie(plan, self.ids));
             push_annotation(&mut body, COOKIE, &text);
         }
+        self.push_objects(&mut body);
+        body.push('}');
+        body
+    }
+
+    fn has_more(&self, plan: &Plan<'_>) -> bool {
+        let before = plan.size.saturating_mul(plan.page - 1);
+        self.total > before.saturating_add(self.objects.len()) && !plan.has_top
+    }
+
+    fn push_objects(&self, body: &mut String) {
         body.push_str(",\"value\":[");
         for (number, object) in self.objects.iter().enumerate() {
             body.push_str(if number == 0 { "{" } else { ",{" });
             body.push_str(object);
             body.push('}');
         }
-        body.push_str("]}");
-        body
+        body.push(']');
     }
 }
 
@@ -181,7 +266,12 @@ fn shape(plan: &Plan<'_>) -> String {
         Some(alias) => alias.clone(),
         None => layout.property(attribute.column),
     });
-    format!("{set}({})", names.collect::<Vec<_>>().join(","))
+    let mut names: Vec<String> = names.collect();
+    let id = &layout.def.primary_id;
+    if plan.kind == Kind::Rows && !names.contains(id) {
+        names.push(id.clone());
+    }
+    format!("{set}({})", names.join(","))
 }
 
 /// A joined row without braces: its own columns, then those of linked rows under their alias.
@@ -211,7 +301,9 @@ fn object(
         let Some(Some((id, row))) = joined.get(place) else {
             continue;
         };
-        if place == 0 {
+        // What is distinct belongs to no single row.
+        let is_summary = plan.kind == Kind::Distinct && !entity.shows_all;
+        if place == 0 && !is_summary {
             view.members(*id, row, &mut text);
         }
         let all = entity
@@ -223,7 +315,7 @@ fn object(
             .attributes
             .iter()
             .map(|a| (a.column, a.alias.as_deref()));
-        let chosen = chosen.filter(|(_, alias)| place > 0 || alias.is_some());
+        let chosen = chosen.filter(|(_, alias)| place > 0 || alias.is_some() || is_summary);
         for (column, alias) in all.chain(chosen) {
             // What is null is left out, as these properties are not those of the table.
             let Some(value) = cell(plan, joined, place, column) else {
@@ -231,9 +323,18 @@ fn object(
             };
             let name = match alias {
                 Some(alias) => alias.to_owned(),
+                None if place == 0 => entity.layout.property(column),
                 None => format!("{}.{}", entity.alias, entity.layout.column_name(column)),
             };
-            text.push(',');
+            if !text.is_empty() {
+                text.push(',');
+            }
+            if alias.is_some() && annotations.includes(ATTRIBUTE) {
+                push_text(&mut text, &format!("{name}@{ATTRIBUTE}"));
+                text.push(':');
+                push_text(&mut text, entity.layout.column_name(column));
+                text.push(',');
+            }
             view.member_of(&name, column, Some(&value), &mut text);
         }
     }

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::model::Model;
 use crate::render;
+use crate::ring;
 use crate::value::{Column, TableNumber, Value};
 
 /// What happened to a row.
@@ -108,10 +109,7 @@ impl Journal {
             if self.capacity == 0 {
                 continue;
             }
-            if self.kept.len() >= self.capacity {
-                self.kept.pop_front();
-            }
-            self.kept.push_back(kept);
+            ring::push(&mut self.kept, self.capacity, kept);
         }
     }
 

@@ -65,6 +65,7 @@ mod removal;
 mod render;
 mod request;
 mod restore;
+mod ring;
 mod roles;
 mod rules;
 mod scan;

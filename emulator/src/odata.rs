@@ -148,8 +148,12 @@ impl Operation<'_> {
     }
 
     fn list(&self, engine: &Engine) -> Result<Response, Refusal> {
-        if let Some(text) = fetch::written(self.query) {
-            let (context, layout) = (self.context, self.layout);
+        let (context, layout) = (self.context, self.layout);
+        if fetch::written(self.query, "sql").is_some() {
+            let body = fetch::select(engine, context, layout, self.query, &self.preferences)?;
+            return Ok(Response::json(200, body));
+        }
+        if let Some(text) = fetch::written(self.query, "fetchXml") {
             let body = fetch::list(engine, context, layout, &text?, &self.preferences)?;
             return Ok(Response::json(200, body));
         }

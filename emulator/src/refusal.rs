@@ -217,6 +217,21 @@ impl Refusal {
         Self::new(405, "0x80040227", message)
     }
 
+    /// A state or a reason that is no option, which is told otherwise than of a choice.
+    pub(crate) fn of_state(self) -> Self {
+        if self.code != "0x8004431a" {
+            return self;
+        }
+        let message = "State code is invalid or state code is valid but status code is invalid \
+                       for a specified state code.";
+        Self::new(400, "0x80048408", message)
+    }
+
+    /// Rows of elastic tables are joined with no others.
+    pub(crate) fn unlinked() -> Self {
+        Self::new(400, "0x80048d0b", "Link entities are not supported")
+    }
+
     pub(crate) fn unavailable(message: &str) -> Self {
         Self::new(503, "0x8004a001", message)
     }

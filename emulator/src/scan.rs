@@ -105,7 +105,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Whether a row is meant; all columns of no row are null.
-    fn holds(self, filter: &Filter, row: Option<(Uuid, &Row)>) -> bool {
+    pub(crate) fn holds(self, filter: &Filter, row: Option<(Uuid, &Row)>) -> bool {
         let collation = self.engine.collation;
         let value = |column: Column| value_of(self.layout, row?.0, row?.1, column);
         match filter {

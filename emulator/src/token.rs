@@ -17,6 +17,7 @@ use crate::clients::{Registration, Registry, SecretState};
 use crate::lock;
 use crate::options::TENANT_ID;
 use crate::request::{Request, Response, decoded};
+use crate::ring;
 
 /// Tokens kept at a time; older ones are forgotten, which a client sees as their end.
 pub(crate) const TOKENS: usize = 100_000;
@@ -86,7 +87,7 @@ impl Tokens {
         }
         let end = now.saturating_add(lifetime);
         given.tokens.insert(token.clone(), Token { client, end });
-        given.oldest_first.push_back(token.clone());
+        ring::push(&mut given.oldest_first, TOKENS, token.clone());
         token
     }
 }

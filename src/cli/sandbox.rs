@@ -40,6 +40,9 @@ pub(super) struct SandboxArguments {
     /// Add the tables, columns and keys of this file; repeat for more.
     #[arg(long, value_name = "FILE", help_heading = CONTENT)]
     schema: Vec<PathBuf>,
+    /// How long a new alternate key stays `Pending`, 0 or `5s` [default: 1s].
+    #[arg(long, value_name = "TIME", value_parser = index_time, help_heading = CONTENT)]
+    key_index_time: Option<Duration>,
     /// Write every committed effect to this file, one JSON object a line.
     #[arg(long, value_name = "FILE", help_heading = CONTENT)]
     journal: Option<PathBuf>,
@@ -105,6 +108,14 @@ fn ceiling(written: &str) -> Result<Ceiling, String> {
 }
 
 /// `20ms,1ms`
+/// A time as elsewhere, or none at all.
+fn index_time(written: &str) -> Result<Duration, String> {
+    match written {
+        "0" => Ok(Duration::ZERO),
+        _ => duration(written),
+    }
+}
+
 fn service_time(written: &str) -> Result<ServiceTime, String> {
     let (per_request, per_row) = written.split_once(',').unwrap_or((written, "0s"));
     Ok(ServiceTime {
@@ -163,6 +174,7 @@ impl SandboxArguments {
             schemas: self.schema,
             clients: self.clients,
             token_lifetime: self.token_lifetime,
+            key_index_time: self.key_index_time,
             limits: limits.map(|limits| Limits {
                 servers: self.servers.get(),
                 ..limits

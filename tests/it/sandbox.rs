@@ -1,6 +1,7 @@
 //! `segue sandbox` as a server of its own, with its switches.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -221,4 +222,53 @@ fn segue_reaches_a_sandbox_over_tls_that_it_was_told_to_trust() {
     let other = served.path("a.csv");
     let doubting = ran(served.command(&push).env("SSL_CERT_FILE", other));
     assert_eq!(doubting.code, Some(3), "{doubting:?}");
+}
+
+/// The body of an answer over plain http.
+fn asked(served: &Served, request: &str, headers: &str, body: &str) -> String {
+    let address = served.value("url").strip_prefix("http://").unwrap();
+    let mut socket = TcpStream::connect(address).unwrap();
+    let length = body.len();
+    write!(
+        socket,
+        "{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\
+         Content-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+#[test]
+fn a_new_key_is_active_at_once_where_its_index_takes_no_time() {
+    let wrong = told(&["sandbox", "--key-index-time", "soon"]);
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+    let served = Served::start(&[], &["--key-index-time", "0"]);
+    let form = format!(
+        "client_id={}&client_secret={}&grant_type=client_credentials&scope={}/.default",
+        served.value("client_id"),
+        served.value("client_secret"),
+        served.value("url"),
+    );
+    let path = format!("POST /{}/oauth2/v2.0/token", served.value("tenant_id"));
+    let kind = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let token: Json = serde_json::from_str(&asked(&served, &path, kind, &form)).unwrap();
+    let token = token["access_token"].as_str().unwrap();
+    let headers = format!("Authorization: Bearer {token}\r\nContent-Type: application/json\r\n");
+    let keys = "/api/data/v9.2/EntityDefinitions(LogicalName='account')/Keys";
+    let key = r#"{"SchemaName":"new_PhoneKey","KeyAttributes":["telephone1"],
+        "DisplayName":{"LocalizedLabels":[{"Label":"Phone","LanguageCode":1033}]}}"#;
+    let made = asked(&served, &format!("POST {keys}"), &headers, key);
+    assert_eq!(made, "");
+    let found = asked(
+        &served,
+        &format!("GET {keys}?$select=LogicalName,EntityKeyIndexStatus"),
+        &headers,
+        "",
+    );
+    let found: Json = serde_json::from_str(&found).unwrap();
+    let keys = found["value"].as_array().unwrap();
+    let key = keys.iter().find(|key| key["LogicalName"] == "new_phonekey");
+    assert_eq!(key.unwrap()["EntityKeyIndexStatus"], "Active");
 }

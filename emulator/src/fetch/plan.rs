@@ -13,7 +13,7 @@ use crate::value::Column;
 /// Conditions and joins of a query.
 const MOST_PARTS: usize = 500;
 /// Rows of a page.
-const MOST: usize = 5000;
+pub(super) const MOST: usize = 5000;
 
 pub(super) struct Plan<'m> {
     /// The table itself, then those that are linked, each behind its parent.
@@ -26,6 +26,32 @@ pub(super) struct Plan<'m> {
     pub(super) size: usize,
     /// From 1.
     pub(super) page: usize,
+    /// What must hold of joined rows.
+    pub(super) across: Across,
+    /// Rows at the beginning that are left out of all pages.
+    pub(super) skip: usize,
+    /// Rows of all pages.
+    pub(super) limit: Option<usize>,
+}
+
+/// A condition on the rows of several entities.
+pub(super) enum Across {
+    All(Vec<Across>),
+    Any(Vec<Across>),
+    On(usize, Filter),
+}
+
+impl Across {
+    /// Without what holds but one part.
+    pub(super) fn alone(self) -> Self {
+        match self {
+            Self::All(mut parts) | Self::Any(mut parts) if parts.len() == 1 => match parts.pop() {
+                Some(part) => part.alone(),
+                None => Self::All(parts),
+            },
+            other => other,
+        }
+    }
 }
 
 /// What is listed.
@@ -139,6 +165,9 @@ impl<'m> Plan<'m> {
                 .unwrap_or(MOST)
                 .min(MOST),
             page: page.unwrap_or(1).max(1),
+            across: Across::All(Vec::new()),
+            skip: 0,
+            limit: None,
         };
         plan.entity(ground, context, layout, entity, None)?;
         Ok(plan)
@@ -206,6 +235,9 @@ impl<'m> Plan<'m> {
             let message = format!("The entity with a name = '{name}' was not found.");
             Refusal::new(404, "0x80041102", message)
         })?;
+        if layout.def.is_elastic() || above.def.is_elastic() {
+            return Err(Refusal::unlinked());
+        }
         let is_outer = match link.get("link-type") {
             None | Some("inner") => false,
             Some("outer") => true,
@@ -254,7 +286,7 @@ impl<'m> Plan<'m> {
     }
 }
 
-fn column(layout: &Layout, name: &str) -> Result<Column, Refusal> {
+pub(super) fn column(layout: &Layout, name: &str) -> Result<Column, Refusal> {
     layout.number_of(name).ok_or_else(|| {
         let table = &layout.def.logical_name;
         let message = format!(

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::plan::{By, Plan};
+use super::plan::{Across, By, Plan};
 use crate::engine::Engine;
 use crate::refusal::Refusal;
 use crate::render::value_of;
@@ -76,7 +76,26 @@ pub(super) fn joined<'a>(
         }
         found = wider;
     }
+    found.retain(|rows| holds(engine, plan, &plan.across, rows));
     Ok(found)
+}
+
+fn holds(engine: &Engine, plan: &Plan<'_>, condition: &Across, rows: &Joined<'_>) -> bool {
+    match condition {
+        Across::All(parts) => parts.iter().all(|part| holds(engine, plan, part, rows)),
+        Across::Any(parts) => parts.iter().any(|part| holds(engine, plan, part, rows)),
+        Across::On(place, filter) => {
+            let Some(entity) = plan.entities.get(*place) else {
+                return false;
+            };
+            let scan = Scan {
+                engine,
+                layout: entity.layout,
+                filter: None,
+            };
+            scan.holds(filter, rows.get(*place).copied().flatten())
+        }
+    }
 }
 
 /// Nulls come first; equal rows stay as they are.

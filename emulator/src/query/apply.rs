@@ -16,6 +16,7 @@ use crate::refusal::Refusal;
 use crate::render::{Shown, View, push_text, push_value, value_of};
 use crate::request::Preferences;
 use crate::scan::{Scan, compare};
+use crate::schema::ColumnKind;
 use crate::table::{FoldedKey, fold_value};
 use crate::value::{Column, Value};
 
@@ -75,7 +76,17 @@ impl Pipeline {
             let columns = inner.trim().strip_prefix('(');
             let (columns, rest) = enclosed(columns.ok_or_else(Refusal::query_syntax)?)?;
             for name in columns.split(',').map(str::trim) {
-                pipeline.groups.push(column(layout, name)?);
+                let column = column(layout, name)?;
+                let kind = layout.column(column).map(|def| &def.kind);
+                if matches!(
+                    kind,
+                    Some(ColumnKind::DateTime | ColumnKind::DateTimeIndependent)
+                ) {
+                    let message =
+                        format!("Grouping by the date and time '{name}' isn't supported.");
+                    return Err(Refusal::new(400, "0x80060888", message));
+                }
+                pipeline.groups.push(column);
             }
             match rest.trim() {
                 "" => "",
@@ -131,13 +142,7 @@ impl Pipeline {
             scan.rows(None).map(|(id, _)| id).collect()
         });
         let groups = self.grouped(scan, only.as_ref())?;
-        let names = self.groups.iter().map(|column| layout.property(*column));
-        let names = names.chain(self.measures.iter().map(|measure| measure.alias.clone()));
-        let names = names.collect::<Vec<_>>().join(",");
-        let context = format!(
-            "{}/$metadata#{}({names})",
-            listing.base, layout.def.entity_set
-        );
+        let context = format!("{}/$metadata#{}", listing.base, layout.def.entity_set);
         let mut body = String::from("{\"@odata.context\":");
         push_text(&mut body, &context);
         body.push_str(",\"value\":[");

@@ -129,3 +129,32 @@ fn a_client_that_keeps_the_cookie_stays_on_one_server() {
     // Without it the other server has its turn sooner or later.
     assert!((0..20).any(|_| client.get("WhoAmI").status == 200));
 }
+
+#[test]
+fn execution_time_and_requests_under_way_have_codes_of_their_own() {
+    let client = limited(Limits {
+        execution: Duration::from_nanos(1),
+        ..Limits::default()
+    });
+    client.get("WhoAmI");
+    let answer = client.get("WhoAmI");
+    refused(
+        &answer,
+        429,
+        "0x80072321",
+        "Combined execution time of incoming requests exceeded limit of",
+    );
+    assert!(answer.get("Retry-After").is_some());
+    let client = limited(Limits {
+        concurrent: 0,
+        ..Limits::default()
+    });
+    let answer = client.get("WhoAmI");
+    refused(
+        &answer,
+        429,
+        "0x80072326",
+        "Number of concurrent requests exceeded the limit of 0.",
+    );
+    assert_eq!(answer.get("Retry-After"), Some("1"));
+}

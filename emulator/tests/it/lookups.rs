@@ -272,3 +272,41 @@ fn annotations_tell_what_a_lookup_holds() {
         "parentcustomerid_account"
     );
 }
+
+#[test]
+fn owners_and_parents_that_cannot_be_are_refused() {
+    let client = Client::fresh();
+    let me = json(&client.get("WhoAmI"));
+    let unit = me["BusinessUnitId"].as_str().unwrap();
+    let unit = format!("\"businessunitid@odata.bind\":\"businessunits({unit})\"");
+    let access = client.create("teams", &format!(r#"{{"name":"A","teamtype":1,{unit}}}"#));
+    let gone = client.create(
+        "systemusers",
+        &format!(r#"{{"domainname":"g@x.example","firstname":"G","lastname":"G","isdisabled":true,{unit}}}"#),
+    );
+    for (owner, code, message) in [
+        (
+            format!("teams({access})"),
+            "0x80048340",
+            "You cannot assign a record to the access team. You can assign a record to the owner team.",
+        ),
+        (
+            format!("systemusers({gone})"),
+            "0x8004022b",
+            "The specified owner has been disabled.",
+        ),
+    ] {
+        let body = format!(r#"{{"ownerid@odata.bind":"{owner}"}}"#);
+        refused(&client.post("accounts", &body), 400, code, message);
+    }
+    let top = client.create("accounts", "{}");
+    let below = format!(r#"{{"parentaccountid@odata.bind":"accounts({top})"}}"#);
+    let below = client.create("accounts", &below);
+    let around = format!(r#"{{"parentaccountid@odata.bind":"accounts({below})"}}"#);
+    refused(
+        &client.patch(&format!("accounts({top})"), &around),
+        400,
+        "0x80040507",
+        "Creating this parental association would create a loop in Accounts hierarchy.",
+    );
+}

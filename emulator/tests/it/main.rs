@@ -22,6 +22,7 @@ mod related;
 mod roles;
 mod rows;
 mod socket;
+mod sql;
 mod states;
 mod tls;
 mod tokens;

@@ -400,8 +400,11 @@ fn rows_are_counted_and_summed_in_groups() {
     assert_eq!(body["value"], json!([{"n": 3, "families": 1}]));
     let body = world.get("contacts?$apply=groupby((lastname))");
     assert_eq!(body["value"], json!([{"lastname": "Lee"}]));
+    let context = body["@odata.context"].as_str().unwrap();
+    assert!(context.ends_with("/$metadata#contacts"), "{context}");
     for wrong in [
         "groupby((nothing))",
+        "groupby((createdon))",
         "aggregate(firstname with sum as total)",
         "aggregate(annualincome with most as total)",
         "groupby((lastname)",

@@ -56,12 +56,15 @@ fn state_and_reason_must_belong_together() {
             "is not a valid status code for state code ContactState.",
         );
     }
-    refused(
-        &client.patch(&path, r#"{"statecode":5}"#),
-        400,
-        "0x8004431a",
-        "Accepted Values: 0,1",
-    );
+    for body in [r#"{"statecode":5}"#, r#"{"statuscode":77}"#] {
+        refused(
+            &client.patch(&path, body),
+            400,
+            "0x80048408",
+            "State code is invalid or state code is valid but status code is invalid for a \
+             specified state code.",
+        );
+    }
     assert_eq!(state(&client, "contact"), (1, 2));
 }
 

@@ -76,10 +76,13 @@ class World:
         scope = f"{self.ready['url']}/.default"
         token = SandboxCredential(self.ready).get_token(scope).token
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        if message == "fetchXml":
-            url = f"{self.ready['url']}/api/data/v9.2/contacts?" + urlencode(
-                {"fetchXml": "<fetch><entity name='contact'/></fetch>"}
-            )
+        queries = {
+            "fetchXml": "<fetch><entity name='contact'/></fetch>",
+            "sql": "SELECT contactid FROM contact",
+        }
+        if message in queries:
+            option = urlencode({message: queries[message]})
+            url = f"{self.ready['url']}/api/data/v9.2/contacts?{option}"
             answer = requests.get(url, headers=headers, timeout=30)
         else:
             url = f"{self.ready['url']}/api/data/v9.2/{message}"
@@ -348,6 +351,50 @@ def fetch_xml(world):
         warnings.simplefilter("error")
         rows = world.client.query.fetchxml(xml).execute()
     equal([row["firstname"] for row in rows], ["P0", "P1", "P2", "P3", "P4"])
+
+
+@flow("SQL: conditions, order, top and offset", needs="sql")
+def sql_rows(world):
+    crowd(world, "Listed", 5)
+    where = "FROM contact c WHERE c.lastname = 'Listed'"
+    for sql, expected in [
+        (f"SELECT c.firstname {where} ORDER BY c.firstname DESC", "P4 P3 P2 P1 P0"),
+        (f"SELECT TOP 2 firstname {where} ORDER BY firstname", "P0 P1"),
+        (f"SELECT firstname {where} AND (numberofchildren > 3 OR firstname LIKE 'P0%')", "P0 P4"),
+        (f"SELECT firstname {where} AND firstname NOT IN ('P1', 'P2', 'P3')", "P0 P4"),
+        (f"SELECT firstname {where} AND numberofchildren BETWEEN 1 AND 2", "P1 P2"),
+        (f"SELECT firstname {where} AND jobtitle IS NULL AND numberofchildren = 3", "P3"),
+        (f"SELECT firstname {where} ORDER BY firstname OFFSET 1 ROWS FETCH NEXT 2 ROWS ONLY", "P1 P2"),
+        (f"SELECT DISTINCT lastname AS firstname {where}", "Listed"),
+    ]:
+        found = [row["firstname"] for row in world.client.query.sql(sql)]
+        found = found if "ORDER" in sql else sorted(found)
+        expect(found == expected.split(), f"{sql}: expected {expected}, found {found}")
+    refused(400, world.client.query.sql, "SELECT LEN(firstname) FROM contact")
+
+
+@flow("SQL: joins, groups and totals", needs="sql")
+def sql_joins(world):
+    account = world.records.create("account", {"name": "Joined by SQL"})
+    bind = {"parentcustomerid_account@odata.bind": f"/accounts({account})"}
+    for number, name in enumerate(["Ja", "Jb"]):
+        world.contact(firstname=name, numberofchildren=number, **bind)
+    join = (
+        "FROM account a JOIN contact c ON a.accountid = c.parentcustomerid "
+        "JOIN systemuser u ON c.ownerid = u.systemuserid WHERE a.name = 'Joined by SQL'"
+    )
+    rows = world.client.query.sql(f"SELECT a.name, c.firstname, u.fullname AS owner {join} ORDER BY c.firstname")
+    equal([(row["name"], row["firstname"]) for row in rows], [("Joined by SQL", "Ja"), ("Joined by SQL", "Jb")])
+    expect(rows[0]["owner"], "no owner")
+    sql = f"SELECT a.name, COUNT(c.contactid) AS cnt, SUM(c.numberofchildren) AS total {join} GROUP BY a.name"
+    rows = world.client.query.sql(sql)
+    equal([(row["name"], row["cnt"], row["total"]) for row in rows], [("Joined by SQL", 2, 1)])
+    frame = world.client.dataframe.sql("SELECT COUNT(*) AS cnt FROM account WHERE name = 'Joined by SQL'")
+    equal(int(frame["cnt"].iloc[0]), 1)
+    batch = world.client.batch.new()
+    batch.query.sql("SELECT TOP 1 name FROM account WHERE name = 'Joined by SQL'")
+    responses = batch.execute().responses
+    equal(responses[0].data["value"][0]["name"], "Joined by SQL")
 
 
 @flow("data frames")
