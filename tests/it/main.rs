@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod bulk;
+mod bulk_tables;
 mod chaos;
 mod check;
 mod days;
@@ -12,6 +13,7 @@ mod documents;
 mod duplicates;
 mod formats;
 mod history;
+mod limits;
 mod lookups;
 mod main_job;
 mod missing;
