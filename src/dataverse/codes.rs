@@ -47,6 +47,8 @@ pub(super) fn limit(number: Option<u32>) -> Limit {
     match number {
         // ThrottlingConcurrencyLimitExceededError
         Some(0x8007_2326) => Limit::Concurrency,
+        // ThrottlingTimeExceededError
+        Some(0x8007_2321) => Limit::Time,
         Some(_) | None => Limit::Window,
     }
 }

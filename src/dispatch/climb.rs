@@ -289,3 +289,92 @@ impl Climb {
 fn per_operation(answered: Answered) -> f64 {
     answered.took.as_secs_f64() / answered.operations.max(1) as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+
+    /// A service that works on so many requests at a time, a tenth of a second on each with its ten operations; the others
+    /// wait in a row. Tells the width after so many tenths.
+    async fn width_after(climb: &mut Climb, workers: usize, tenths: usize) -> usize {
+        let mut under_way = VecDeque::new();
+        for _ in 0..tenths {
+            while under_way.len() < climb.width() {
+                under_way.push_back((Instant::now(), climb.window()));
+            }
+            climb.filled(Fill::Full);
+            tokio::time::advance(Duration::from_millis(100)).await;
+            let done = workers.min(under_way.len());
+            for (sent, window) in under_way.drain(..done) {
+                climb.answered(Answered {
+                    window,
+                    operations: 10,
+                    took: sent.elapsed(),
+                });
+            }
+        }
+        climb.width()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_width_grows_at_least_to_what_the_service_works_on_at_once() {
+        for workers in [2, 8, 30] {
+            let mut climb = Climb::new(4, 52);
+            let width = width_after(&mut climb, workers, 1_000).await;
+            assert!(width >= workers, "{workers}: {width}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_width_is_never_wider_than_allowed() {
+        let mut climb = Climb::new(60, 52);
+        assert_eq!(climb.width(), 52);
+        climb.limit(7);
+        assert_eq!(climb.width(), 7);
+        assert_eq!(width_after(&mut climb, 100, 100).await, 7);
+        climb.limit(0);
+        assert_eq!(climb.width(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_width_that_is_not_used_is_not_widened() {
+        let mut climb = Climb::new(4, 52);
+        for _ in 0..200 {
+            climb.filled(Fill::Partly);
+            climb.answered(Answered {
+                window: climb.window(),
+                operations: 10,
+                took: Duration::from_millis(100),
+            });
+        }
+        assert_eq!(climb.width(), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_that_protects_itself_stops_the_climb_for_a_while() {
+        let mut climb = Climb::new(4, 52);
+        climb.filled(Fill::Full);
+        climb.held();
+        assert_eq!(width_after(&mut climb, 100, 3).await, 4);
+        assert!(width_after(&mut climb, 100, 100).await > 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_sent_at_another_width_tells_nothing_of_this_one() {
+        let mut climb = Climb::new(8, 8);
+        let before = climb.window();
+        climb.limit(4);
+        climb.filled(Fill::Full);
+        let now = climb.window();
+        for _ in 0..1_000 {
+            climb.answered(Answered {
+                window: before,
+                operations: 10,
+                took: Duration::from_secs(1),
+            });
+        }
+        assert_eq!((climb.width(), climb.window()), (4, now));
+    }
+}

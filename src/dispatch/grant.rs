@@ -197,3 +197,103 @@ fn rate_over(sent: &VecDeque<Instant>, time: Duration, now: Instant) -> f64 {
     let recent = sent.iter().rev().take_while(|at| now - **at <= time);
     recent.count() as f64 / time.as_secs_f64().max(1e-3)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MILLISECOND: Duration = Duration::from_millis(1);
+
+    /// A service that lets so many requests through in any two seconds.
+    struct Gatekeeper {
+        requests: usize,
+        let_in: VecDeque<Instant>,
+    }
+
+    impl Gatekeeper {
+        /// How long to wait, if it is too much.
+        fn refuses(&mut self) -> Option<Duration> {
+            let now = Instant::now();
+            let window = Duration::from_secs(2);
+            while self.let_in.front().is_some_and(|at| now - *at >= window) {
+                self.let_in.pop_front();
+            }
+            self.let_in.push_back(now);
+            let excess = self.let_in.len().checked_sub(self.requests + 1)?;
+            self.let_in.pop_back();
+            Some(self.let_in[excess] + window - now + MILLISECOND)
+        }
+    }
+
+    /// Sends as quickly as it may for that time; tells how many requests were let in and how many refused.
+    async fn sent(grant: &mut Grant, gatekeeper: &mut Gatekeeper, time: Duration) -> (u32, u32) {
+        let ends = Instant::now() + time;
+        let (mut let_in, mut refused) = (0, 0);
+        while Instant::now() < ends {
+            if let Some(due) = grant.due(Instant::now()) {
+                tokio::time::advance(due - Instant::now()).await;
+            }
+            grant.sends();
+            match gatekeeper.refuses() {
+                None => let_in += 1,
+                Some(wait) => {
+                    refused += 1;
+                    grant.refused();
+                    tokio::time::advance(wait).await;
+                }
+            }
+            tokio::time::advance(10 * MILLISECOND).await;
+        }
+        (let_in, refused)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_slowed_down_before_the_service_refuses() {
+        let mut grant = Grant::new();
+        for _ in 0..10_000 {
+            assert_eq!(grant.due(Instant::now()), None);
+            grant.sends();
+        }
+        grant.refused();
+        assert_eq!(grant.due(Instant::now()), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_granted_is_learned_and_hardly_ever_exceeded() {
+        let mut grant = Grant::new();
+        let mut gatekeeper = Gatekeeper {
+            requests: 40,
+            let_in: VecDeque::new(),
+        };
+        sent(&mut grant, &mut gatekeeper, Duration::from_mins(1)).await;
+        // Twenty requests per second are granted.
+        let (let_in, refused) = sent(&mut grant, &mut gatekeeper, Duration::from_mins(5)).await;
+        assert!(let_in >= 5_400 && refused <= 60, "{let_in}, {refused}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn more_is_sent_when_more_is_granted() {
+        let mut grant = Grant::new();
+        let mut gatekeeper = Gatekeeper {
+            requests: 40,
+            let_in: VecDeque::new(),
+        };
+        sent(&mut grant, &mut gatekeeper, Duration::from_mins(1)).await;
+        gatekeeper.requests = 80;
+        sent(&mut grant, &mut gatekeeper, Duration::from_mins(10)).await;
+        let (let_in, _) = sent(&mut grant, &mut gatekeeper, Duration::from_mins(5)).await;
+        assert!(let_in >= 10_800, "{let_in}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_penalty_that_was_for_something_else_slows_nothing_down() {
+        let mut grant = Grant::new();
+        grant.sends();
+        grant.refused();
+        tokio::time::advance(Duration::from_mins(1)).await;
+        for _ in 0..1_000 {
+            grant.sends();
+            assert_eq!(grant.due(Instant::now()), None);
+        }
+    }
+}

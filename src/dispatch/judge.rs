@@ -12,7 +12,9 @@ use super::lookup::Looked;
 use super::penalty::answered;
 use super::queue::{Packing, Parcel};
 use super::triage::{Company, Halt, Next, triage};
-use crate::model::{Cause, Destination, Envelope, Failure, Fate, Reply, ServiceError, Verdict};
+use crate::model::{
+    Cause, Destination, Envelope, Failure, Fate, Limit, Reply, ServiceError, Verdict,
+};
 
 /// What is to be sent again of one batch, each with what was said of it.
 #[derive(Default)]
@@ -61,6 +63,9 @@ impl<D: Destination> Gate<D> {
                     self.follows(work, follow, unsent(), &mut again).await;
                 }
                 Reply::Failed(failure) => {
+                    if is_for_time(&failure) {
+                        self.size.took_too_much_time(size);
+                    }
                     let next = match triage(&failure, company) {
                         Next::Judge if nothing_fits => Next::Stop(Halt::Contract),
                         Next::Judge => Next::Reject,
@@ -275,6 +280,17 @@ impl<D: Destination> Gate<D> {
             self.queue.later(at, Parcel::Batch(later, packing));
         }
     }
+}
+
+/// Whether requests took too long together. Microsoft advises fewer operations in each then.
+fn is_for_time(failure: &Failure) -> bool {
+    matches!(
+        failure.cause,
+        Cause::Throttled {
+            limit: Limit::Time,
+            ..
+        }
+    )
 }
 
 fn lost() -> Reply {

@@ -126,7 +126,7 @@ impl Pace {
     /// A request was refused, for that.
     pub(super) fn refused(&mut self, limit: Limit) {
         match limit {
-            Limit::Window => self.grant.refused(),
+            Limit::Window | Limit::Time => self.grant.refused(),
             Limit::Concurrency => {
                 let refusal = &mut self.refusal;
                 refusal.refused += 1;

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use super::options::Options;
 
+/// Requests are not shortened below so many operations because of the time that all of them take together: most of it would
+/// be the cost of a request instead of that of its rows.
+const LEAST_SHORTENED: usize = 10;
+
 /// How many operations a request has: shrinks at once when one takes long or is too large, grows back slowly.
 #[derive(Debug)]
 pub(super) struct Size {
@@ -37,6 +41,14 @@ impl Size {
         }
     }
 
+    /// A request of that size was refused since requests took too long together.
+    ///
+    /// Shorter ones let the service refuse later and forgive sooner.
+    pub(super) fn took_too_much_time(&mut self, size: usize) {
+        let least = LEAST_SHORTENED.min(self.now);
+        self.now = self.now.min(size / 2).max(least);
+    }
+
     /// A request of that size was too large.
     pub(super) fn too_large(&mut self, size: usize) {
         self.now = self.now.min(size / 2).max(1);
@@ -67,6 +79,20 @@ mod tests {
         let mut size = size();
         (0..8).for_each(|_| size.too_large(100));
         assert_eq!(size.get(), 50);
+    }
+
+    #[test]
+    fn several_batches_that_were_refused_for_their_time_halve_it_once_and_never_to_crumbs() {
+        let mut size = size();
+        (0..8).for_each(|_| size.took_too_much_time(100));
+        assert_eq!(size.get(), 50);
+        for refused in [50, 25, 12, 10, 5] {
+            size.took_too_much_time(refused);
+        }
+        assert_eq!(size.get(), 10);
+        size.took(10, Duration::from_secs(50));
+        size.took_too_much_time(2);
+        assert_eq!(size.get(), 2);
     }
 
     #[test]

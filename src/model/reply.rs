@@ -100,7 +100,9 @@ pub enum Cause {
 pub enum Limit {
     /// Requests under way at a time (`0x80072326`).
     Concurrency,
-    /// Requests or execution time in a window, or something that the service did not tell.
+    /// Execution time in a window (`0x80072321`).
+    Time,
+    /// Requests in a window, or something that the service did not tell.
     Window,
 }
 

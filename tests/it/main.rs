@@ -4,6 +4,7 @@
 mod adopting;
 mod bad_input;
 mod bulk;
+mod bulk_tables;
 mod chaos;
 mod check;
 mod days;
@@ -14,6 +15,7 @@ mod duplicates;
 mod figures;
 mod formats;
 mod history;
+mod limits;
 mod lookups;
 mod main_job;
 mod missing;

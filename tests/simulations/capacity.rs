@@ -63,8 +63,10 @@ pub(crate) struct Account {
     pub(crate) under_way: usize,
     pub(crate) most_under_way: usize,
     free_at: Instant,
-    /// Requests that were carried out.
+    /// Requests that were carried out, how many rows one had at least, and how long they took together.
     pub(crate) carried: u32,
+    pub(crate) smallest: usize,
+    pub(crate) spent: Duration,
     pub(crate) refused: u32,
     /// Requests in a penalty that the user had been told of.
     pub(crate) breaches: usize,
@@ -88,6 +90,8 @@ impl Capacity {
             most_under_way: 0,
             free_at: Instant::now(),
             carried: 0,
+            smallest: usize::MAX,
+            spent: Duration::ZERO,
             refused: 0,
             breaches: 0,
             fails_from: None,
@@ -166,6 +170,8 @@ impl Capacity {
         let account = &mut users[user];
         account.under_way -= 1;
         account.carried += 1;
+        account.smallest = account.smallest.min(operations.len());
+        account.spent += time;
         let mut recent = account.recent.iter_mut();
         if let Some((_, spent)) = recent.find(|(at, spent)| *at == arrived && spent.is_zero()) {
             *spent = time;
@@ -214,7 +220,7 @@ impl Account {
             spent -= *time;
             spent < limits.execution
         });
-        Some((until(leaving.unwrap_or(0)), Limit::Window))
+        Some((until(leaving.unwrap_or(0)), Limit::Time))
     }
 }
 

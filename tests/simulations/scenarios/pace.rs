@@ -142,6 +142,32 @@ async fn what_the_limits_grant_is_used_and_nothing_is_sent_in_a_penalty() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_limit_on_time_grants_is_used_with_shorter_requests() {
+    for (factor, workers) in [(0.02, 8), (0.02, 40), (0.1, 8), (0.1, 40)] {
+        let limits = Limits::scaled(factor);
+        let terms = Terms {
+            limits: Some(limits),
+            ..terms(workers)
+        };
+        let service = Capacity::new(terms, 1);
+        let options = batches_of(100);
+        let lane = Lane::of(service.doors(), options, Arc::default());
+        let (took, _) = carried(lane, 60_000).await;
+        let account = service.users()[0].clone();
+        let windows = took.as_secs_f64() / limits.window.as_secs_f64();
+        let used = account.spent.as_secs_f64() / (limits.execution.as_secs_f64() * windows);
+        assert_eq!(account.breaches, 0);
+        assert!(account.smallest <= 50, "{}", account.smallest);
+        assert!(
+            used >= 0.9,
+            "{factor}, {workers} workers: {used:.3}, {} penalties, {} carried",
+            account.refused,
+            account.carried
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_limit_on_requests_at_a_time_is_met_rarely_and_remembered() {
     let limits = Limits {
         concurrent: 20,
