@@ -84,7 +84,7 @@ async fn a_token_that_is_revoked_is_fetched_once_for_all_requests_in_flight() {
     let desk = desk(
         2_000,
         Options {
-            parallelism_hint: 40,
+            parallelism_hint: Some(40),
             ..Options::default()
         },
     )
@@ -102,7 +102,7 @@ async fn all_tokens_that_are_revoked_at_once_are_fetched_once_for_each_user() {
     let desk = desk(
         1_000,
         Options {
-            parallelism_hint: 50,
+            parallelism_hint: Some(50),
             ..Options::default()
         },
     )
