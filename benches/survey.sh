@@ -70,7 +70,7 @@ logged() { grep -o "$1.*$2=[0-9]*" log | tail -1 | sed -E "s/.*$2=//" | awk '{ p
 counted() { grep -o "\"$1\":[0-9]*" out | head -1 | cut -d: -f2; }
 push() { timed "$segue" push -m accounts.yaml -q --json "$@"; }
 
-echo "$rows rows, $kind, $(( $(stat -c %s "$extracts/second.$kind") >> 20 )) MiB, load $(cut -d' ' -f1 /proc/loadavg)"
+echo "$rows rows, $kind, $profile build, $(( $(stat -c %s "$extracts/second.$kind") >> 20 )) MiB, load $(cut -d' ' -f1 /proc/loadavg)"
 push
 row "first load, every row is sent" "$seconds" "$peak"
 row "  of it its survey" "$(logged 'extract surveyed' elapsed_ms)" ""
