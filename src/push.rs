@@ -9,6 +9,7 @@ mod error;
 mod foresee;
 mod guard;
 mod held;
+mod intake;
 mod open;
 mod owed;
 mod pipe;

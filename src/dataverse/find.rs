@@ -82,7 +82,7 @@ fn read_parts(
         if part.status != 200 {
             return Err(refused(&Said::read(
                 part.status,
-                part.retry_after,
+                part.retry_after(),
                 part.body,
             )));
         }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::address::Address;
 use super::http::{Http, WireOptions};
 use super::token::{Application, Tokens};
-use super::transport::client;
+use super::transport::client_of;
 use crate::model::{
     Action, ColumnKind, ColumnSet, EntitySetName, KeyDigest, LogicalName, Nulls, Operation,
     Position, Record, RecordId, RowTag, SourceDigest, Target, TargetColumn, Value,
@@ -105,7 +105,7 @@ impl Loopback {
     pub(super) fn tokens(&self) -> Tokens {
         let address = Address::parse(&self.origin).unwrap();
         Tokens::new(
-            client(&address.host, &WireOptions::default()).unwrap(),
+            client_of(&address.host, &WireOptions::default()).unwrap(),
             address
                 .token_endpoint(Some(&self.origin), "contoso.example")
                 .unwrap(),
@@ -123,7 +123,7 @@ impl Loopback {
 
     pub(super) fn http_with(&self, options: &WireOptions) -> Arc<Http> {
         let address = Address::parse(&self.origin).unwrap();
-        let client = client(&address.host, options).unwrap();
+        let client = client_of(&address.host, options).unwrap();
         Arc::new(Http::new(
             client,
             address,

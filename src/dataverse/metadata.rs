@@ -223,7 +223,7 @@ fn type_details(
             .map(|page| page.value)
             .map_err(|error| unexpected(&about(), &error.to_string()));
     }
-    let said = Said::read(part.status, part.retry_after, part.body);
+    let said = Said::read(part.status, part.retry_after(), part.body);
     match said.cause(None) {
         Cause::Contract | Cause::Row(_) => {
             tracing::warn!(table = %table, columns = type_name, error = %said.error, "limits of columns are not known");

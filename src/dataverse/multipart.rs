@@ -2,13 +2,22 @@
 //!
 //! Source: Microsoft Learn, "Execute batch operations using the Web API".
 
+use std::io::BufRead as _;
+
 /// One inner response. `None` in its place means a part that holds no HTTP response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Part<'a> {
     pub(super) status: u16,
-    /// `Retry-After` of the inner head.
-    pub(super) retry_after: Option<&'a str>,
+    /// Its headers, as they came.
+    headers: &'a [u8],
     pub(super) body: &'a [u8],
+}
+
+impl<'a> Part<'a> {
+    /// `Retry-After` of the inner head.
+    pub(super) fn retry_after(&self) -> Option<&'a str> {
+        std::str::from_utf8(header(self.headers, "retry-after")?).ok()
+    }
 }
 
 /// A change set stands within a batch and nothing within a change set; deeper nesting is not followed.
@@ -42,16 +51,12 @@ fn boundary(content_type: &str) -> Option<&str> {
 }
 
 fn boundary_of_multipart(content_type: &[u8]) -> Option<&str> {
-    let text = std::str::from_utf8(content_type).ok()?;
-    let mut pieces = text.split(';');
-    let kind = pieces.next()?.trim();
-    if !kind
-        .get(.."multipart/".len())?
-        .eq_ignore_ascii_case("multipart/")
-    {
+    let (kind, _) = content_type.split_at_checked("multipart/".len())?;
+    if !kind.eq_ignore_ascii_case(b"multipart/") {
         return None;
     }
-    pieces.find_map(|piece| {
+    let text = std::str::from_utf8(content_type).ok()?;
+    text.split(';').skip(1).find_map(|piece| {
         let (name, value) = piece.split_once('=')?;
         let value = value.trim().trim_matches('"');
         (name.trim().eq_ignore_ascii_case("boundary") && !value.is_empty()).then_some(value)
@@ -99,10 +104,10 @@ fn mark(line: &[u8], boundary: &str) -> Option<Mark> {
 }
 
 /// The length of the first line, its line feed included.
-fn line_length(text: &[u8]) -> usize {
-    text.iter()
-        .position(|byte| *byte == b'\n')
-        .map_or(text.len(), |at| at + 1)
+fn line_length(mut text: &[u8]) -> usize {
+    let all = text.len();
+    // Many bytes at a time: an answer is mostly long lines.
+    text.skip_until(b'\n').unwrap_or(all)
 }
 
 fn without_line_end(text: &[u8]) -> &[u8] {
@@ -129,13 +134,17 @@ fn split_head(text: &[u8]) -> (&[u8], &[u8]) {
 }
 
 fn header<'a>(head: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    head.split(|byte| *byte == b'\n').find_map(|line| {
-        let colon = line.iter().position(|byte| *byte == b':')?;
-        let (key, value) = line.split_at_checked(colon)?;
-        key.trim_ascii()
-            .eq_ignore_ascii_case(name.as_bytes())
-            .then(|| value.get(1..).unwrap_or_default().trim_ascii())
-    })
+    let mut rest = head;
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at_checked(line_length(rest))?;
+        rest = after;
+        let colon = line.iter().position(|byte| *byte == b':');
+        let (key, value) = line.split_at_checked(colon.unwrap_or(0))?;
+        if key.trim_ascii().eq_ignore_ascii_case(name.as_bytes()) {
+            return Some(value.get(1..).unwrap_or_default().trim_ascii());
+        }
+    }
+    None
 }
 
 /// `HTTP/1.1 204 No Content`, headers, a blank line, the body.
@@ -150,8 +159,7 @@ fn response(text: &[u8]) -> Option<Part<'_>> {
     let status = words.next()?.parse().ok()?;
     Some(Part {
         status,
-        retry_after: header(headers, "retry-after")
-            .and_then(|value| std::str::from_utf8(value).ok()),
+        headers,
         body: body.trim_ascii(),
     })
 }
@@ -179,7 +187,7 @@ mod tests {
         let parts: Vec<_> = parts.into_iter().map(Option::unwrap).collect();
         assert_eq!(parts.len(), 4);
         assert_eq!(parts[0].body, b"");
-        assert_eq!((parts[2].status, parts[2].retry_after), (412, Some("7")));
+        assert_eq!((parts[2].status, parts[2].retry_after()), (412, Some("7")));
         assert_eq!(parts[3].body, b"{\"a\":\"x\"}");
     }
 

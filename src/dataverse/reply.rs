@@ -5,7 +5,6 @@ use std::fmt;
 
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer as _};
-use serde_json::value::RawValue;
 
 use super::http::Answer;
 use super::multipart::{self, Part};
@@ -93,7 +92,7 @@ fn reply(part: &Part<'_>, operation: &Operation, target: &Target) -> Reply {
     if (200..300).contains(&part.status) {
         return Reply::Accepted(accepted(part, operation, target));
     }
-    let said = Said::read(part.status, part.retry_after, part.body);
+    let said = Said::read(part.status, part.retry_after(), part.body);
     let id = match operation.action {
         // An earlier delete may have worked and its answer was lost; the record is gone either way.
         Action::Delete(id) if said.says_not_found() => {
@@ -140,22 +139,21 @@ fn accepted(part: &Part<'_>, operation: &Operation, target: &Target) -> Accepted
 
 /// What was asked back of an upsert: the primary id, and when and by whom the record was created.
 fn representation(body: &[u8], target: &Target) -> (Option<RecordId>, Option<Made>) {
-    let mut json = serde_json::Deserializer::from_slice(body);
+    // Checked once as a whole, it need not be checked member by member.
+    let Ok(body) = std::str::from_utf8(body) else {
+        return (None, None);
+    };
+    let mut json = serde_json::Deserializer::from_str(body);
     let primary_id = target.primary_id.as_str();
     let Ok(row) = json.deserialize_map(Wanted { primary_id }) else {
         return (None, None);
     };
-    let id = row.id.and_then(|id| serde_json::from_str(id.get()).ok());
-    let made = || {
-        let on: Cow<'_, str> = serde_json::from_str::<Text<'_>>(row.createdon?.get())
-            .ok()?
-            .0;
-        Some(Made {
-            on: on.parse().ok()?,
-            by: RecordId(serde_json::from_str(row.by?.get()).ok()?),
-        })
+    let id = |text: Text<'_>| text.0.parse().ok().map(RecordId);
+    let made = match (row.createdon, row.by) {
+        (Some(on), Some(by)) => on.0.parse().ok().zip(id(by)),
+        _ => None,
     };
-    (id.map(RecordId), made())
+    (row.id.and_then(id), made.map(|(on, by)| Made { on, by }))
 }
 
 /// A text that is borrowed where it has no escapes.
@@ -169,9 +167,9 @@ struct Wanted<'n> {
 
 #[derive(Default)]
 struct Row<'a> {
-    id: Option<&'a RawValue>,
-    createdon: Option<&'a RawValue>,
-    by: Option<&'a RawValue>,
+    id: Option<Text<'a>>,
+    createdon: Option<Text<'a>>,
+    by: Option<Text<'a>>,
 }
 
 impl<'de> Visitor<'de> for Wanted<'_> {
@@ -185,9 +183,9 @@ impl<'de> Visitor<'de> for Wanted<'_> {
         let mut row = Row::default();
         while let Some(Text(name)) = members.next_key()? {
             match &*name {
-                name if name == self.primary_id => row.id = Some(members.next_value()?),
-                "createdon" => row.createdon = Some(members.next_value()?),
-                "_createdby_value" => row.by = Some(members.next_value()?),
+                name if name == self.primary_id => row.id = members.next_value()?,
+                "createdon" => row.createdon = members.next_value()?,
+                "_createdby_value" => row.by = members.next_value()?,
                 _ => drop(members.next_value::<IgnoredAny>()?),
             }
         }
@@ -306,6 +304,22 @@ mod tests {
                 ..created
             })
         );
+    }
+
+    #[test]
+    fn a_record_of_which_little_is_told_is_named_all_the_same() {
+        let body = r#"{"ttl":[1,{"a":null}],"contactid":"0000000a-0000-0000-0000-000000000000","createdon":"2026-11-21T03:00:00Z","_createdby_value":null}"#;
+        let unreadable = r#"{"contactid":"0000000a","createdon":7}"#;
+        let parts = [("200 OK", "", body), ("200 OK", "", unreadable)];
+        let replies = of_parts(&parts, &[Action::Upsert; 2]);
+        let updated = |id| {
+            Reply::Accepted(Accepted {
+                effect: Effect::Updated,
+                id,
+                made: None,
+            })
+        };
+        assert_eq!(replies, [updated(Some(id(0xA << 96))), updated(None)]);
     }
 
     #[test]

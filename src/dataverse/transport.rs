@@ -16,8 +16,24 @@ const LIKELY_ANSWER: usize = 1 << 20;
 /// Answers beyond this are cut; the metadata of the largest table has some megabytes.
 const LARGEST_ANSWER: usize = 256 << 20;
 
+/// Clients for the login host and for the environment: one for both, since each reads the system's certificates anew,
+/// unless only one of them is on this machine.
+pub(super) fn clients(
+    login: &str,
+    environment: &str,
+    options: &WireOptions,
+) -> Result<(Client, Client), DataverseError> {
+    let client = client_of(environment, options)?;
+    let login = if is_loopback(login) == is_loopback(environment) {
+        client.clone()
+    } else {
+        client_of(login, options)?
+    };
+    Ok((login, client))
+}
+
 /// A client for one host. Loopback hosts are never asked through a proxy.
-pub(super) fn client(host: &str, options: &WireOptions) -> Result<Client, DataverseError> {
+pub(super) fn client_of(host: &str, options: &WireOptions) -> Result<Client, DataverseError> {
     // The build has no default provider. Whoever installs one first wins; both are the same.
     match rustls::crypto::ring::default_provider().install_default() {
         Ok(()) | Err(_) => {}
@@ -44,18 +60,32 @@ pub(super) async fn body_of(response: &mut reqwest::Response) -> (Bytes, Option<
     // Told by whoever answers: believed only as far as it costs little.
     let told = response.content_length().unwrap_or(0);
     let room = usize::try_from(told).unwrap_or(0).min(LIKELY_ANSWER);
-    let mut body = BytesMut::with_capacity(room);
+    // Most answers come in one piece, which is taken as it is.
+    let mut first = Bytes::new();
+    let mut body = BytesMut::new();
     let cut = loop {
         match response.chunk().await {
             Ok(None) => break None,
-            Ok(Some(chunk)) if body.len() + chunk.len() > LARGEST_ANSWER => {
+            Ok(Some(chunk)) if first.len() + body.len() + chunk.len() > LARGEST_ANSWER => {
                 break Some("the answer is too long".to_owned());
             }
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(Some(chunk)) if first.is_empty() && body.is_empty() => first = chunk,
+            Ok(Some(chunk)) => {
+                if body.is_empty() {
+                    body.reserve(room);
+                    body.extend_from_slice(&std::mem::take(&mut first));
+                }
+                body.extend_from_slice(&chunk);
+            }
             Err(error) => break Some(in_words(error)),
         }
     };
-    (body.freeze(), cut)
+    let whole = if body.is_empty() {
+        first
+    } else {
+        body.freeze()
+    };
+    (whole, cut)
 }
 
 /// Tells a request that was not sent from one without an answer.
@@ -90,4 +120,27 @@ fn in_words(error: reqwest::Error) -> String {
         cause = error.source();
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::http::Request;
+    use super::super::loopback::{Loopback, json};
+
+    #[tokio::test]
+    async fn an_answer_is_whole_however_many_pieces_it_comes_in() {
+        let body = |length: usize| -> String {
+            let letters = (b'a'..=b'z').cycle().map(char::from);
+            letters.take(length).collect()
+        };
+        for length in [0, 1, 26 * 1024, 3 << 20] {
+            let server = Loopback::environment(move |_, _| json("200 OK", &body(length))).await;
+            let path = "/api/data/v9.2/contacts".to_owned();
+            let asked = Request::Get { path, prefer: None };
+            let answer = server.http().ask(&asked).await.unwrap();
+            assert_eq!((answer.status, &answer.cut), (200, &None));
+            assert_eq!(answer.body.len(), length);
+            assert!(answer.body == body(length).as_bytes());
+        }
+    }
 }

@@ -51,7 +51,7 @@ pub struct Foreseen {
 pub(super) enum Exit {
     Send {
         operations: mpsc::Sender<Operation>,
-        outcomes: mpsc::Sender<Outcome>,
+        outcomes: mpsc::Sender<Vec<Outcome>>,
     },
     Foresee {
         foreseen: mpsc::Sender<Foreseen>,
@@ -106,7 +106,7 @@ impl Exit {
                     operation: refused.0,
                     verdict,
                 };
-                let lost = outcomes.send(outcome).await.is_err();
+                let lost = outcomes.send(vec![outcome]).await.is_err();
                 return (u64::from(lost), Gone::Yes);
             }
             Resolved::Unchanged(id) => {
@@ -118,7 +118,8 @@ impl Exit {
             Resolved::NotAttempted(error) => Verdict::NotAttempted(error),
         };
         let operation = draft.into_operation(unsent);
-        let sent = outcomes.send(Outcome { operation, verdict }).await;
+        let outcome = Outcome { operation, verdict };
+        let sent = outcomes.send(vec![outcome]).await;
         if sent.is_ok() {
             (0, Gone::No)
         } else {

@@ -25,7 +25,7 @@ use super::users::{Errand, Turn};
 use super::wrap::Wrapping;
 use crate::model::{Destination, Operation, Outcome, Verdict};
 
-/// Sends operations and gives exactly one outcome for each that it takes from the queue, in the order of answers.
+/// Sends operations and gives exactly one outcome for each that it takes from the queue: those of an answer together.
 ///
 /// Batches are packed when a slot of the gate frees. What fails is judged by the triage table, sent again or ended.
 /// Ends when the queue is closed and everything is answered, or when it must stop: then it closes the queue, and what
@@ -37,7 +37,7 @@ pub async fn dispatch<D: Destination>(
     lane: Lane<D>,
     rules: Arc<Rules>,
     operations: mpsc::Receiver<Operation>,
-    outcomes: mpsc::Sender<Outcome>,
+    outcomes: mpsc::Sender<Vec<Outcome>>,
     stop: watch::Receiver<Stopping>,
 ) -> DispatchReport {
     let mut gate = Gate {
@@ -51,7 +51,7 @@ pub async fn dispatch<D: Destination>(
         heard: Stopping::No,
         ending: None,
         fits: Fits::Unknown,
-        deaf: Deaf::No,
+        settled: Vec::new(),
         taken: 0,
         retried: 0,
         failed_tries: 0,
@@ -71,7 +71,7 @@ pub(super) struct Gate<D> {
     pub(super) lane: Lane<D>,
     pub(super) rules: Arc<Rules>,
     operations: mpsc::Receiver<Operation>,
-    outcomes: mpsc::Sender<Outcome>,
+    outcomes: mpsc::Sender<Vec<Outcome>>,
     stop: watch::Receiver<Stopping>,
     freed: watch::Receiver<()>,
     pub(super) queue: Queue,
@@ -85,7 +85,8 @@ pub(super) struct Gate<D> {
     heard: Stopping,
     ending: Option<Ending>,
     pub(super) fits: Fits,
-    deaf: Deaf,
+    /// Outcomes that are not delivered yet: those of one event.
+    pub(super) settled: Vec<Outcome>,
     taken: u64,
     pub(super) retried: u64,
     /// Resends that were nobody's order: the budget of the run is on them.
@@ -100,13 +101,6 @@ pub(super) enum Fits {
     Unknown,
     /// At least one row was answered for its own sake.
     Proved,
-}
-
-/// Whether anybody still takes outcomes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Deaf {
-    No,
-    Yes,
 }
 
 /// Nothing more is sent.
@@ -126,6 +120,7 @@ impl<D: Destination> Gate<D> {
     async fn run(&mut self) {
         loop {
             self.look_at_the_clock().await;
+            self.deliver().await;
             self.fill();
             if self.is_done() {
                 return;
@@ -149,7 +144,6 @@ impl<D: Destination> Gate<D> {
         match &self.ending {
             Some(ending) if Instant::now() >= ending.gives_up_at => self.give_up().await,
             Some(_) => {}
-            None if self.deaf == Deaf::Yes => self.end(StopCause::Interrupted).await,
             None => {
                 if let Some(cause) = self.lane.must_stop() {
                     self.end(cause).await;
@@ -322,13 +316,21 @@ impl<D: Destination> Gate<D> {
         }
     }
 
-    /// Gives the one outcome of an operation.
-    pub(super) async fn settle(&mut self, work: Work, verdict: Verdict) {
+    /// Notes the one outcome of an operation; it is delivered before anything else is waited for.
+    pub(super) fn settle(&mut self, work: Work, verdict: Verdict) {
         let (operation, verdict) = work.ended(verdict);
-        let outcome = Outcome { operation, verdict };
-        if self.outcomes.send(outcome).await.is_err() {
-            self.undelivered += 1;
-            self.deaf = Deaf::Yes;
+        self.settled.push(Outcome { operation, verdict });
+    }
+
+    /// Hands over what is settled. If nobody takes outcomes any more, nothing more is sent.
+    async fn deliver(&mut self) {
+        while !self.settled.is_empty() {
+            let settled = std::mem::take(&mut self.settled);
+            let count = settled.len() as u64;
+            if self.outcomes.send(settled).await.is_err() {
+                self.undelivered += count;
+                self.end(StopCause::Interrupted).await;
+            }
         }
     }
 
@@ -362,8 +364,7 @@ impl<D: Destination> Gate<D> {
         }
         self.input_open = false;
         for work in self.queue.drain() {
-            self.settle(work, Verdict::NotAttempted(error.clone()))
-                .await;
+            self.settle(work, Verdict::NotAttempted(error.clone()));
         }
     }
 
@@ -376,8 +377,7 @@ impl<D: Destination> Gate<D> {
         let error = unsaid("the run ended before the answer came");
         for flight in std::mem::take(&mut self.in_flight).into_values() {
             for work in flight.into_works() {
-                self.settle(work, Verdict::NotAttempted(error.clone()))
-                    .await;
+                self.settle(work, Verdict::NotAttempted(error.clone()));
             }
         }
     }

@@ -54,13 +54,16 @@ impl<D: Destination> Gate<D> {
         }
         let nothing_fits = self.nothing_fits(&sent.replies);
         let mut again = Again::default();
+        self.settled.reserve(size);
         let mut replies = sent.replies.into_iter();
         for mut work in works {
             match replies.next().unwrap_or_else(lost) {
                 Reply::Accepted(accepted) => {
                     self.lane.progressed();
-                    let follow = work.done(&self.rules, &accepted);
-                    self.follows(work, follow, unsent(), &mut again).await;
+                    match work.done(&self.rules, &accepted) {
+                        Follow::End(verdict) => self.settle(work, verdict),
+                        follow => self.follows(work, follow, unsent(), &mut again),
+                    }
                 }
                 Reply::Failed(failure) => {
                     if is_for_time(&failure) {
@@ -79,7 +82,7 @@ impl<D: Destination> Gate<D> {
                     if next == Next::Halve {
                         self.size.too_large(size);
                     }
-                    self.failed(work, failure, next, &mut again).await;
+                    self.failed(work, failure, next, &mut again);
                 }
             }
         }
@@ -121,16 +124,16 @@ impl<D: Destination> Gate<D> {
         unfit > 0 && self.fits == Fits::Unknown
     }
 
-    async fn failed(&mut self, work: Work, failure: Failure, next: Next, again: &mut Again) {
+    fn failed(&mut self, work: Work, failure: Failure, next: Next, again: &mut Again) {
         let error = failure.error.clone();
         match next {
             Next::Wait => again.ready.push((work, error)),
-            Next::BackOff => self.back_off(work, failure, again).await,
+            Next::BackOff => self.back_off(work, failure, again),
             Next::Halve | Next::Split => again.halves.push((work, error)),
             Next::Isolate => again.alone.push((work, error)),
             Next::Follow => {
                 self.lane.progressed();
-                self.follow(work, failure, again).await;
+                self.follow(work, failure, again);
             }
             Next::Reject | Next::Judge => {
                 self.lane.progressed();
@@ -142,21 +145,21 @@ impl<D: Destination> Gate<D> {
                     | Cause::Row(_)
                     | Cause::Credential => advice::unfit(work.operation.row, error),
                 };
-                self.settle(work, Verdict::Rejected(reject)).await;
+                self.settle(work, Verdict::Rejected(reject));
             }
             Next::Stop(halt) => {
                 again.stop.get_or_insert(match halt {
                     Halt::Credential => StopCause::Credential(error.clone()),
                     Halt::Contract => StopCause::Contract(error.clone()),
                 });
-                self.settle(work, Verdict::NotAttempted(error)).await;
+                self.settle(work, Verdict::NotAttempted(error));
             }
         }
     }
 
     /// Sent again after a while if the operation and the run can afford it. Otherwise an answered operation is
     /// a reject, since it was this row that failed; without an answer nothing is known of the row, and the run ends.
-    async fn back_off(&mut self, mut work: Work, failure: Failure, again: &mut Again) {
+    fn back_off(&mut self, mut work: Work, failure: Failure, again: &mut Again) {
         self.lane.troubled(&failure.error);
         if failure.fate == Fate::Lost {
             work.lost();
@@ -180,10 +183,10 @@ impl<D: Destination> Gate<D> {
                 Verdict::NotAttempted(failure.error)
             }
         };
-        self.settle(work, verdict).await;
+        self.settle(work, verdict);
     }
 
-    async fn follow(&mut self, mut work: Work, failure: Failure, again: &mut Again) {
+    fn follow(&mut self, mut work: Work, failure: Failure, again: &mut Again) {
         let error = failure.error.clone();
         let follow = match &failure.cause {
             Cause::Row(row) => work.refused(&self.rules, row, failure.error),
@@ -196,21 +199,15 @@ impl<D: Destination> Gate<D> {
                 failure.error,
             ))),
         };
-        self.follows(work, follow, error, again).await;
+        self.follows(work, follow, error, again);
     }
 
-    async fn follows(
-        &mut self,
-        work: Work,
-        follow: Follow,
-        error: ServiceError,
-        again: &mut Again,
-    ) {
+    fn follows(&mut self, work: Work, follow: Follow, error: ServiceError, again: &mut Again) {
         match follow {
             Follow::Send => again.ready.push((work, error)),
             Follow::SendNext => again.next.push((work, error)),
             Follow::Find => again.finds.push((work, error)),
-            Follow::End(verdict) => self.settle(work, verdict).await,
+            Follow::End(verdict) => self.settle(work, verdict),
         }
     }
 
@@ -228,11 +225,11 @@ impl<D: Destination> Gate<D> {
                     None => work.found(&self.rules, &looked.found),
                 };
                 let error = unsent();
-                self.follows(work, follow, error, &mut again).await;
+                self.follows(work, follow, error, &mut again);
             }
             Err(cause) => {
                 let verdict = Verdict::NotAttempted(cause.error());
-                self.settle(work, verdict).await;
+                self.settle(work, verdict);
                 again.stop = Some(cause);
             }
         }
@@ -253,7 +250,7 @@ impl<D: Destination> Gate<D> {
                 again.finds,
             ];
             for (work, error) in left.into_iter().flatten() {
-                self.settle(work, Verdict::NotAttempted(error)).await;
+                self.settle(work, Verdict::NotAttempted(error));
             }
             return;
         }

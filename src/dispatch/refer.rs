@@ -51,7 +51,7 @@ pub async fn refer<D: Destination>(
     referring: Referring,
     mut drafts: mpsc::Receiver<Draft>,
     settled: mpsc::Sender<Draft>,
-    outcomes: mpsc::Sender<Outcome>,
+    outcomes: mpsc::Sender<Vec<Outcome>>,
     mut stop: watch::Receiver<Stopping>,
 ) -> ResolveReport {
     let most = lane.options().find_keys.get();
@@ -241,7 +241,7 @@ impl<D: Destination> Stage<D> {
         }
     }
 
-    async fn give_up(&mut self, draft: Draft, outcomes: &mpsc::Sender<Outcome>) {
+    async fn give_up(&mut self, draft: Draft, outcomes: &mpsc::Sender<Vec<Outcome>>) {
         let error = match &self.report.stopped {
             Some(cause) => cause.error(),
             None => ended(),
@@ -250,10 +250,15 @@ impl<D: Destination> Stage<D> {
             .await;
     }
 
-    async fn tell(&mut self, draft: Draft, verdict: Verdict, outcomes: &mpsc::Sender<Outcome>) {
+    async fn tell(
+        &mut self,
+        draft: Draft,
+        verdict: Verdict,
+        outcomes: &mpsc::Sender<Vec<Outcome>>,
+    ) {
         // It was not written, so no action is true of it; this one writes least.
         let operation = draft.into_operation(Action::UpdateByKey);
-        let sent = outcomes.send(Outcome { operation, verdict }).await;
+        let sent = outcomes.send(vec![Outcome { operation, verdict }]).await;
         self.report.undelivered += u64::from(sent.is_err());
     }
 }

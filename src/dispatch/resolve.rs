@@ -45,7 +45,7 @@ pub async fn resolve<D: Destination>(
     rules: Arc<Rules>,
     drafts: mpsc::Receiver<Draft>,
     operations: mpsc::Sender<Operation>,
-    outcomes: mpsc::Sender<Outcome>,
+    outcomes: mpsc::Sender<Vec<Outcome>>,
     stop: watch::Receiver<Stopping>,
 ) -> ResolveReport {
     let exit = Exit::Send {

@@ -139,8 +139,8 @@ struct Changes {
     /// The chain that is loaded next.
     chain: usize,
     rows: Vec<u8>,
-    /// Key and number of each row in memory, sorted.
-    order: Vec<(KeyDigest, usize)>,
+    /// Key and number of each row in memory, sorted. A number compares faster than a digest, and alike.
+    order: Vec<(u128, usize)>,
     /// How many of `order` were passed.
     passed: usize,
     current: Option<(KeyDigest, usize)>,
@@ -172,7 +172,7 @@ impl Changes {
                 self.passed += 1;
                 let next = self.order.get(self.passed);
                 if next.is_none_or(|(key, _)| *key != entry.0) {
-                    self.current = Some(entry);
+                    self.current = Some((KeyDigest(entry.0.to_be_bytes()), entry.1));
                     return Ok(());
                 }
             }
@@ -191,7 +191,7 @@ impl Changes {
         let (rows, order) = (&mut self.rows, &mut self.order);
         self.spill.each(self.chain, |row| {
             if let Some(key) = key_of(row) {
-                order.push((key, order.len()));
+                order.push((u128::from_be_bytes(key.0), order.len()));
                 rows.extend_from_slice(row);
             }
             Ok(())

@@ -156,16 +156,19 @@ pub(super) enum RowKind {
 impl KeyRow {
     pub(super) fn to_bytes(self) -> [u8; KEY_BYTES] {
         let id = self.id.map_or([0; 16], |id| id.0.into_bytes());
-        let mut bytes = [0; KEY_BYTES];
         let kind = match self.kind {
             RowKind::Standing => 0,
             RowKind::Forget => 1,
         };
         let [a, b, c, d] = self.run.to_le_bytes();
         let tail = [a, b, c, d, self.flags.to_bits(), kind, 0, 0];
-        let parts = [self.key.0.as_slice(), &self.source.0, &id, &tail];
-        for (place, byte) in bytes.iter_mut().zip(parts.into_iter().flatten()) {
-            *place = *byte;
+        let mut bytes = [0; KEY_BYTES];
+        let mut rest = bytes.as_mut_slice();
+        for part in [self.key.0.as_slice(), &self.source.0, &id, &tail] {
+            // One copy for each part: this is done for every row that is recorded.
+            if let Some(place) = rest.split_off_mut(..part.len()) {
+                place.copy_from_slice(part);
+            }
         }
         bytes
     }

@@ -94,11 +94,12 @@ pub(super) fn states(bytes: &[u8], layout: &Layout) -> Vec<ColumnState> {
 
 /// Appends the states' bytes; states that are missing count as never sent.
 pub(super) fn put_states(states: &[ColumnState], layout: &Layout, bytes: &mut Vec<u8>) {
-    let end = bytes.len() + layout.width();
-    for state in states.iter().take(layout.columns.len()) {
-        bytes.extend_from_slice(&state.to_bits().to_le_bytes());
+    let begin = bytes.len();
+    bytes.resize(begin + layout.width(), 0);
+    let (places, _) = bytes.get_mut(begin..).unwrap_or_default().as_chunks_mut();
+    for (place, state) in places.iter_mut().zip(states).take(layout.columns.len()) {
+        *place = state.to_bits().to_le_bytes();
     }
-    bytes.resize(end, 0);
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::catalogue::{Catalogue, Ending, RunNumber, Stored, UnfinishedRun};
 use super::disk::{self, Disk};
 use super::files::{refuse_later, refuse_remains, remove_generation, remove_leftovers, tidy};
 use super::fold::Fold;
-use super::format::{KeyRow, RowKind, SecretCheck, fresh_secret};
+use super::format::{KEY_BYTES, KeyRow, RowKind, SecretCheck, fresh_secret};
 use super::generation::{Generation, GenerationWriter, Place};
 use super::holders::rows_of_entries;
 use super::identity::{Identity, Ownership};
@@ -150,7 +150,7 @@ impl Ledger {
         if entries.is_empty() {
             return Ok(());
         }
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(entries.len() * (KEY_BYTES + self.layout.width()));
         for entry in entries {
             let (row, columns) = rows_of(entry, run);
             bytes.extend_from_slice(&row.to_bytes());

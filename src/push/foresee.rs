@@ -5,13 +5,12 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 
+use super::intake::{ANSWERED, Intake};
 use super::open::Opened;
 use super::pipe::{Part, QUEUED};
 use super::record::Recorder;
 use super::removal::{counter, taken};
-use super::stages::{
-    forward, forward_foreseen, growing, map, mapper, record, refer, referring, rules,
-};
+use super::stages::{forward_foreseen, growing, map, mapper, record, refer, referring, rules};
 use super::survey::Surveyed;
 use super::{PushError, Run, ended, preview};
 use crate::dispatch::{self, Draft, Foreseen, Resolved, Stopping};
@@ -51,7 +50,7 @@ impl Run {
 
         let mut stages = JoinSet::new();
         let referring = referring(opened, &mapper, &rules, growing);
-        let (outcomes_in, outcomes) = mpsc::channel(QUEUED);
+        let (outcomes_in, outcomes) = mpsc::channel(ANSWERED);
         let drafts = refer(
             &mut stages,
             opened,
@@ -62,13 +61,12 @@ impl Run {
             &stop,
         );
         drop(outcomes_in);
-        stages.spawn(forward(outcomes, notes_in.clone()));
         let foreseeing = dispatch::foresee(lane, rules, drafts, foreseen_in, stop);
         stages.spawn(async move { Some(Part::Resolved(foreseeing.await)) });
         stages.spawn(forward_foreseen(foreseen, notes_in.clone()));
         let vanished = survey.clone();
         map(&mut stages, mapper, survey, drafts_in, notes_in);
-        record(&mut stages, recorder, notes);
+        record(&mut stages, recorder, Intake { outcomes, notes });
         let _owed = self.gather(stages, brake).await?;
         self.foresee_removals(opened, &before, &vanished).await?;
         tokio::select! {

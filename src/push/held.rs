@@ -22,7 +22,9 @@ pub(super) fn learned(notes: &[Note], entries: &[Entry], before: &HeldBack) -> L
     let mut learned = Learned::default();
     for note in notes {
         match note {
-            Note::Outcome(outcome) => learned.refused.extend(refused(outcome)),
+            Note::Outcomes(outcomes) => {
+                learned.refused.extend(outcomes.iter().filter_map(refused));
+            }
             Note::Held(key, _) => learned.kept.push(*key),
             Note::Foreseen(_)
             | Note::Rejected(_)

@@ -8,12 +8,13 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::intake::{ANSWERED, Intake};
 use super::open::Opened;
 use super::owed::Owed;
 use super::record::{Pass, Recorder, Recording};
 use super::selection::Selection;
 use super::send::Mapper;
-use super::stages::{forward, growing, map, mapper, record, refer, referring, rules};
+use super::stages::{growing, map, mapper, record, refer, referring, rules};
 use super::survey::Surveyed;
 use super::{PushError, Run, Stage, ended};
 use crate::dataverse::TableWriter;
@@ -115,7 +116,7 @@ impl Run {
         let lane = self.lane(opened);
         let (drafts_in, drafts) = mpsc::channel(QUEUED);
         let (operations_in, operations) = mpsc::channel(QUEUED);
-        let (outcomes_in, outcomes) = mpsc::channel(QUEUED);
+        let (outcomes_in, outcomes) = mpsc::channel(ANSWERED);
         let (notes_in, notes) = mpsc::channel(QUEUED);
         let (brake, stop) = watch::channel(Stopping::No);
         let mut recorder = self.recorder(
@@ -152,9 +153,8 @@ impl Run {
         stages.spawn(async move { Some(Part::Resolved(resolving.await)) });
         let dispatching = dispatch::dispatch(lane, rules, operations, outcomes_in, stop);
         stages.spawn(async move { Some(Part::Dispatched(dispatching.await)) });
-        stages.spawn(forward(outcomes, notes_in.clone()));
         map(&mut stages, mapper, survey, drafts_in, notes_in);
-        record(&mut stages, recorder, notes);
+        record(&mut stages, recorder, Intake { outcomes, notes });
         self.gather(stages, brake).await
     }
 

@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::held::{learned, rejected};
+use super::intake::Intake;
 use super::owed::Owed;
 use super::preview::Change;
-use super::standing::{flags, grave, open_ends};
+use super::standing::{flags, grave, open_ends, unsent};
 use super::{Progress, PushError, guard, removal};
 use crate::dispatch::{Foreseen, Stopping};
 use crate::ledger::{Entry, HeldBack, Ledger, LedgerError, Recorded, RunNumber, Slot, after};
@@ -21,8 +22,8 @@ use crate::report::{HeldRow, RejectWriter, RowCounts};
 
 /// What became of a row.
 pub(super) enum Note {
-    /// The dispatcher or resolver has an outcome.
-    Outcome(Outcome),
+    /// The dispatcher or resolver has outcomes: those of one request.
+    Outcomes(Vec<Outcome>),
     /// A dry run knows what would become of it.
     Foreseen(Foreseen),
     /// The row is a reject before anything was sent.
@@ -55,9 +56,6 @@ pub(super) struct Condemned {
     pub(super) slot: Slot,
     pub(super) id: RecordId,
 }
-
-/// Notes that are recorded together, in one transaction.
-const TOGETHER: usize = 1_000;
 
 /// Takes notes until every sender is gone.
 pub(super) struct Recorder {
@@ -113,18 +111,11 @@ pub(super) struct Recording {
 
 impl Recorder {
     /// Blocks; runs on a thread of its own. Goes on taking notes after a failure, so that nothing before it hangs.
-    pub(super) fn run(mut self, mut notes: mpsc::Receiver<Note>) -> Recording {
+    pub(super) fn run(mut self, mut intake: Intake) -> Recording {
         let mut failed = None;
-        let mut gathered = Vec::with_capacity(TOGETHER);
-        while let Some(note) = notes.blocking_recv() {
-            gathered.push(note);
-            while gathered.len() < TOGETHER {
-                match notes.try_recv() {
-                    Ok(note) => gathered.push(note),
-                    Err(_) => break,
-                }
-            }
-            if let Err(error) = self.take(&mut gathered, failed.as_ref()) {
+        let mut taken = Vec::new();
+        while intake.wait(&mut taken) {
+            if let Err(error) = self.take(&mut taken, failed.as_ref()) {
                 self.stop();
                 failed.get_or_insert(error);
             }
@@ -144,8 +135,15 @@ impl Recorder {
 
     /// Records first, counts then: what is counted is durable, unless this fails. Every note is counted even so.
     fn take(&mut self, notes: &mut Vec<Note>, failed: Option<&PushError>) -> Result<(), PushError> {
-        let mut entries: Vec<Entry> = Vec::with_capacity(notes.len());
-        entries.extend(notes.iter().filter_map(|note| self.entry(note)));
+        let mut entries: Vec<Entry> = Vec::new();
+        for note in &*notes {
+            match note {
+                Note::Outcomes(outcomes) => {
+                    entries.extend(outcomes.iter().filter_map(|it| self.settled(it)));
+                }
+                note => entries.extend(unsent(note)),
+            }
+        }
         let recorded: Result<(), LedgerError> = match (&self.ledger, failed) {
             (Some((ledger, run)), None) => ledger
                 .record(*run, &entries)
@@ -175,47 +173,25 @@ impl Recorder {
         }
     }
 
-    fn entry(&self, note: &Note) -> Option<Entry> {
-        match (self.pass, note) {
-            (Pass::Vanished, Note::Outcome(outcome)) => return self.farewell(outcome),
-            (Pass::Marked, Note::Outcome(outcome)) => return grave(outcome),
-            _ => {}
+    /// What the ledger learns of an outcome.
+    fn settled(&self, outcome: &Outcome) -> Option<Entry> {
+        match self.pass {
+            Pass::First | Pass::Second => {}
+            Pass::Vanished => return self.farewell(outcome),
+            Pass::Marked => return grave(outcome),
         }
-        match note {
-            Note::Outcome(Outcome {
-                operation,
-                verdict: Verdict::Accepted(accepted),
-            }) => Some(Entry::Standing(self.recorded(operation, accepted))),
-            Note::Outcome(Outcome {
-                operation,
-                verdict: Verdict::Unchanged,
-            }) => Some(Entry::Standing(self.known(operation))),
-            Note::Outcome(Outcome {
-                operation,
-                verdict: Verdict::Partly { done, .. },
-            }) => {
+        let Outcome { operation, verdict } = outcome;
+        let recorded = match verdict {
+            Verdict::Accepted(accepted) => self.recorded(operation, accepted),
+            Verdict::Unchanged => self.known(operation),
+            Verdict::Partly { done, .. } => {
                 let mut recorded = self.recorded(operation, done);
                 recorded.flags = recorded.flags.with(StandingFlags::PENDING);
-                Some(Entry::Standing(recorded))
+                recorded
             }
-            Note::Buried(row, standing) => Some(Entry::Standing(Recorded {
-                row: *row,
-                id: None,
-                flags: standing.flags,
-                columns: Vec::new(),
-            })),
-            Note::Unchanged(row, standing) => Some(Entry::Standing(Recorded {
-                row: *row,
-                id: standing.id,
-                // It is in the extract again.
-                flags: standing
-                    .flags
-                    .without(StandingFlags::REMOVED)
-                    .without(StandingFlags::DEACTIVATED),
-                columns: standing.columns.clone(),
-            })),
-            _ => None,
-        }
+            Verdict::Skipped(_) | Verdict::Rejected(_) | Verdict::NotAttempted(_) => return None,
+        };
+        Some(Entry::Standing(recorded))
     }
 
     /// What the ledger holds of a record that left the extract.
@@ -280,19 +256,12 @@ impl Recorder {
 
     fn count(&mut self, note: Note) -> Result<(), PushError> {
         match note {
-            Note::Outcome(outcome) => {
-                match self.pass {
-                    Pass::First => {
-                        self.owed.note(&outcome.operation, &outcome.verdict);
-                        self.counts.count(&outcome.verdict);
-                    }
-                    Pass::Second => self.complete(&outcome),
-                    Pass::Vanished => self.removed(&outcome.verdict),
-                    Pass::Marked => self.counts.count(&outcome.verdict),
+            Note::Outcomes(outcomes) => {
+                let mut counted = Ok(());
+                for outcome in &outcomes {
+                    counted = counted.and(self.count_outcome(outcome));
                 }
-                if let Some(reject) = rejected(&outcome.verdict) {
-                    self.reject(&self.placed(reject, &outcome.operation))?;
-                }
+                counted?;
             }
             Note::Foreseen(foreseen) => self.foreseen(foreseen)?,
             Note::Rejected(reject) => {
@@ -320,6 +289,23 @@ impl Recorder {
             Note::Defect(what) => return Err(PushError::Defect(what.to_owned())),
         }
         Ok(())
+    }
+
+    fn count_outcome(&mut self, outcome: &Outcome) -> Result<(), PushError> {
+        let Outcome { operation, verdict } = outcome;
+        match self.pass {
+            Pass::First => {
+                self.owed.note(operation, verdict);
+                self.counts.count(verdict);
+            }
+            Pass::Second => self.complete(outcome),
+            Pass::Vanished => self.removed(verdict),
+            Pass::Marked => self.counts.count(verdict),
+        }
+        match rejected(verdict) {
+            Some(reject) => self.reject(&self.placed(reject, operation)),
+            None => Ok(()),
+        }
     }
 
     /// The row was counted in the first pass already: with success nothing changes.

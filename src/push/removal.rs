@@ -11,10 +11,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 use uuid::Uuid;
 
+use super::intake::{ANSWERED, Intake};
 use super::open::Opened;
 use super::pipe::{Part, QUEUED};
 use super::record::{Condemned, Note, Pass};
-use super::stages::forward;
+use super::stages::record;
 use super::{PushError, Run, ended};
 use crate::dispatch::{self, Rules, Stopping};
 use crate::ledger::{
@@ -205,7 +206,7 @@ impl Run {
         let rules = Arc::new(rules(opened, &doom));
         let lane = self.lane_to(opened, &doom.target);
         let (operations_in, operations) = mpsc::channel(QUEUED);
-        let (outcomes_in, outcomes) = mpsc::channel(QUEUED);
+        let (outcomes_in, outcomes) = mpsc::channel(ANSWERED);
         let (notes_in, notes) = mpsc::channel(QUEUED);
         let (brake, stop) = watch::channel(Stopping::No);
         let book = Some((Arc::clone(ledger), number));
@@ -217,8 +218,6 @@ impl Run {
         let mut stages = JoinSet::new();
         let dispatching = dispatch::dispatch(lane, rules, operations, outcomes_in, stop);
         stages.spawn(async move { Some(Part::Dispatched(dispatching.await)) });
-        let unsent = notes_in.clone();
-        stages.spawn(forward(outcomes, notes_in));
         let snapshot = ledger.snapshot().clone();
         stages.spawn_blocking(move || {
             let mut doomed = doomed.into_iter();
@@ -236,11 +235,11 @@ impl Run {
             }
             left += doomed.len() as u64;
             if left > 0 {
-                unsent.blocking_send(Note::NotReached(left)).ok();
+                notes_in.blocking_send(Note::NotReached(left)).ok();
             }
             Some(Part::Mapped(fed))
         });
-        stages.spawn_blocking(move || Some(Part::Recorded(Box::new(recorder?.run(notes)))));
+        record(&mut stages, recorder, Intake { outcomes, notes });
         self.gather(stages, brake).await.map(drop)
     }
 }

@@ -1,12 +1,12 @@
 //! What the stages of the pipe are made of.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::effort;
+use super::intake::Intake;
 use super::open::Opened;
 use super::pipe::{Part, QUEUED};
 use super::record::{Note, Recorder};
@@ -18,10 +18,6 @@ use crate::dispatch::{self, Draft, Foreseen, Growing, Lane, Referring, Rules, St
 use crate::ledger::{HeldBack, Snapshot, Survey, diff};
 use crate::mapping::Mode;
 use crate::model::{ColumnKind, Outcome};
-
-/// How long outcomes are gathered before they are recorded: below the time of a request, and long enough that several
-/// requests share a transaction.
-const GATHER: Duration = Duration::from_millis(20);
 
 pub(super) fn mapper(
     opened: &Arc<Opened>,
@@ -99,7 +95,7 @@ pub(super) fn refer(
     lane: &Lane<TableWriter>,
     referring: Referring,
     drafts: mpsc::Receiver<Draft>,
-    outcomes: &mpsc::Sender<Outcome>,
+    outcomes: &mpsc::Sender<Vec<Outcome>>,
     stop: &watch::Receiver<Stopping>,
 ) -> mpsc::Receiver<Draft> {
     let columns = &opened.plan.target().columns;
@@ -132,34 +128,13 @@ pub(super) fn map(
 pub(super) fn record(
     stages: &mut JoinSet<Option<Part>>,
     recorder: Option<Recorder>,
-    notes: mpsc::Receiver<Note>,
+    intake: Intake,
 ) {
     stages.spawn_blocking(move || {
         let recorder = recorder?;
-        let recording = effort::logged("recorder", || recorder.run(notes));
+        let recording = effort::logged("recorder", || recorder.run(intake));
         Some(Part::Recorded(Box::new(recording)))
     });
-}
-
-pub(super) async fn forward(
-    mut outcomes: mpsc::Receiver<Outcome>,
-    notes: mpsc::Sender<Note>,
-) -> Option<Part> {
-    let mut gathered = Vec::new();
-    while outcomes.recv_many(&mut gathered, QUEUED).await > 0 {
-        // The outcomes of a request come one by one; without a moment's patience each few of them would be a
-        // transaction of their own.
-        tokio::time::sleep(GATHER).await;
-        while let Ok(outcome) = outcomes.try_recv() {
-            gathered.push(outcome);
-        }
-        for outcome in gathered.drain(..) {
-            if notes.send(Note::Outcome(outcome)).await.is_err() {
-                return Some(Part::Forwarded);
-            }
-        }
-    }
-    Some(Part::Forwarded)
 }
 
 pub(super) async fn forward_foreseen(

@@ -1,6 +1,7 @@
 //! What the ledger holds of a record once something became of it.
 
 use super::owed::owes;
+use super::record::Note;
 use crate::ledger::{Entry, Recorded};
 use crate::model::{
     Accepted, Effect, Operation, Outcome, Points, Standing, StandingFlags, Target, Value, Verdict,
@@ -44,6 +45,29 @@ pub(super) fn grave(Outcome { operation, verdict }: &Outcome) -> Option<Entry> {
             }))
         }
         Verdict::Rejected(_) | Verdict::NotAttempted(_) | Verdict::Partly { .. } => None,
+    }
+}
+
+/// What the ledger learns of a row that nothing was sent for.
+pub(super) fn unsent(note: &Note) -> Option<Entry> {
+    match note {
+        Note::Buried(row, standing) => Some(Entry::Standing(Recorded {
+            row: *row,
+            id: None,
+            flags: standing.flags,
+            columns: Vec::new(),
+        })),
+        Note::Unchanged(row, standing) => Some(Entry::Standing(Recorded {
+            row: *row,
+            id: standing.id,
+            // It is in the extract again.
+            flags: standing
+                .flags
+                .without(StandingFlags::REMOVED)
+                .without(StandingFlags::DEACTIVATED),
+            columns: standing.columns.clone(),
+        })),
+        _ => None,
     }
 }
 

@@ -128,9 +128,9 @@ pub(crate) async fn simulate(
     let record = async move {
         let mut outcomes = Vec::new();
         while outcomes.len() < setting.outcomes_taken
-            && let Some(outcome) = outcomes_in.recv().await
+            && let Some(settled) = outcomes_in.recv().await
         {
-            outcomes.push(outcome);
+            outcomes.extend(settled);
         }
         outcomes
     };

@@ -72,9 +72,9 @@ async fn answers_that_nobody_has_judged_yet_take_room() {
         dispatch(lane, rules, operations_in, outcomes_out, stop_in).await;
     });
     let mut outcomes = 0;
-    while outcomes_in.recv().await.is_some() {
-        outcomes += 1;
-        service.given.fetch_add(1, Ordering::SeqCst);
+    while let Some(settled) = outcomes_in.recv().await {
+        outcomes += settled.len();
+        service.given.fetch_add(settled.len(), Ordering::SeqCst);
     }
     stages.join_all().await;
     assert_eq!(outcomes, 50_000);

@@ -32,7 +32,7 @@ async fn carried(lane: Lane<Door>, rows: u64) -> (Duration, DispatchReport) {
     let rules = rules(segue::dispatch::Mode::Upsert);
     let (drafts_out, drafts_in) = mpsc::channel(256);
     let (operations_out, operations_in) = mpsc::channel(256);
-    let (outcomes_out, mut outcomes_in) = mpsc::channel::<Outcome>(256);
+    let (outcomes_out, mut outcomes_in) = mpsc::channel::<Vec<Outcome>>(256);
     let (_stop_out, stop_in) = watch::channel(Stopping::No);
     let began = Instant::now();
     let feed = async move {
@@ -42,8 +42,9 @@ async fn carried(lane: Lane<Door>, rows: u64) -> (Duration, DispatchReport) {
     };
     let record = async move {
         let mut accepted = 0;
-        while let Some(outcome) = outcomes_in.recv().await {
-            accepted += u64::from(matches!(outcome.verdict, Verdict::Accepted(_)));
+        while let Some(settled) = outcomes_in.recv().await {
+            let is_accepted = |it: &&Outcome| matches!(it.verdict, Verdict::Accepted(_));
+            accepted += settled.iter().filter(is_accepted).count() as u64;
         }
         accepted
     };
