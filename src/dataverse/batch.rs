@@ -9,7 +9,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::address::BASE;
-use super::body::write_object;
+use super::body::{Unwritable, write_object};
 use super::http::{Intent, Request};
 use super::literal;
 use crate::model::{Action, ColumnKind, Operation, RecordId, Target, TargetColumn, Value};
@@ -27,13 +27,13 @@ const LIKELY_PART: usize = 768;
 /// A `$batch` that is being written.
 pub(super) struct BatchBody {
     boundary: String,
+    /// What stands before the number of each part.
+    opening: String,
+    /// Where the operation goes that is being written; its room is used again for the next one.
+    address: String,
     bytes: Vec<u8>,
     parts: usize,
 }
-
-/// Why an operation cannot be written; none of its bytes are in the batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Unwritable(pub(super) &'static str);
 
 impl BatchBody {
     pub(super) fn new() -> Self {
@@ -42,8 +42,13 @@ impl BatchBody {
 
     /// With room for so many operations.
     pub(super) fn of(operations: usize) -> Self {
+        let boundary = format!("batch_{}", Uuid::new_v4().as_simple());
         Self {
-            boundary: format!("batch_{}", Uuid::new_v4().as_simple()),
+            opening: format!(
+                "--{boundary}\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\nContent-ID: "
+            ),
+            boundary,
+            address: String::new(),
             bytes: Vec::with_capacity(operations * LIKELY_PART),
             parts: 0,
         }
@@ -57,18 +62,15 @@ impl BatchBody {
     /// Adds a GET of that path and query, which is encoded already.
     pub(super) fn get(&mut self, path: &str) {
         self.begin();
-        self.line(&[
-            "GET ",
-            path,
-            " HTTP/1.1\r\nAccept: application/json\r\n\r\n",
-        ]);
+        let end = " HTTP/1.1\r\nAccept: application/json\r\n\r\n";
+        push(&mut self.bytes, &["GET ", path, end]);
         self.end();
     }
 
     /// Adds an operation.
     ///
     /// # Errors
-    /// If its key cannot stand in a URL or a value cannot be written; the batch is as before.
+    /// If its key cannot stand in a URL or a value cannot be written; none of its bytes are in the batch.
     pub(super) fn operation(
         &mut self,
         operation: &Operation,
@@ -78,11 +80,11 @@ impl BatchBody {
         self.begin();
         let written = match operation.action {
             Action::Upsert | Action::UpdateByKey => self.write_by_key(operation, target),
-            Action::Create => self.create(operation, target),
+            Action::Create(id) => self.create(operation, target, id),
             Action::Update(id) => self.update(operation, target, id),
             Action::Delete(id) => {
-                self.request("DELETE", target, &format!("({id})"));
-                self.line(&[PREFER_DETAILS, "\r\n"]);
+                self.address_by(id);
+                self.head("DELETE", target, &[PREFER_DETAILS]);
                 Ok(())
             }
         };
@@ -97,29 +99,28 @@ impl BatchBody {
 
     /// The request that carries the batch.
     pub(super) fn finish(mut self, intent: Intent) -> Request {
-        let boundary = std::mem::take(&mut self.boundary);
-        self.line(&["--", &boundary, "--\r\n"]);
+        push(&mut self.bytes, &["--", &self.boundary, "--\r\n"]);
         Request::Batch {
-            boundary,
+            boundary: self.boundary,
             body: Bytes::from(self.bytes),
             intent,
         }
     }
 
     fn write_by_key(&mut self, operation: &Operation, target: &Target) -> Result<(), Unwritable> {
-        let mut address = String::new();
-        literal::key(target, operation.record.key(target), &mut address)
+        let address = &mut self.address;
+        address.clear();
+        literal::key(target, operation.record.key(target), address)
             .ok_or(Unwritable("the key cannot stand in a URL"))?;
         address.push_str("?$select=");
         address.push_str(target.primary_id.as_str());
         address.push_str(",createdon,_createdby_value");
-        self.request("PATCH", target, &address);
-        self.line(&[JSON, PREFER_RECORD]);
-        if operation.action == Action::UpdateByKey {
-            self.line(&[IF_ANY]);
-        }
-        self.line(&["\r\n"]);
-        self.members(columns_to_send(operation, target))
+        let condition = match operation.action {
+            Action::UpdateByKey => IF_ANY,
+            Action::Upsert | Action::Create(_) | Action::Update(_) | Action::Delete(_) => "",
+        };
+        self.head("PATCH", target, &[JSON, PREFER_RECORD, condition]);
+        write_object(columns_to_send(operation, target), &mut self.bytes)
     }
 
     fn update(
@@ -128,52 +129,56 @@ impl BatchBody {
         target: &Target,
         id: RecordId,
     ) -> Result<(), Unwritable> {
-        self.request("PATCH", target, &format!("({id})"));
-        self.line(&[JSON, PREFER_DETAILS, IF_ANY, "\r\n"]);
-        self.members(columns_to_send(operation, target))
+        self.address_by(id);
+        self.head("PATCH", target, &[JSON, PREFER_DETAILS, IF_ANY]);
+        write_object(columns_to_send(operation, target), &mut self.bytes)
     }
 
-    fn create(&mut self, operation: &Operation, target: &Target) -> Result<(), Unwritable> {
-        self.request("POST", target, "");
-        self.line(&[JSON, PREFER_DETAILS, "\r\n"]);
-        let id = Value::Guid(operation.record.derived_id.0);
-        self.members(create_members(operation, target, &id))
-    }
-
-    fn members<'a>(
+    fn create(
         &mut self,
-        record: impl Iterator<Item = (&'a str, &'a Value)>,
+        operation: &Operation,
+        target: &Target,
+        id: RecordId,
     ) -> Result<(), Unwritable> {
-        members(record, &mut self.bytes)
+        self.address.clear();
+        self.head("POST", target, &[JSON, PREFER_DETAILS]);
+        let id = Value::Guid(id.0);
+        write_object(create_members(operation, target, &id), &mut self.bytes)
     }
 
-    fn request(&mut self, method: &str, target: &Target, address: &str) {
+    fn address_by(&mut self, id: RecordId) {
+        let mut digits = Uuid::encode_buffer();
+        self.address.clear();
+        self.address.push('(');
+        self.address
+            .push_str(id.0.as_hyphenated().encode_lower(&mut digits));
+        self.address.push(')');
+    }
+
+    /// The head of the request to the address, with the blank line behind it.
+    fn head(&mut self, method: &str, target: &Target, headers: &[&str]) {
         let set = target.entity_set.as_str();
-        self.line(&[method, " ", BASE, "/", set, address, " HTTP/1.1\r\n"]);
+        let line = [method, " ", BASE, "/", set, &self.address, " HTTP/1.1\r\n"];
+        push(&mut self.bytes, &line);
+        push(&mut self.bytes, headers);
+        push(&mut self.bytes, &["\r\n"]);
     }
 
     fn begin(&mut self) {
         self.parts += 1;
-        let boundary = std::mem::take(&mut self.boundary);
-        self.line(&[
-            "--",
-            &boundary,
-            "\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\nContent-ID: ",
-            &self.parts.to_string(),
-            "\r\n\r\n",
-        ]);
-        self.boundary = boundary;
+        let number = self.parts.to_string();
+        push(&mut self.bytes, &[&self.opening, &number, "\r\n\r\n"]);
     }
 
     /// Ends a part's body; for one without a body this is the second blank line that it needs.
     fn end(&mut self) {
-        self.line(&["\r\n"]);
+        push(&mut self.bytes, &["\r\n"]);
     }
+}
 
-    fn line(&mut self, pieces: &[&str]) {
-        for piece in pieces {
-            self.bytes.extend_from_slice(piece.as_bytes());
-        }
+fn push(bytes: &mut Vec<u8>, pieces: &[&str]) {
+    for piece in pieces {
+        bytes.extend_from_slice(piece.as_bytes());
     }
 }
 
@@ -182,34 +187,19 @@ const JSON: &str = "Content-Type: application/json\r\n";
 /// Without it a PATCH creates what it does not find.
 const IF_ANY: &str = "If-Match: *\r\n";
 
-/// Appends a record as JSON.
-pub(super) fn members<'a>(
-    members: impl Iterator<Item = (&'a str, &'a Value)>,
-    out: &mut Vec<u8>,
-) -> Result<(), Unwritable> {
-    write_object(members, out)
-        .map_err(|_| Unwritable("a value of the record cannot be written: a number that is not finite, or a reference that was not found"))
-}
-
 /// What a new record consists of: its GUID, its key, and the columns that travel.
 pub(super) fn create_members<'a>(
     operation: &'a Operation,
     target: &'a Target,
     id: &'a Value,
 ) -> impl Iterator<Item = (&'a str, &'a Value)> {
-    let key =
-        target.key.iter().copied().filter_map(|index| {
-            member(operation, target, index).filter(|_| !target.key_is_primary_id)
-        });
+    let key = target.key.iter();
+    let key = key.filter_map(|index| member(operation, target, *index));
+    let key = key.filter(|_| !target.key_is_primary_id);
     // A new record is in its first state, whatever a create says.
-    let is_state = |name: &str| {
-        let is_it = |column: &TargetColumn| matches!(column.kind, ColumnKind::State { .. });
-        let mut states = target.columns.iter().filter(|column| is_it(column));
-        states.any(|column| column.name.as_str() == name)
-    };
-    std::iter::once((target.primary_id.as_str(), id))
-        .chain(key)
-        .chain(columns_to_send(operation, target).filter(move |(name, _)| !is_state(name)))
+    let is_state = |column: &TargetColumn| matches!(column.kind, ColumnKind::State { .. });
+    let others = travelling(operation, target).filter(move |(column, _)| !is_state(column));
+    std::iter::once((target.primary_id.as_str(), id)).chain(key.chain(others).map(named))
 }
 
 /// The columns that travel, whatever the address: never the key and never the primary id. Beside the address the
@@ -218,22 +208,33 @@ pub(super) fn columns_to_send<'a>(
     operation: &'a Operation,
     target: &'a Target,
 ) -> impl Iterator<Item = (&'a str, &'a Value)> {
+    travelling(operation, target).map(named)
+}
+
+fn travelling<'a>(
+    operation: &'a Operation,
+    target: &'a Target,
+) -> impl Iterator<Item = (&'a TargetColumn, &'a Value)> {
     operation
         .columns
         .iter()
         .filter(|index| !target.key.contains(index))
         .filter_map(|index| member(operation, target, index))
-        .filter(|(name, _)| *name != target.primary_id.as_str())
+        .filter(|(column, _)| column.name != target.primary_id)
 }
 
 fn member<'a>(
     operation: &'a Operation,
     target: &'a Target,
     index: usize,
-) -> Option<(&'a str, &'a Value)> {
+) -> Option<(&'a TargetColumn, &'a Value)> {
     let column = target.columns.get(index)?;
     let value = operation.record.values.get(index)?;
-    Some((column.name.as_str(), value))
+    Some((column, value))
+}
+
+fn named<'a>((column, value): (&'a TargetColumn, &'a Value)) -> (&'a str, &'a Value) {
+    (column.name.as_str(), value)
 }
 
 #[cfg(test)]
@@ -356,7 +357,7 @@ mod tests {
     #[test]
     fn a_create_carries_id_and_key_in_its_body() {
         let request = one(
-            Action::Create,
+            Action::Create(id(0xD)),
             &by_extid(),
             vec![text("a/b"), text("Lee"), Value::Null],
         );
@@ -390,7 +391,7 @@ mod tests {
             "PATCH /api/data/v9.2/contacts(00000000-0000-0000-0000-00000000000d)?$select=contactid,"
         ));
         assert_eq!(request.body, r#"{"lastname":"Lee","firstname":null}"#);
-        let request = one(Action::Create, &target, values());
+        let request = one(Action::Create(id(0xD)), &target, values());
         assert_eq!(
             request.body,
             r#"{"contactid":"00000000-0000-0000-0000-00000000000d","lastname":"Lee","firstname":null}"#
@@ -421,7 +422,7 @@ mod tests {
             vec![Value::Null, text("Lee"), Value::Null],
         );
         let bad_value = operation(
-            Action::Create,
+            Action::Create(id(0xD)),
             vec![text("1"), Value::Float(f64::NAN), Value::Null],
         );
         let mut batch = BatchBody::new();
@@ -447,7 +448,7 @@ mod tests {
         let mut batch = BatchBody::new();
         let upsert = batch.operation(&operation(Action::Upsert, record()), &target);
         assert_eq!(upsert.is_ok(), text(value).can_stand_in_url(), "{value:?}");
-        for action in [Action::Create, Action::Update(id(1))] {
+        for action in [Action::Create(id(0xD)), Action::Update(id(1))] {
             batch
                 .operation(&operation(action, record()), &target)
                 .unwrap();

@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::address::BASE;
-use super::batch::{Unwritable, columns_to_send, create_members, members};
+use super::batch::{columns_to_send, create_members};
+use super::body::{Unwritable, write_object};
 use super::http::{Answer, Http, Request};
 use super::reply::{lost, refused, repeat};
 use super::{DataverseError, metadata};
@@ -30,7 +31,7 @@ impl Message {
     /// The one that carries such an operation.
     pub(super) fn of(action: Action) -> Option<Self> {
         match action {
-            Action::Create => Some(Self::Create),
+            Action::Create(_) => Some(Self::Create),
             Action::Update(_) => Some(Self::Update),
             Action::Upsert | Action::UpdateByKey | Action::Delete(_) => None,
         }
@@ -87,19 +88,19 @@ impl BulkBody {
     }
 
     fn target(&mut self, operation: &Operation, target: &Target) -> Result<(), Unwritable> {
-        let kind = Value::Text(format!("Microsoft.Dynamics.CRM.{}", target.table));
+        let kind = Value::Text(format!("Microsoft.Dynamics.CRM.{}", target.table).into());
         let kind = std::iter::once(("@odata.type", &kind));
         match (self.message, operation.action) {
-            (Message::Create, Action::Create) => {
-                let id = Value::Guid(operation.record.derived_id.0);
+            (Message::Create, Action::Create(id)) => {
+                let id = Value::Guid(id.0);
                 let record = create_members(operation, target, &id);
-                members(kind.chain(record), &mut self.bytes)
+                write_object(kind.chain(record), &mut self.bytes)
             }
             (Message::Update, Action::Update(id)) => {
                 let id = Value::Guid(id.0);
                 let id = std::iter::once((target.primary_id.as_str(), &id));
                 let record = id.chain(columns_to_send(operation, target));
-                members(kind.chain(record), &mut self.bytes)
+                write_object(kind.chain(record), &mut self.bytes)
             }
             _ => Err(Unwritable("the message is not for such an operation")),
         }
@@ -146,14 +147,13 @@ fn ids(answer: &Answer) -> Option<usize> {
 
 fn done(operation: &Operation) -> Reply {
     let (effect, id) = match operation.action {
-        Action::Update(id) => (Effect::Updated, id),
-        Action::Create | Action::Upsert | Action::UpdateByKey | Action::Delete(_) => {
-            (Effect::Created, operation.record.derived_id)
-        }
+        Action::Create(id) => (Effect::Created, Some(id)),
+        Action::Update(id) | Action::Delete(id) => (Effect::Updated, Some(id)),
+        Action::Upsert | Action::UpdateByKey => (Effect::Upserted, None),
     };
     Reply::Accepted(Accepted {
         effect,
-        id: Some(id),
+        id,
         made: None,
     })
 }
@@ -263,7 +263,7 @@ mod tests {
     #[tokio::test]
     async fn a_bulk_create_is_written_byte_by_byte() {
         let server = Loopback::environment(|_, _| json("200 OK", IDS)).await;
-        let replies = send(&server, &two(Action::Create)).await;
+        let replies = send(&server, &two(Action::Create(id(0xD)))).await;
         let created = Accepted {
             effect: Effect::Created,
             id: Some(id(0xD)),
@@ -315,7 +315,7 @@ mod tests {
     async fn a_refused_message_refuses_all_of_its_records() {
         let body = r#"{"error":{"code":"0x80040265","message":"Shop 7 is refused"}}"#;
         let server = Loopback::environment(move |_, _| json("400 Bad Request", body)).await;
-        let replies = send(&server, &two(Action::Create)).await;
+        let replies = send(&server, &two(Action::Create(id(0xD)))).await;
         for cause in causes(&replies) {
             assert!(matches!(cause, Some((Fate::Refused, Cause::Row(_)))));
         }
@@ -324,7 +324,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_to_fewer_records_proves_nothing() {
         let server = Loopback::environment(|_, _| json("200 OK", r#"{"Ids":["x"]}"#)).await;
-        let replies = send(&server, &two(Action::Create)).await;
+        let replies = send(&server, &two(Action::Create(id(0xD)))).await;
         let lost = Some((Fate::Lost, &Cause::Transient));
         assert_eq!(causes(&replies), [lost, lost]);
     }
@@ -333,7 +333,7 @@ mod tests {
     async fn elastic_tables_answer_row_by_row() {
         let body = r#"{"error":{"code":"0x80040265","message":"m","@Microsoft.PowerApps.CDS.ErrorDetails.Plugin.BulkApiErrorDetails":"[{\"RequestIndex\":1,\"Id\":\"x\",\"StatusCode\":400}]"}}"#;
         let server = Loopback::environment(move |_, _| json("400 Bad Request", body)).await;
-        let replies = send(&server, &two(Action::Create)).await;
+        let replies = send(&server, &two(Action::Create(id(0xD)))).await;
         let causes = causes(&replies);
         assert_eq!(causes[0], None);
         assert!(matches!(causes[1], Some((Fate::Refused, Cause::Row(_)))));

@@ -68,7 +68,7 @@ fn text(text: String) -> Value {
     if text.is_empty() {
         Value::Null
     } else {
-        Value::Text(text)
+        Value::Text(text.into())
     }
 }
 

@@ -282,10 +282,8 @@ pub(super) fn operation(action: Action, values: Vec<Value>) -> Operation {
             source: SourceDigest([0; 16]),
         },
         columns: (0..values.len()).collect::<ColumnSet>(),
-        record: Arc::new(Record {
-            values,
-            derived_id: id(0xD),
-        }),
+        record: Arc::new(Record { values }),
+        digests: Box::default(),
         action,
         standing: None,
     }
@@ -296,7 +294,7 @@ pub(super) fn id(number: u128) -> RecordId {
 }
 
 pub(super) fn text(text: &str) -> Value {
-    Value::Text(text.to_owned())
+    Value::Text(text.into())
 }
 
 pub(super) const TEXT: ColumnKind = ColumnKind::Text { max_length: 100 };

@@ -102,11 +102,10 @@ fn reply(part: &Part<'_>, operation: &Operation, target: &Target) -> Reply {
                 made: None,
             });
         }
-        Action::Delete(id) | Action::Update(id) => Some(id),
+        Action::Create(id) | Action::Update(id) | Action::Delete(id) => Some(id),
         Action::Upsert | Action::UpdateByKey if target.key_is_primary_id => {
-            Some(operation.record.derived_id)
+            operation.record.primary_id(target)
         }
-        Action::Create => Some(operation.record.derived_id),
         Action::Upsert | Action::UpdateByKey => None,
     };
     let about = Addressed {
@@ -122,8 +121,7 @@ fn reply(part: &Part<'_>, operation: &Operation, target: &Target) -> Reply {
 
 fn accepted(part: &Part<'_>, operation: &Operation, target: &Target) -> Accepted {
     let (id, made) = match operation.action {
-        Action::Update(id) | Action::Delete(id) => (Some(id), None),
-        Action::Create => (Some(operation.record.derived_id), None),
+        Action::Create(id) | Action::Update(id) | Action::Delete(id) => (Some(id), None),
         Action::Upsert | Action::UpdateByKey => representation(part.body, target),
     };
     let effect = match operation.action {
@@ -131,7 +129,7 @@ fn accepted(part: &Part<'_>, operation: &Operation, target: &Target) -> Accepted
         Action::Upsert if part.status == 200 => Effect::Updated,
         Action::Upsert => Effect::Upserted,
         Action::UpdateByKey | Action::Update(_) => Effect::Updated,
-        Action::Create => Effect::Created,
+        Action::Create(_) => Effect::Created,
         Action::Delete(_) => Effect::Deleted,
     };
     Accepted { effect, id, made }
@@ -324,7 +322,11 @@ mod tests {
 
     #[test]
     fn other_operations_can_do_one_thing_only() {
-        let actions = [Action::Create, Action::Update(id(1)), Action::Delete(id(2))];
+        let actions = [
+            Action::Create(id(0xD)),
+            Action::Update(id(1)),
+            Action::Delete(id(2)),
+        ];
         let replies = of_parts(&[("204 No Content", "", ""); 3], &actions);
         let accepted = |effect, id| {
             Reply::Accepted(Accepted {

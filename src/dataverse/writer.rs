@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::batch::{BatchBody, Unwritable};
+use super::batch::BatchBody;
+use super::body::Unwritable;
 use super::bulk::{self, BulkBody, Message};
 use super::find::find;
 use super::http::{Http, Intent};

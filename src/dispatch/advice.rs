@@ -257,7 +257,7 @@ fn shown(target: &Target, key: &[Value]) -> String {
 fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::Text(text) => text.clone(),
+        Value::Text(text) => text.to_string(),
         Value::Integer(number) => number.to_string(),
         Value::Decimal(number) => Decimal::normalize(number).to_string(),
         Value::Float(number) => number.to_string(),

@@ -82,7 +82,7 @@ impl Work {
             operation,
             history: History::default(),
         };
-        if work.operation.action == Action::Create && !rules.is_born_so(&work.operation) {
+        if is_create(work.operation.action) && !rules.is_born_so(&work.operation) {
             work.put_off_state(rules);
         }
         work
@@ -105,7 +105,7 @@ impl Work {
             .for_each(|index| self.operation.columns.insert(index));
         self.operation.action = action;
         self.operation.columns = rules.carried(&self.operation.columns, action);
-        if action == Action::Create && !rules.is_born_so(&self.operation) {
+        if is_create(action) && !rules.is_born_so(&self.operation) {
             self.put_off_state(rules);
         }
     }
@@ -161,7 +161,7 @@ impl Work {
     /// No answer came: it may have been done.
     pub(super) fn lost(&mut self) {
         match self.operation.action {
-            Action::Upsert | Action::Create => self.history.may_have_created = true,
+            Action::Upsert | Action::Create(_) => self.history.may_have_created = true,
             Action::UpdateByKey | Action::Update(_) | Action::Delete(_) => {}
         }
     }
@@ -170,13 +170,12 @@ impl Work {
     pub(super) fn accepted(&self, rules: &Rules, accepted: &Accepted) -> Accepted {
         let addressed = match self.operation.action {
             Action::Upsert | Action::UpdateByKey => None,
-            Action::Create => Some(self.operation.record.derived_id),
-            Action::Update(id) | Action::Delete(id) => Some(id),
+            Action::Create(id) | Action::Update(id) | Action::Delete(id) => Some(id),
         };
         let ours = match self.operation.action {
             Action::Upsert => accepted.made.is_some_and(|made| rules.made_by_us(made)),
             Action::Update(_) => matches!(self.history.step, Step::Claiming(_)),
-            Action::Create | Action::UpdateByKey | Action::Delete(_) => false,
+            Action::Create(_) | Action::UpdateByKey | Action::Delete(_) => false,
         };
         let unheard = matches!(accepted.effect, Effect::Updated | Effect::Upserted)
             && ours
@@ -228,7 +227,7 @@ impl Work {
 
     /// A create that was refused for the record's state: perhaps new records of this table begin in another one.
     fn may_be_born_otherwise(&self, rules: &Rules, word: &str) -> bool {
-        self.operation.action == Action::Create
+        is_create(self.operation.action)
             && word == INVALID_STATE
             && !rules.states(&self.operation).is_empty()
     }
@@ -249,13 +248,13 @@ impl Work {
             },
             Action::UpdateByKey => self.absent(rules),
             // A request that creates misses something else than its record.
-            Action::Upsert | Action::Create => self.without_record(rules),
+            Action::Upsert | Action::Create(_) => self.without_record(rules),
         }
     }
 
     fn collided(&mut self, rules: &Rules, violated: Violated) -> Follow {
         match self.operation.action {
-            Action::Create => self.claim(rules, violated),
+            Action::Create(id) => self.claim(rules, id, violated),
             Action::Upsert if self.may_have_raced(rules, &violated) => {
                 self.turn(Step::Raced, Follow::Send)
             }
@@ -272,12 +271,12 @@ impl Work {
     }
 
     /// Is the record in the way our own, from an attempt whose answer never came?
-    fn claim(&mut self, rules: &Rules, violated: Violated) -> Follow {
+    fn claim(&mut self, rules: &Rules, derived: RecordId, violated: Violated) -> Follow {
         // Without such an attempt the record is not to be touched where records may only be created.
         if rules.mode == Mode::Create && !self.may_have_created(rules) {
             return self.contested(rules, violated);
         }
-        let ours = Action::Update(self.operation.record.derived_id);
+        let ours = Action::Update(derived);
         if self.history.may_have_created {
             // Then it was made by this very operation, and may have all that it carries.
             self.operation.action = ours;
@@ -346,7 +345,7 @@ impl Work {
 
     /// No record has the key.
     fn absent(&mut self, rules: &Rules) -> Follow {
-        match rules.where_absent() {
+        match rules.where_absent(&self.operation.record) {
             Ok(action) => {
                 self.operation.columns = rules.whole(&self.operation);
                 self.act(rules, action);
@@ -385,6 +384,10 @@ impl Work {
         }
         follow
     }
+}
+
+fn is_create(action: Action) -> bool {
+    matches!(action, Action::Create(_))
 }
 
 fn reject(reject: Reject) -> Follow {
@@ -438,6 +441,7 @@ mod tests {
             }),
             mode,
             key_digest: Arc::new(|_| KeyDigest([0; 16])),
+            derived_id: Arc::new(|_| DERIVED),
             our_users: vec![US],
             since: Some(Timestamp::UNIX_EPOCH),
             resumes: false,
@@ -445,7 +449,7 @@ mod tests {
     }
 
     fn work(key: &str, action: Action) -> Work {
-        let text = |text: &str| Value::Text(text.to_owned());
+        let text = |text: &str| Value::Text(text.into());
         let record = Record {
             values: vec![
                 text(key),
@@ -454,7 +458,6 @@ mod tests {
                 Value::Null,
                 Value::Null,
             ],
-            derived_id: DERIVED,
         };
         let operation = Operation {
             row: RowTag {
@@ -463,6 +466,7 @@ mod tests {
                 source: SourceDigest([0; 16]),
             },
             record: Arc::new(record),
+            digests: Box::default(),
             columns: ColumnSet::new(),
             action,
             standing: None,
@@ -525,7 +529,7 @@ mod tests {
     #[test]
     fn a_unique_index_without_a_name_may_be_the_mappings_key() {
         let rules = rules(Mode::Upsert);
-        let mut work = work("a+b@c.nl", Action::Create);
+        let mut work = work("a+b@c.nl", Action::Create(DERIVED));
         let failure = RowFailure::DuplicateRecord;
         assert_eq!(refuse(&mut work, &rules, &failure), Follow::Send);
         assert_eq!(work.operation.action, Action::Update(DERIVED));
@@ -537,7 +541,7 @@ mod tests {
     #[test]
     fn a_create_in_the_way_of_another_key_asks_only_whether_it_was_ours() {
         let rules = rules(Mode::Upsert);
-        let mut work = work("a+b@c.nl", Action::Create);
+        let mut work = work("a+b@c.nl", Action::Create(DERIVED));
         assert_eq!(refuse(&mut work, &rules, &taken("lastname")), Follow::Send);
         let follow = refuse(&mut work, &rules, &RowFailure::NotFound);
         assert_eq!(code(&follow), "duplicate_key");
@@ -546,7 +550,7 @@ mod tests {
     #[test]
     fn a_create_never_changes_a_record_that_it_cannot_have_made() {
         let rules = rules(Mode::Create);
-        let mut work = work("a@b.nl", Action::Create);
+        let mut work = work("a@b.nl", Action::Create(DERIVED));
         let failure = taken("emailaddress1");
         assert_eq!(refuse(&mut work, &rules, &failure), Follow::Find);
         let id = OTHER;
@@ -562,7 +566,7 @@ mod tests {
     fn a_record_under_our_guid_counts_as_created_only_if_an_answer_was_lost() {
         let rules = rules(Mode::Upsert);
         for (lost, effect) in [(true, Effect::Created), (false, Effect::Updated)] {
-            let mut work = work("a+b@c.nl", Action::Create);
+            let mut work = work("a+b@c.nl", Action::Create(DERIVED));
             if lost {
                 work.lost();
             }
@@ -653,7 +657,7 @@ mod tests {
             ..updated(None)
         };
         let id = |action| work("a@b.nl", action).accepted(&rules, &silent).id;
-        assert_eq!(id(Action::Create), Some(DERIVED));
+        assert_eq!(id(Action::Create(DERIVED)), Some(DERIVED));
         assert_eq!(id(Action::Update(OTHER)), Some(OTHER));
         assert_eq!(id(Action::Upsert), None);
     }
@@ -682,7 +686,7 @@ mod tests {
                 .push(TargetColumn::new(name, kind, Nulls::Skip));
         }
         rules.target = Arc::new(target);
-        let mut operation = work("a@b.nl", Action::Create).operation;
+        let mut operation = work("a@b.nl", Action::Create(DERIVED)).operation;
         let mut record = (*operation.record).clone();
         record.values.push(Value::Choice(state));
         record

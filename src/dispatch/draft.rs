@@ -6,8 +6,8 @@ use tokio::sync::mpsc;
 
 use super::account::unsaid;
 use crate::model::{
-    Action, ColumnSet, Operation, Outcome, Record, RecordId, Reject, RowTag, ServiceError,
-    SkipReason, Standing, Verdict,
+    Action, ColumnDigest, ColumnSet, Operation, Outcome, Record, RecordId, Reject, RowTag,
+    ServiceError, SkipReason, Standing, Verdict,
 };
 
 /// A record that is to be written, before it is known how.
@@ -17,6 +17,8 @@ pub struct Draft {
     pub row: RowTag,
     /// The whole record.
     pub record: Arc<Record>,
+    /// Digests of its values, one for each.
+    pub digests: Box<[ColumnDigest]>,
     /// The columns that differ from what Dataverse holds.
     pub columns: ColumnSet,
     /// What the ledger holds of the key, if anything.
@@ -78,54 +80,84 @@ impl Exit {
         }
     }
 
-    /// Passes one draft on, and tells how many outcomes were lost and whether anybody takes more.
-    pub(super) async fn pass(&self, draft: Draft, resolved: Resolved) -> (u64, Gone) {
-        let (operations, outcomes) = match self {
+    /// Passes drafts on, and tells how many outcomes were lost and whether anybody takes more. Each is tried, even if
+    /// nobody took the one before: each owes an outcome.
+    pub(super) async fn pass(&self, drafts: Vec<(Draft, Resolved)>) -> (u64, Gone) {
+        match self {
             Self::Foresee { foreseen } => {
-                let sent = foreseen.send(Foreseen { draft, resolved }).await;
-                return if sent.is_ok() {
-                    (0, Gone::No)
-                } else {
-                    (1, Gone::Yes)
-                };
+                let mut lost = 0;
+                for (draft, resolved) in drafts {
+                    let sent = foreseen.send(Foreseen { draft, resolved }).await;
+                    lost += u64::from(sent.is_err());
+                }
+                (lost, Gone::if_any(lost))
             }
             Self::Send {
                 operations,
                 outcomes,
-            } => (operations, outcomes),
-        };
-        // It was not written, so no action is true of it; this one writes least.
-        let mut unsent = Action::UpdateByKey;
-        let verdict = match resolved {
-            Resolved::Do(action) => {
-                let Err(refused) = operations.send(draft.into_operation(action)).await else {
-                    return (0, Gone::No);
-                };
-                let verdict = Verdict::NotAttempted(ended());
-                let outcome = Outcome {
-                    operation: refused.0,
-                    verdict,
-                };
-                let lost = outcomes.send(vec![outcome]).await.is_err();
-                return (u64::from(lost), Gone::Yes);
+            } => {
+                let mut settled = Vec::new();
+                let mut ready = Vec::with_capacity(drafts.len());
+                for (draft, resolved) in drafts {
+                    match ended_as(draft, resolved) {
+                        Ok(operation) => ready.push(operation),
+                        Err(outcome) => settled.push(*outcome),
+                    }
+                }
+                let mut lost = tell(outcomes, settled).await;
+                let mut ready = ready.into_iter();
+                while ready.len() > 0 {
+                    let most = ready.len().min(operations.max_capacity());
+                    let Ok(room) = operations.reserve_many(most).await else {
+                        let unsent = ready.map(|operation| Outcome {
+                            operation,
+                            verdict: Verdict::NotAttempted(ended()),
+                        });
+                        lost += tell(outcomes, unsent.collect()).await;
+                        return (lost, Gone::Yes);
+                    };
+                    room.zip(ready.by_ref())
+                        .for_each(|(permit, operation)| permit.send(operation));
+                }
+                (lost, Gone::if_any(lost))
             }
-            Resolved::Unchanged(id) => {
-                unsent = Action::Update(id);
-                Verdict::Unchanged
-            }
-            Resolved::Skip(reason) => Verdict::Skipped(reason),
-            Resolved::Reject(reject) => Verdict::Rejected(reject),
-            Resolved::NotAttempted(error) => Verdict::NotAttempted(error),
-        };
-        let operation = draft.into_operation(unsent);
-        let outcome = Outcome { operation, verdict };
-        let sent = outcomes.send(vec![outcome]).await;
-        if sent.is_ok() {
-            (0, Gone::No)
-        } else {
-            (1, Gone::Yes)
         }
     }
+}
+
+impl Gone {
+    fn if_any(lost: u64) -> Self {
+        if lost > 0 { Self::Yes } else { Self::No }
+    }
+}
+
+/// Hands outcomes over, and tells how many nobody took.
+async fn tell(outcomes: &mpsc::Sender<Vec<Outcome>>, settled: Vec<Outcome>) -> u64 {
+    if settled.is_empty() {
+        return 0;
+    }
+    match outcomes.send(settled).await {
+        Ok(()) => 0,
+        Err(refused) => refused.0.len() as u64,
+    }
+}
+
+/// The operation that writes the draft, or the outcome of one that is not written.
+fn ended_as(draft: Draft, resolved: Resolved) -> Result<Operation, Box<Outcome>> {
+    // It was not written, so no action is true of it; this one writes least.
+    let mut unsent = Action::UpdateByKey;
+    let verdict = match resolved {
+        Resolved::Do(action) => return Ok(draft.into_operation(action)),
+        Resolved::Unchanged(id) => {
+            unsent = Action::Update(id);
+            Verdict::Unchanged
+        }
+        Resolved::Skip(reason) => Verdict::Skipped(reason),
+        Resolved::Reject(reject) => Verdict::Rejected(reject),
+        Resolved::NotAttempted(error) => Verdict::NotAttempted(error),
+    };
+    let operation = draft.into_operation(unsent);
+    Err(Box::new(Outcome { operation, verdict }))
 }
 
 impl Draft {
@@ -133,6 +165,7 @@ impl Draft {
         Operation {
             row: self.row,
             record: self.record,
+            digests: self.digests,
             columns: self.columns,
             action,
             standing: self.standing,

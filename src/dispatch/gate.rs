@@ -112,7 +112,8 @@ struct Ending {
 enum Event {
     Stop(Stopping),
     Landed(Result<(Id, Landed), JoinError>),
-    Taken(Option<Operation>),
+    /// Nothing if no more will come.
+    Taken(Vec<Operation>),
     Woke,
 }
 
@@ -128,8 +129,8 @@ impl<D: Destination> Gate<D> {
             match self.next_event().await {
                 Event::Stop(stopping) => self.told(stopping).await,
                 Event::Landed(landed) => self.land(landed).await,
-                Event::Taken(Some(operation)) => self.take(operation),
-                Event::Taken(None) => self.input_open = false,
+                Event::Taken(fresh) if fresh.is_empty() => self.input_open = false,
+                Event::Taken(fresh) => fresh.into_iter().for_each(|it| self.take(it)),
                 Event::Woke => {}
             }
         }
@@ -156,11 +157,14 @@ impl<D: Destination> Gate<D> {
     async fn next_event(&mut self) -> Event {
         let wants_more = self.wants_more();
         let wakes_at = self.wakes_at();
+        // As many as a batch still needs.
+        let most = self.size.get().saturating_sub(self.queue.loose()).max(1);
+        let mut fresh = Vec::new();
         tokio::select! {
             biased;
             stopping = louder(&mut self.stop, self.heard) => Event::Stop(stopping),
             Some(landed) = self.tasks.join_next_with_id() => Event::Landed(landed),
-            operation = self.operations.recv(), if wants_more => Event::Taken(operation),
+            _ = self.operations.recv_many(&mut fresh, most), if wants_more => Event::Taken(std::mem::take(&mut fresh)),
             _ = self.freed.changed() => Event::Woke,
             () = at(wakes_at) => Event::Woke,
         }
@@ -225,13 +229,6 @@ impl<D: Destination> Gate<D> {
             return Some(parcel);
         }
         let size = self.size.get();
-        while self.queue.loose() < size && self.wants_more() {
-            match self.operations.try_recv() {
-                Ok(operation) => self.take(operation),
-                Err(mpsc::error::TryRecvError::Empty) => break,
-                Err(mpsc::error::TryRecvError::Disconnected) => self.input_open = false,
-            }
-        }
         if self.queue.loose() > 0 && self.queue.loose() < size && self.input_open {
             if !self.tasks.is_empty() {
                 return None;

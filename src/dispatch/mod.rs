@@ -44,4 +44,4 @@ pub use meter::{Measured, Meter, Pulse, Wait, WaitCause};
 pub use options::Options;
 pub use refer::{Differ, Growing, Referring, refer};
 pub use resolve::{ResolveReport, foresee, resolve};
-pub use rules::{KeyDigester, Mode, Rules};
+pub use rules::{IdDeriver, KeyDigester, Mode, Rules};

@@ -14,12 +14,13 @@ use super::lookup::look_up;
 use super::resolve::ResolveReport;
 use super::rules::KeyDigester;
 use crate::model::{
-    Absent, Action, ColumnSet, Destination, KeyDigest, LogicalName, Lookup, Outcome, Points,
-    Record, RecordId, Reference, Standing, Value, Verdict,
+    Absent, Action, ColumnDigest, ColumnSet, Destination, KeyDigest, LogicalName, Lookup, Outcome,
+    Points, Record, RecordId, Reference, Standing, Value, Verdict,
 };
 
-/// What of a record differs from what Dataverse holds, as the ledger knows it.
-pub type Differ = Arc<dyn Fn(&Record, Option<&Standing>) -> ColumnSet + Send + Sync>;
+/// Digests of a record's values, and what of it differs from what Dataverse holds, as the ledger knows it.
+pub type Differ =
+    Arc<dyn Fn(&Record, Option<&Standing>) -> (Box<[ColumnDigest]>, ColumnSet) + Send + Sync>;
 
 /// How the references of a mapping are settled.
 #[derive(Clone)]
@@ -193,12 +194,12 @@ impl<D: Destination> Stage<D> {
                 }
             }
         }
-        let derived_id = draft.record.derived_id;
         let is_missing = |value: &Value| matches!(value, Value::Reference(it) if matches!(it.points, Points::Missing(_)));
         let some_missing = values.iter().any(is_missing);
-        draft.record = Arc::new(Record { values, derived_id });
+        draft.record = Arc::new(Record { values });
         if some_missing {
-            draft.columns = (self.referring.differ)(&draft.record, draft.standing.as_deref());
+            (draft.digests, draft.columns) =
+                (self.referring.differ)(&draft.record, draft.standing.as_deref());
         }
         if !later.is_empty() {
             let columns = draft.columns.iter();

@@ -71,11 +71,15 @@ pub async fn foresee<D: Destination>(
     Stage::new(lane, rules, drafts, exit).run(stop).await
 }
 
+/// So many drafts are taken and passed on at a time.
+const TOGETHER: usize = 64;
+
 struct Stage<D> {
     lane: Lane<D>,
     rules: Arc<Rules>,
     drafts: mpsc::Receiver<Draft>,
     exit: Exit,
+    /// To be looked for.
     gathered: Vec<Draft>,
     finds: JoinSet<Result<Looked, StopCause>>,
     sought: HashMap<Id, Vec<Draft>>,
@@ -86,7 +90,8 @@ struct Stage<D> {
 enum Event {
     Stop,
     Landed(Result<(Id, Result<Looked, StopCause>), JoinError>),
-    Taken(Option<Draft>),
+    /// Nothing if no more will come.
+    Taken(Vec<Draft>),
     NobodyTakes,
 }
 
@@ -119,11 +124,11 @@ impl<D: Destination> Stage<D> {
                 }
                 Event::NobodyTakes => Gone::Yes,
                 Event::Landed(landed) => self.land(landed).await,
-                Event::Taken(Some(draft)) => self.take(draft).await,
-                Event::Taken(None) => {
+                Event::Taken(fresh) if fresh.is_empty() => {
                     self.input_open = false;
                     Gone::No
                 }
+                Event::Taken(fresh) => self.take(fresh).await,
             };
             if gone == Gone::Yes {
                 self.end().await;
@@ -137,12 +142,13 @@ impl<D: Destination> Stage<D> {
     /// Waits for whatever comes first. Every branch is cancel-safe.
     async fn next_event(&mut self, stop: &mut watch::Receiver<Stopping>) -> Event {
         let wants_more = self.input_open && self.has_slot();
+        let (most, mut fresh) = (self.most_fresh(), Vec::new());
         tokio::select! {
             biased;
             _ = louder(stop, Stopping::No) => Event::Stop,
             () = self.exit.closed() => Event::NobodyTakes,
             Some(landed) = self.finds.join_next_with_id() => Event::Landed(landed),
-            draft = self.drafts.recv(), if wants_more => Event::Taken(draft),
+            _ = self.drafts.recv_many(&mut fresh, most), if wants_more => Event::Taken(std::mem::take(&mut fresh)),
         }
     }
 
@@ -150,26 +156,40 @@ impl<D: Destination> Stage<D> {
         self.finds.len() < self.lane.options().concurrent_finds.get()
     }
 
-    /// Passes the draft on if it addresses itself, otherwise gathers it; and so on with whatever is there already, so
-    /// that a find has as many keys as can be had without waiting.
-    async fn take(&mut self, draft: Draft) -> Gone {
-        let mut next = Some(draft);
-        while let Some(draft) = next {
-            self.report.drafts += 1;
-            match self.itself(&draft) {
-                Some(resolved) => {
-                    if self.pass(draft, resolved).await == Gone::Yes {
-                        return Gone::Yes;
-                    }
+    /// No more than one find can ask for.
+    fn most_fresh(&self) -> usize {
+        let keys = self.lane.options().find_keys.get();
+        keys.saturating_sub(self.gathered.len()).clamp(1, TOGETHER)
+    }
+
+    /// Passes on what addresses itself, and gathers the rest; and so on with whatever is there already, so that a find
+    /// has as many keys as can be had without waiting.
+    async fn take(&mut self, mut fresh: Vec<Draft>) -> Gone {
+        loop {
+            self.report.drafts += fresh.len() as u64;
+            let mut resolved = Vec::with_capacity(fresh.len());
+            for draft in fresh.drain(..) {
+                match self.itself(&draft) {
+                    Some(itself) => resolved.push((draft, itself)),
+                    None => self.gathered.push(draft),
                 }
-                None => self.gathered.push(draft),
             }
-            if self.gathered.len() >= self.lane.options().find_keys.get() {
-                break;
+            if self.pass(resolved).await == Gone::Yes {
+                return Gone::Yes;
             }
-            next = self.drafts.try_recv().ok();
+            let is_full = self.gathered.len() >= self.lane.options().find_keys.get();
+            if self.gathered.is_empty() || is_full {
+                return Gone::No;
+            }
+            while fresh.len() < self.most_fresh()
+                && let Ok(draft) = self.drafts.try_recv()
+            {
+                fresh.push(draft);
+            }
+            if fresh.is_empty() {
+                return Gone::No;
+            }
         }
-        Gone::No
     }
 
     /// What becomes of a draft without asking the service; `None` if it must be asked.
@@ -226,15 +246,12 @@ impl<D: Destination> Stage<D> {
             }
         };
         let found = self.by_digest(looked);
-        let mut drafts = drafts.into_iter();
-        while let Some(draft) = drafts.next() {
+        let resolved = drafts.into_iter().map(|draft| {
             let resolved = self.resolved(&draft, found.get(&draft.row.key));
-            if self.pass(draft, resolved).await == Gone::Yes {
-                self.gathered.extend(drafts);
-                return Gone::Yes;
-            }
-        }
-        Gone::No
+            (draft, resolved)
+        });
+        let resolved = resolved.collect();
+        self.pass(resolved).await
     }
 
     /// What was found, by the digest of its key: the service compares keys its own way, and so do digests.
@@ -277,18 +294,21 @@ impl<D: Destination> Stage<D> {
         }
     }
 
-    async fn pass(&mut self, mut draft: Draft, mut resolved: Resolved) -> Gone {
-        if let Resolved::Do(action) = resolved {
+    async fn pass(&mut self, mut drafts: Vec<(Draft, Resolved)>) -> Gone {
+        for (draft, resolved) in &mut drafts {
+            let Resolved::Do(action) = *resolved else {
+                continue;
+            };
             let carried = self.rules.carried(&draft.columns, action);
             if let Action::Update(id) = action
                 && carried.is_empty()
                 && !draft.columns.is_empty()
             {
-                resolved = Resolved::Unchanged(id);
+                *resolved = Resolved::Unchanged(id);
             }
             draft.columns = carried;
         }
-        let (undelivered, gone) = self.exit.pass(draft, resolved).await;
+        let (undelivered, gone) = self.exit.pass(drafts).await;
         self.report.undelivered += undelivered;
         gone
     }
@@ -307,12 +327,11 @@ impl<D: Destination> Stage<D> {
             Some(cause) => cause.error(),
             None => ended(),
         };
-        for draft in left {
-            // Whether or not anybody takes it, the next one is tried too: each owes an outcome.
-            let _ = self
-                .pass(draft, Resolved::NotAttempted(error.clone()))
-                .await;
-        }
+        let left = left.into_iter();
+        let left = left.map(|draft| (draft, Resolved::NotAttempted(error.clone())));
+        let left = left.collect();
+        // Nobody asks any more whether somebody takes them.
+        let _ = self.pass(left).await;
     }
 }
 
@@ -330,7 +349,7 @@ fn present(rules: &Rules, id: RecordId) -> Resolved {
 }
 
 fn absent(rules: &Rules, draft: &Draft) -> Resolved {
-    match rules.where_absent() {
+    match rules.where_absent(&draft.record) {
         Ok(action) => Resolved::Do(action),
         Err(Absent::Skip(reason)) => Resolved::Skip(reason),
         Err(Absent::Reject) => {

@@ -25,6 +25,9 @@ pub enum Mode {
 /// Digests the values of a key as the ledger does: folded as the environment compares.
 pub type KeyDigester = Arc<dyn Fn(&[Value]) -> KeyDigest + Send + Sync>;
 
+/// Tells the GUID that a create of a record carries: the same on every attempt and every run.
+pub type IdDeriver = Arc<dyn Fn(&Record) -> RecordId + Send + Sync>;
+
 /// What a mapping says about writing, and who we are.
 #[derive(Clone)]
 pub struct Rules {
@@ -34,6 +37,8 @@ pub struct Rules {
     pub mode: Mode,
     /// The digest of a key that was read back, equal to that of the row with this key.
     pub key_digest: KeyDigester,
+    /// The GUID of a record that is to be created.
+    pub derived_id: IdDeriver,
     /// The application users that we write as (`WhoAmI`).
     pub our_users: Vec<RecordId>,
     /// When the run began by the service's clock; what our users created since is ours.
@@ -67,7 +72,7 @@ impl Rules {
     /// Those of the columns that the action carries. Stamps are among them only if anything else is.
     pub(super) fn carried(&self, columns: &ColumnSet, action: Action) -> ColumnSet {
         let left_out: &[When] = match action {
-            Action::Create => &[When::Update, When::Return],
+            Action::Create(_) => &[When::Update, When::Return],
             Action::Update(_) | Action::UpdateByKey => &[When::Create],
             Action::Upsert | Action::Delete(_) => return columns.clone(),
         };
@@ -78,7 +83,7 @@ impl Rules {
             .filter(|index| column(index).is_some_and(|column| !left_out.contains(&column.when)))
             .collect();
         let is_stamp = |index: usize| column(&index).is_some_and(|column| column.is_stamp);
-        if action != Action::Create && carried.iter().all(is_stamp) {
+        if !matches!(action, Action::Create(_)) && carried.iter().all(is_stamp) {
             return ColumnSet::new();
         }
         carried
@@ -116,9 +121,9 @@ impl Rules {
     }
 
     /// What becomes of a record that was looked up and does not exist; `Err` if it is not to be made.
-    pub(super) fn where_absent(&self) -> Result<Action, Absent> {
+    pub(super) fn where_absent(&self, record: &Record) -> Result<Action, Absent> {
         match self.mode {
-            Mode::Upsert | Mode::Create => Ok(Action::Create),
+            Mode::Upsert | Mode::Create => Ok(Action::Create((self.derived_id)(record))),
             Mode::Update => Err(Absent::Reject),
             Mode::UpdateOrSkip => Err(Absent::Skip(SkipReason::NotFound)),
         }

@@ -136,7 +136,7 @@ impl Wrapping {
 /// became of whom: what is not known is found first.
 fn is_carried(action: Action) -> bool {
     match action {
-        Action::Create | Action::Update(_) => true,
+        Action::Create(_) | Action::Update(_) => true,
         Action::Upsert | Action::UpdateByKey | Action::Delete(_) => false,
     }
 }

@@ -122,11 +122,7 @@ mod tests {
             ColumnDigest::from_hash(cell.map_or(NULL, |cell| 4 * cell.unsigned_abs() + 4))
         };
         let values = cells.iter().map(value).collect();
-        let derived_id = RecordId(Uuid::nil());
-        (
-            Record { values, derived_id },
-            cells.iter().map(digest).collect(),
-        )
+        (Record { values }, cells.iter().map(digest).collect())
     }
 
     fn standing(columns: Vec<ColumnState>) -> Standing {

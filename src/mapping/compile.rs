@@ -224,7 +224,7 @@ fn program(mode: Mode, columns: &[(TargetColumn, PlannedColumn)]) -> [u8; 16] {
         match planned {
             // Each run has its own.
             PlannedColumn::Constant(_) if target.is_stamp => parts.push(b'r', b"run"),
-            PlannedColumn::Constant(value) => parts.push_value(&value.into()),
+            PlannedColumn::Constant(value) => parts.push_value(value),
             PlannedColumn::Lookup(lookup) => {
                 let mut steps = String::new();
                 lookup.describe(&mut steps);
@@ -238,7 +238,7 @@ fn program(mode: Mode, columns: &[(TargetColumn, PlannedColumn)]) -> [u8; 16] {
                 let mut steps = format!("{slot} ");
                 conversion.describe(&mut steps);
                 parts.push(b's', steps.as_bytes());
-                parts.push_value(&default.as_ref().unwrap_or(&Value::Null).into());
+                parts.push_value(default.as_ref().unwrap_or(&Value::Null));
             }
         }
     }

@@ -49,7 +49,7 @@ impl Compiler<'_> {
         let mut parts = Parts::default();
         for (column, value) in &valued {
             parts.push(b'n', column.name.as_str().as_bytes());
-            parts.push_value(&value.into());
+            parts.push_value(value);
         }
         let place = |name| columns.iter().position(|(column, _)| column.name == name);
         let shared = valued

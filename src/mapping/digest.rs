@@ -81,26 +81,25 @@ impl Parts {
     }
 
     /// One value of a column, as it is.
-    pub(super) fn push_value(&mut self, value: &Canonical<'_>) {
+    pub(super) fn push_value(&mut self, value: &Value) {
         match value {
-            Canonical::Text(text) => self.push(b't', text.as_bytes()),
-            Canonical::Value(Value::Text(text)) => self.push(b't', text.as_bytes()),
-            Canonical::Value(Value::Null) => self.push(b'0', &[]),
-            Canonical::Value(Value::Integer(number)) => self.push(b'i', &number.to_le_bytes()),
-            Canonical::Value(Value::Decimal(number)) => self.push_decimal(b'd', *number),
-            Canonical::Value(Value::Float(number)) => self.push_float(b'f', *number),
-            Canonical::Value(Value::Boolean(yes)) => self.push(b'b', &[u8::from(*yes)]),
-            Canonical::Value(Value::Date(date)) => self.push_date(b'D', *date),
-            Canonical::Value(Value::Timestamp(instant)) => {
+            Value::Text(text) => self.push(b't', text.as_bytes()),
+            Value::Null => self.push(b'0', &[]),
+            Value::Integer(number) => self.push(b'i', &number.to_le_bytes()),
+            Value::Decimal(number) => self.push_decimal(b'd', *number),
+            Value::Float(number) => self.push_float(b'f', *number),
+            Value::Boolean(yes) => self.push(b'b', &[u8::from(*yes)]),
+            Value::Date(date) => self.push_date(b'D', *date),
+            Value::Timestamp(instant) => {
                 self.push(b'T', &instant.as_second().to_le_bytes());
             }
-            Canonical::Value(Value::Choice(number)) => self.push(b'c', &number.to_le_bytes()),
-            Canonical::Value(Value::Choices(numbers)) => {
+            Value::Choice(number) => self.push(b'c', &number.to_le_bytes()),
+            Value::Choices(numbers) => {
                 let bytes: Vec<u8> = numbers.iter().flat_map(|it| it.to_le_bytes()).collect();
                 self.push(b'C', &bytes);
             }
-            Canonical::Value(Value::Guid(guid)) => self.push(b'g', guid.as_bytes()),
-            Canonical::Value(Value::Reference(reference)) => self.push_reference(reference),
+            Value::Guid(guid) => self.push(b'g', guid.as_bytes()),
+            Value::Reference(reference) => self.push_reference(reference),
         }
     }
 
@@ -133,7 +132,7 @@ impl Parts {
             Canonical::Text(text) => *text,
             Canonical::Value(Value::Text(text)) => text,
             Canonical::Value(other) => {
-                self.push_value(value);
+                self.push_value(other);
                 // The service takes a nil GUID for none.
                 let empty = other.is_null() || *other == Value::Guid(Uuid::nil());
                 return if empty {
@@ -210,13 +209,13 @@ mod tests {
         let mut digester = Digester::new(&DigestSecret([secret; 32]), about);
         let parts = digester.start();
         for value in values {
-            parts.push_value(&value.into());
+            parts.push_value(value);
         }
         digester.wide()
     }
 
     fn text(text: &str) -> Value {
-        Value::Text(text.to_owned())
+        Value::Text(text.into())
     }
 
     #[test]

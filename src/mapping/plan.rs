@@ -7,15 +7,14 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::convert::{Canonical, Cell, CellColumn, Conversion, Refusal, Scratch};
+use super::convert::{Cell, CellColumn, Conversion, Refusal, Scratch};
 use super::digest::{About, Digester, KeyPart, Parts, ROOM};
 use super::newest::rank;
 use super::plan_lookup::PlannedLookup;
-use super::reject::{faulty, refused};
 use super::{Duplicates, Guard, Mode, Removal};
 use crate::model::{
     Collation, ColumnDigest, DigestSecret, Fault, KeyDigest, KeyReading, Position, Record,
-    RecordId, Reject, RowDigest, Rows, SourceDigest, Target, Value,
+    RecordId, RowDigest, Rows, SourceDigest, Target, Value,
 };
 
 /// A mapping compiled against a table and the header of an extract. It re-checks nothing and cannot fail as a whole:
@@ -169,7 +168,8 @@ impl Plan {
     /// key, however the values are spelt. For keys that Dataverse returned.
     pub fn key_digest(&self, values: &[Value], secret: &DigestSecret) -> KeyDigest {
         let mut digester = Digester::new(secret, About::Key);
-        self.push_key_values(digester.start(), values);
+        let mut folded = Vec::with_capacity(ROOM);
+        self.push_key_values(digester.start(), values, &mut folded);
         KeyDigest(digester.wide())
     }
 
@@ -207,11 +207,11 @@ impl Plan {
         &self,
         parts: &mut Parts,
         values: impl IntoIterator<Item = &'v Value>,
+        folded: &mut Vec<u8>,
     ) -> KeyState {
-        let mut folded = Vec::with_capacity(ROOM);
         let mut state = KeyState::Whole;
         for value in values {
-            if parts.push_key(&value.into(), self.collation, &mut folded) == KeyPart::Empty {
+            if parts.push_key(&value.into(), self.collation, folded) == KeyPart::Empty {
                 state = KeyState::Refused;
             }
         }
@@ -222,88 +222,23 @@ impl Plan {
     pub fn column_digests(&self, record: &Record, secret: &DigestSecret) -> Vec<ColumnDigest> {
         let mut digester = Digester::new(secret, About::Column);
         let digest = |value: &Value| {
-            digester.start().push_value(&value.into());
+            digester.start().push_value(value);
             ColumnDigest::from_hash(digester.narrow())
         };
         record.values.iter().map(digest).collect()
     }
 
-    /// Maps one row.
-    ///
-    /// # Errors
-    /// The first fault of the row, in the order of the columns: what is wrong, and what to do about it.
-    #[expect(
-        clippy::result_large_err,
-        reason = "a reject is moved once, into its outcome"
-    )]
-    pub fn record(&self, rows: &Rows, index: usize) -> Result<Record, Reject> {
-        let faults = faults_of(rows, index);
-        if let Some(fault) = faults.iter().find(|fault| fault.column.is_none()) {
-            return Err(faulty(position_of(rows, index), fault, None));
-        }
-        let mut scratch = Scratch::default();
-        let mut values = Vec::with_capacity(self.columns.len());
-        let columns = self.columns.iter().zip(&self.target.columns);
-        for (place, (planned, column)) in columns.enumerate() {
-            let (slot, conversion, default) = match planned {
-                PlannedColumn::Constant(value) => {
-                    values.push(value.clone());
-                    continue;
-                }
-                PlannedColumn::Lookup(lookup) => {
-                    values.push(lookup.value(rows, index, column)?);
-                    continue;
-                }
-                PlannedColumn::Cell {
-                    slot,
-                    conversion,
-                    default,
-                } => (*slot, conversion, default),
-            };
-            if let Some(fault) = faults.iter().find(|fault| fault.column == Some(slot)) {
-                return Err(faulty(position_of(rows, index), fault, Some(column)));
-            }
-            let cell = cell_of(rows, slot, index);
-            let mut value = cell
-                .and_then(|cell| conversion.convert(cell, &mut scratch))
-                .map(Canonical::into_value);
-            if self.target.key.contains(&place) {
-                value = self.as_key(value);
-            }
-            match (value, default) {
-                (Ok(Value::Null), Some(default)) => values.push(default.clone()),
-                (Ok(value), _) => values.push(value),
-                (Err(refusal), _) => {
-                    let (position, cell) = (position_of(rows, index), cell.unwrap_or(Cell::Null));
-                    return Err(refused(position, refusal, cell, column, conversion));
-                }
-            }
-        }
-        let derived_id = self.derived_id(&values);
-        Ok(Record { values, derived_id })
-    }
-
-    /// Refuses what cannot be a key: null, and what the service compares as empty.
-    fn as_key(&self, value: Result<Value, Refusal>) -> Result<Value, Refusal> {
-        let value = value.map_err(Refusal::of_key)?;
-        match self.push_key_values(&mut Parts::roomy(), [&value]) {
-            KeyState::Whole => Ok(value),
-            KeyState::Refused | KeyState::Unreadable => Err(Refusal::KeyNull),
-        }
-    }
-
-    /// The GUID that a create of this key carries: the same on every attempt and every run.
-    fn derived_id(&self, values: &[Value]) -> RecordId {
-        let key = || self.target.key.iter().filter_map(|at| values.get(*at));
-        if self.target.key_is_primary_id
-            && let Some(Value::Guid(id)) = key().next()
-        {
-            return RecordId(*id);
+    /// The GUID that a create of this record carries, derived from organisation, mapping, table and key: the same on
+    /// every attempt and every run. The primary id itself where that is the key.
+    pub fn derived_id(&self, record: &Record) -> RecordId {
+        if let Some(id) = record.primary_id(&self.target) {
+            return id;
         }
         let mut name = Parts::roomy();
         name.push(b'm', self.mapping.as_bytes());
         name.push(b'e', self.target.table.as_str().as_bytes());
-        self.push_key_values(&mut name, key());
+        let mut folded = Vec::with_capacity(ROOM);
+        self.push_key_values(&mut name, record.key(&self.target), &mut folded);
         RecordId(Uuid::new_v5(&self.organisation, &name.0))
     }
 }
@@ -378,7 +313,7 @@ mod tests {
     }
 
     fn text(text: &str) -> Value {
-        Value::Text(text.to_owned())
+        Value::Text(text.into())
     }
 
     fn digests(plan: &Plan, rows: &Rows) -> Vec<RowDigest> {
@@ -437,7 +372,7 @@ mod tests {
                 "",
             ]],
         );
-        let record = plan.record(&rows, 0).unwrap();
+        let record = plan.over(&rows).record(0).unwrap();
         assert_eq!(
             record.values,
             [
@@ -469,7 +404,7 @@ mod tests {
             &plan,
             &[&["Ada\u{7}", "ada@example.com", "2.5"], &["", "", "2.5"]],
         );
-        let reject = plan.record(&rows, 0).unwrap_err();
+        let reject = plan.over(&rows).record(0).unwrap_err();
         assert_eq!(reject.code, RejectCode("text_invalid_character"));
         assert_eq!(reject.column.as_deref(), Some("firstname"));
         assert_eq!(reject.position, Position::new(0, 2));
@@ -479,7 +414,7 @@ mod tests {
                 .contains("`Ada\\u{7}` has the character U+0007"),
             "{reject:?}"
         );
-        let reject = plan.record(&rows, 1).unwrap_err();
+        let reject = plan.over(&rows).record(1).unwrap_err();
         assert_eq!(reject.code, RejectCode("key_null"));
         assert_eq!(reject.column.as_deref(), Some("emailaddress1"));
     }
@@ -498,7 +433,7 @@ mod tests {
             &["email", "cell"],
         );
         let rows = rows(&plan, &[&["a", "-1"], &["b", "7"]]);
-        let reasons = [0, 1].map(|row| plan.record(&rows, row).unwrap_err().reason);
+        let reasons = [0, 1].map(|row| plan.over(&rows).record(row).unwrap_err().reason);
         assert_eq!(
             reasons,
             [
@@ -526,7 +461,7 @@ mod tests {
                 .iter()
                 .all(|it| it.key == KeyReading::Refused)
         );
-        let codes = [0, 1, 2, 3].map(|row| plan.record(&rows, row).unwrap_err().code.0);
+        let codes = [0, 1, 2, 3].map(|row| plan.over(&rows).record(row).unwrap_err().code.0);
         assert_eq!(codes, ["key_null", "key_null", "key_too_long", "key_null"]);
     }
 
@@ -578,11 +513,11 @@ mod tests {
         assert_eq!(digests[0].key, KeyReading::Unreadable);
         assert!(matches!(digests[2].key, KeyReading::Known(_)));
         assert_eq!(digests[3].key, KeyReading::Unreadable);
-        assert!(plan.record(&rows, 1).is_ok());
-        let reject = plan.record(&rows, 0).unwrap_err();
+        assert!(plan.over(&rows).record(1).is_ok());
+        let reject = plan.over(&rows).record(0).unwrap_err();
         assert_eq!(reject.code, RejectCode("row_ragged"));
         assert_eq!(reject.reason, "the row has 7 cells, the header has 24");
-        let reject = plan.record(&rows, 2).unwrap_err();
+        let reject = plan.over(&rows).record(2).unwrap_err();
         assert_eq!(reject.code, RejectCode("cell_undecodable"));
         assert_eq!(reject.column.as_deref(), Some("firstname"));
         assert!(reject.reason.contains(encoding));
@@ -669,7 +604,7 @@ mod tests {
             let plan = mapping.compile(&contact(), &header, &CONTEXT).unwrap();
             let rows = project(&plan, &[array], Vec::new());
             let digest = digests(&plan, &rows)[0];
-            let record = plan.record(&rows, 0).unwrap();
+            let record = plan.over(&rows).record(0).unwrap();
             assert_eq!(digest.key, KeyReading::Known(key_of(&plan, &record)));
             digest.key
         };
@@ -720,7 +655,10 @@ mod tests {
             column.data_type = array.data_type().clone();
         }
         let plan = mapping.compile(&contact(), &header, &CONTEXT).unwrap();
-        let record = plan.record(&project(&plan, &cells, Vec::new()), 0).unwrap();
+        let record = plan
+            .over(&project(&plan, &cells, Vec::new()))
+            .record(0)
+            .unwrap();
         let day = jiff::civil::date(1945, 12, 31);
         let expected = [
             text("ada@x"),
@@ -742,7 +680,7 @@ mod tests {
                 &["c", "bob@x", ""],
             ],
         );
-        let ids = [0, 1, 2].map(|row| plan.record(&rows, row).unwrap().derived_id);
+        let ids = [0, 1, 2].map(|row| plan.derived_id(&plan.over(&rows).record(row).unwrap()));
         assert_eq!(ids[0], ids[1]);
         assert_ne!(ids[0], ids[2]);
         assert_eq!(ids[0].0.get_version_num(), 5);
@@ -752,7 +690,7 @@ mod tests {
     fn the_derived_id_never_changes_between_versions() {
         let plan = people();
         let rows = rows(&plan, &[&["a", "Ada@Example.com", ""]]);
-        let id = plan.record(&rows, 0).unwrap().derived_id;
+        let id = plan.derived_id(&plan.over(&rows).record(0).unwrap());
         assert_eq!(id.to_string(), "a8278d81-29dc-5e34-bf2b-4cbde1451f76");
     }
 
@@ -762,11 +700,11 @@ mod tests {
         let guid = "{0F8FAD5B-D9CB-469F-A165-70867728950E}";
         let rows = rows(&plan, &[&[guid], &["00000000-0000-0000-0000-000000000000"]]);
         assert!(plan.target().key_is_primary_id);
-        let id = plan.record(&rows, 0).unwrap().derived_id;
+        let id = plan.derived_id(&plan.over(&rows).record(0).unwrap());
         assert_eq!(id.to_string(), "0f8fad5b-d9cb-469f-a165-70867728950e");
         // Dataverse takes the nil GUID for none.
         assert_eq!(
-            plan.record(&rows, 1).unwrap_err().code,
+            plan.over(&rows).record(1).unwrap_err().code,
             RejectCode("key_null")
         );
         assert_eq!(digests(&plan, &rows)[1].key, KeyReading::Refused);
@@ -779,7 +717,7 @@ mod tests {
             &plan,
             &[&["Ada", "a", "1"], &["Ada", "a", "1.0"], &["ada", "a", ""]],
         );
-        let of = |row| plan.column_digests(&plan.record(&rows, row).unwrap(), &SECRET);
+        let of = |row| plan.column_digests(&plan.over(&rows).record(row).unwrap(), &SECRET);
         assert_eq!(of(0), of(1));
         assert_ne!(of(0)[1], of(2)[1]);
         assert_ne!(of(0)[2], of(2)[2]);
@@ -789,7 +727,7 @@ mod tests {
     fn a_row_that_is_not_there_is_a_reject() {
         let plan = people();
         let rows = rows(&plan, &[&["Ada", "a", "1"]]);
-        assert!(plan.record(&rows, 1).is_err());
+        assert!(plan.over(&rows).record(1).is_err());
     }
 
     /// A column of each type, all from the same cell.
@@ -854,7 +792,7 @@ mod tests {
             for plan in one_by_one() {
                 let rows = rows(&plan, &[&[&key, &cell]]);
                 prop_assert_eq!(digests(&plan, &rows).len(), 1);
-                if let Err(reject) = plan.record(&rows, 0) {
+                if let Err(reject) = plan.over(&rows).record(0) {
                     prop_assert!(!reject.reason.chars().any(char::is_control));
                 }
             }
@@ -867,7 +805,7 @@ mod tests {
                 let line = with(keys[target], "key", |it| if target % 4 == 0 { it.case = case.map(written); });
                 let plan = plan(&[keys[target]], vec![line], &["key"]);
                 let rows = rows(&plan, &[&[&key]]);
-                let expected = plan.record(&rows, 0).ok().map(|record| key_of(&plan, &record));
+                let expected = plan.over(&rows).record(0).ok().map(|record| key_of(&plan, &record));
                 let known = match digests(&plan, &rows)[0].key {
                     KeyReading::Known(key) => Some(key),
                     KeyReading::Refused | KeyReading::Unreadable => None,
@@ -902,7 +840,7 @@ mod tests {
             let rows = rows(&plan, &[&[&one, "1.50", "20240501"], &[&other, "1.5", "20240501"]]);
             let digests = digests(&plan, &rows);
             prop_assert_eq!(digests[0].key == digests[1].key, one == other);
-            prop_assert_eq!(digests[0].key, KeyReading::Known(key_of(&plan, &plan.record(&rows, 0).unwrap())));
+            prop_assert_eq!(digests[0].key, KeyReading::Known(key_of(&plan, &plan.over(&rows).record(0).unwrap())));
         }
     }
 }

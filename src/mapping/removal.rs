@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use uuid::Uuid;
-
 use super::convert::{BooleanSteps, Cell, shown};
 use super::plan::{cell_of, position_of};
 use super::{Ours, Plan};
 use crate::model::{
-    ColumnKind, ColumnState, DigestSecret, Record, RecordId, Reject, RejectCode, Rows,
-    SourceDigest, Target, Value,
+    ColumnKind, ColumnState, DigestSecret, Record, Reject, RejectCode, Rows, SourceDigest, Target,
+    Value,
 };
 
 /// The state of new records, of nearly every table.
@@ -127,7 +125,6 @@ impl Plan {
     ) -> Vec<(usize, ColumnState)> {
         let record = Record {
             values: treatment.values.clone(),
-            derived_id: RecordId(Uuid::nil()),
         };
         let digests = self.column_digests(&record, secret);
         let shared = treatment.shared.iter().filter_map(|(place, own)| {

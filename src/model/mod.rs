@@ -14,6 +14,7 @@ mod reference;
 mod reply;
 mod rows;
 mod schema;
+mod text;
 mod value;
 
 pub use connection::{Client, Connection, SecretSource};
@@ -35,4 +36,5 @@ pub use schema::{
     AlternateKey, ChoiceOption, Collation, Column, ColumnKind, DateTimeBehavior, KeyStatus, Label,
     Relationship, Required, Table,
 };
+pub use text::Text;
 pub use value::Value;

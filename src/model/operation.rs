@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{ColumnSet, KeyDigest, Position, Record, RecordId, SourceDigest, Standing};
+use super::{
+    ColumnDigest, ColumnSet, KeyDigest, Position, Record, RecordId, SourceDigest, Standing,
+};
 
 /// Which row an operation or outcome belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub struct Operation {
     pub row: RowTag,
     /// The whole record.
     pub record: Arc<Record>,
+    /// Digests of its values, one for each: what the ledger holds once they are accepted. None where it will not ask.
+    pub digests: Box<[ColumnDigest]>,
     /// The columns that differ from what Dataverse holds; never the key columns, they travel where the action needs them.
     pub columns: ColumnSet,
     /// What to do.
@@ -41,8 +45,8 @@ pub enum Action {
     Upsert,
     /// Updates by the mapping's key, never creates: `PATCH set(key)` with `If-Match: *`.
     UpdateByKey,
-    /// Creates with the record's derived GUID: `POST set`, key columns in the body.
-    Create,
+    /// Creates with that GUID, which is derived from the key (or is the key): `POST set`, key columns in the body.
+    Create(RecordId),
     /// Updates the record of that GUID, never creates: `PATCH set(guid)` with `If-Match: *`.
     Update(RecordId),
     /// Deletes the record of that GUID: `DELETE set(guid)`.

@@ -85,9 +85,6 @@ pub enum Nulls {
 pub struct Record {
     /// As many as the target has columns.
     pub values: Vec<Value>,
-    /// The GUID that a create of this record carries: derived from organisation, mapping, table and key; or the
-    /// primary id itself where that is the key.
-    pub derived_id: RecordId,
 }
 
 impl Record {
@@ -99,6 +96,14 @@ impl Record {
             .filter_map(|index| self.values.get(*index))
     }
 
+    /// The record's GUID where that is its key.
+    pub fn primary_id(&self, target: &Target) -> Option<RecordId> {
+        match self.key(target).next() {
+            Some(Value::Guid(id)) if target.key_is_primary_id => Some(RecordId(*id)),
+            _ => None,
+        }
+    }
+
     /// Whether the key can be written into a URL, every part of it.
     pub fn key_stands_in_url(&self, target: &Target) -> bool {
         self.key(target).all(Value::can_stand_in_url)
@@ -107,7 +112,12 @@ impl Record {
 
 /// A set of columns of a [`Target`], by index.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ColumnSet(Vec<u64>);
+pub struct ColumnSet {
+    /// The first 64 columns: most mappings have no more, and then a set needs no memory of its own.
+    first: u64,
+    /// The columns behind them, 64 to a word.
+    more: Box<[u64]>,
+}
 
 impl ColumnSet {
     /// No column.
@@ -117,36 +127,59 @@ impl ColumnSet {
 
     /// Adds a column.
     pub fn insert(&mut self, index: usize) {
-        let (word, bit) = (index / 64, index % 64);
-        if self.0.len() <= word {
-            self.0.resize(word + 1, 0);
+        let bit = 1 << (index % 64);
+        let Some(word) = (index / 64).checked_sub(1) else {
+            self.first |= bit;
+            return;
+        };
+        if self.more.len() <= word {
+            let mut more = std::mem::take(&mut self.more).into_vec();
+            more.resize(word + 1, 0);
+            self.more = more.into();
         }
-        if let Some(bits) = self.0.get_mut(word) {
-            *bits |= 1 << bit;
+        if let Some(bits) = self.more.get_mut(word) {
+            *bits |= bit;
         }
     }
 
     /// Whether the column is in it.
     pub fn contains(&self, index: usize) -> bool {
-        self.0
-            .get(index / 64)
-            .is_some_and(|bits| bits >> (index % 64) & 1 == 1)
+        let word = match (index / 64).checked_sub(1) {
+            None => self.first,
+            Some(word) => self.more.get(word).copied().unwrap_or(0),
+        };
+        word >> (index % 64) & 1 == 1
     }
 
     /// Whether no column is in it.
     pub fn is_empty(&self) -> bool {
-        self.0.iter().all(|bits| *bits == 0)
+        self.words().all(|word| word == 0)
     }
 
     /// How many columns are in it.
     pub fn len(&self) -> usize {
-        self.0.iter().map(|bits| bits.count_ones() as usize).sum()
+        self.words().map(|word| word.count_ones() as usize).sum()
     }
 
     /// The indexes, ascending.
     pub fn iter(&self) -> impl Iterator<Item = usize> {
-        (0..self.0.len() * 64).filter(|index| self.contains(*index))
+        let words = self.words().enumerate();
+        words.flat_map(|(place, word)| bits(word).map(move |bit| place * 64 + bit))
     }
+
+    fn words(&self) -> impl Iterator<Item = u64> {
+        std::iter::once(self.first).chain(self.more.iter().copied())
+    }
+}
+
+/// The places of the bits that are set, ascending.
+fn bits(mut word: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let bit = word.trailing_zeros() as usize;
+        let found = (word != 0).then_some(bit);
+        word &= word.wrapping_sub(1);
+        found
+    })
 }
 
 impl FromIterator<usize> for ColumnSet {
@@ -212,5 +245,27 @@ impl StandingFlags {
     /// From the byte on disk.
     pub fn from_bits(bits: u8) -> Self {
         Self(bits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_holds_the_columns_of_a_wide_table_too() {
+        let columns = [0, 63, 64, 200];
+        let mut set: ColumnSet = columns.into_iter().rev().collect();
+        assert_eq!(set.iter().collect::<Vec<_>>(), columns);
+        assert_eq!((set.len(), set.is_empty()), (4, false));
+        assert!(columns.iter().all(|index| set.contains(*index)));
+        assert!(
+            ![1, 62, 65, 199, 201, 900]
+                .iter()
+                .any(|it| set.contains(*it))
+        );
+        set.insert(1);
+        assert_eq!(set.len(), 5);
+        assert!(ColumnSet::new().is_empty() && ColumnSet::new().iter().next().is_none());
     }
 }

@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use super::Reference;
+use super::{Reference, Text};
 
 /// A canonical value of a column: what Dataverse would hold, not how a file spelt it.
 ///
@@ -16,7 +16,7 @@ pub enum Value {
     /// No value.
     Null,
     /// Text or memo; never empty (empty text is [`Value::Null`]).
-    Text(String),
+    Text(Text),
     /// A whole number (32 bit on the wire) or big integer.
     Integer(i64),
     /// A decimal or money amount, within the column's precision, without trailing zeros.

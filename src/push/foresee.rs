@@ -123,7 +123,7 @@ impl Recorder {
         match resolved {
             Resolved::Do(action) => {
                 let counter = match action {
-                    Action::Create => &mut self.counts.created,
+                    Action::Create(_) => &mut self.counts.created,
                     Action::Upsert => &mut self.counts.upserted,
                     Action::UpdateByKey | Action::Update(_) => &mut self.counts.updated,
                     Action::Delete(_) => &mut self.counts.deleted,

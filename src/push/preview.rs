@@ -35,7 +35,7 @@ pub struct ColumnChange {
 pub(super) fn note(preview: &mut Vec<Change>, draft: &Draft, action: Action, target: &Target) {
     let id = match action {
         Action::Update(id) | Action::Delete(id) => Some(id),
-        Action::Create | Action::Upsert | Action::UpdateByKey => None,
+        Action::Create(_) | Action::Upsert | Action::UpdateByKey => None,
     };
     let alike = preview.iter().filter(|it| it.id.is_some() == id.is_some());
     if alike.count() >= SHOWN {
@@ -86,7 +86,7 @@ pub(super) async fn fill_in(environment: &Dataverse, table: &Table, preview: &mu
 fn shown(value: &Value) -> Option<String> {
     Some(match value {
         Value::Null => return None,
-        Value::Text(text) => text.clone(),
+        Value::Text(text) => text.to_string(),
         Value::Integer(number) => number.to_string(),
         Value::Decimal(number) => number.to_string(),
         Value::Float(number) => number.to_string(),

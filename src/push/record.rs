@@ -183,7 +183,7 @@ impl Recorder {
         let Outcome { operation, verdict } = outcome;
         let recorded = match verdict {
             Verdict::Accepted(accepted) => self.recorded(operation, accepted),
-            Verdict::Unchanged => self.known(operation),
+            Verdict::Unchanged => Self::known(operation),
             Verdict::Partly { done, .. } => {
                 let mut recorded = self.recorded(operation, done);
                 recorded.flags = recorded.flags.with(StandingFlags::PENDING);
@@ -226,22 +226,22 @@ impl Recorder {
     /// What the ledger holds of a record that was written.
     fn recorded(&self, operation: &Operation, accepted: &Accepted) -> Recorded {
         let standing = operation.standing.as_deref();
-        let digests = self.plan.column_digests(&operation.record, &self.secret);
+        let digests = &operation.digests;
         Recorded {
             row: operation.row,
             id: accepted.id.or(standing.and_then(|standing| standing.id)),
-            flags: flags(standing, accepted, operation, self.plan.target()),
-            columns: after(standing, &operation.record, &digests, &operation.columns),
+            flags: flags(standing, accepted, operation, &self.plan),
+            columns: after(standing, &operation.record, digests, &operation.columns),
         }
     }
 
     /// What the ledger holds of a record that was there and needed nothing.
-    fn known(&self, operation: &Operation) -> Recorded {
+    fn known(operation: &Operation) -> Recorded {
         let standing = operation.standing.as_deref();
-        let digests = self.plan.column_digests(&operation.record, &self.secret);
+        let digests = &operation.digests;
         let found = match operation.action {
             Action::Update(id) => Some(id),
-            Action::Upsert | Action::UpdateByKey | Action::Create | Action::Delete(_) => None,
+            Action::Upsert | Action::UpdateByKey | Action::Create(_) | Action::Delete(_) => None,
         };
         Recorded {
             row: operation.row,
@@ -250,7 +250,7 @@ impl Recorder {
                 standing.map_or_else(StandingFlags::default, |standing| standing.flags),
                 operation,
             ),
-            columns: after(standing, &operation.record, &digests, &ColumnSet::new()),
+            columns: after(standing, &operation.record, digests, &ColumnSet::new()),
         }
     }
 
@@ -342,8 +342,8 @@ impl Recorder {
     /// The reject of a record that no row stands for names the record.
     fn placed(&self, reject: &Reject, operation: &Operation) -> Reject {
         let mut reject = reject.clone();
-        if self.pass == Pass::Vanished {
-            let id = operation.record.derived_id;
+        let id = operation.standing.as_deref().and_then(|it| it.id);
+        if let (Pass::Vanished, Some(id)) = (self.pass, id) {
             reject.reason = format!("record {id} left the extract: {}", reject.reason);
         }
         reject

@@ -341,10 +341,8 @@ impl Doom {
         }
         Ok(Operation {
             row,
-            record: Arc::new(Record {
-                values,
-                derived_id: id,
-            }),
+            record: Arc::new(Record { values }),
+            digests: Box::default(),
             columns: self.columns.clone(),
             action: if self.deletes {
                 Action::Delete(id)
@@ -358,12 +356,18 @@ impl Doom {
 
 /// A record that is gone already is not made again.
 fn rules(opened: &Opened, doom: &Doom) -> Rules {
+    let target = Arc::clone(&doom.target);
     Rules {
         target: Arc::clone(&doom.target),
         mode: dispatch::Mode::UpdateOrSkip,
         key_digest: Arc::new(|values| match values.first() {
             Some(Value::Guid(id)) => KeyDigest(id.into_bytes()),
             _ => KeyDigest([0; 16]),
+        }),
+        // Nothing is created here, and the key is the GUID.
+        derived_id: Arc::new(move |record| {
+            let id = record.primary_id(&target);
+            id.unwrap_or(RecordId(Uuid::nil()))
         }),
         our_users: opened.our_users(),
         since: None,

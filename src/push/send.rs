@@ -3,6 +3,7 @@
 use std::iter::Peekable;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::PushError;
@@ -15,11 +16,14 @@ use crate::dispatch::Draft;
 use crate::ledger::{
     Finding, HeldBack, LedgerError, Scope, Slot, Snapshot, Survey, SurveyEntry, after, diff,
 };
-use crate::mapping::{Duplicates, Ours};
+use crate::mapping::{Duplicates, Ours, PlannedRows};
 use crate::model::{
     ColumnSet, KeyDigest, KeyReading, Position, Reading, Record, Reject, RejectCode, RowDigest,
-    RowTag, Rows, Source as _, Standing, StandingFlags,
+    RowTag, Source as _, Standing, StandingFlags,
 };
+
+/// So many drafts are handed on at a time: each by itself would wake the next stage for itself.
+const TOGETHER: usize = 64;
 
 /// What the mapper needs to know.
 pub(super) struct Mapper {
@@ -48,7 +52,7 @@ impl<E: Into<PushError>> From<E> for End {
 
 /// What becomes of one entry of the survey.
 pub(super) enum Step {
-    Draft(Box<Draft>),
+    Draft(Draft),
     Note(Box<Note>),
 }
 
@@ -71,19 +75,28 @@ impl Mapper {
         };
         let mut entries = wanted().peekable();
         let mut handed_on = 0;
+        let mut together = Vec::with_capacity(TOGETHER);
         let ended = self.walk(wanted(), &mut entries, &mut |step| {
             if drafts.is_closed() {
                 return Err(End::Deaf);
             }
             match step {
-                Step::Draft(draft) => drafts.blocking_send(*draft).map_err(|_| End::Deaf)?,
-                Step::Note(note) => notes
-                    .blocking_send(*note)
-                    .map_err(|_| defect("the recorder"))?,
+                Step::Draft(draft) => {
+                    together.push(draft);
+                    if together.len() == TOGETHER {
+                        handed_on += hand_on(&mut together, drafts)?;
+                    }
+                }
+                Step::Note(note) => {
+                    let sent = notes.blocking_send(*note);
+                    sent.map_err(|_| defect("the recorder"))?;
+                    handed_on += 1;
+                }
             }
-            handed_on += 1;
             Ok(())
         });
+        // Whatever ended it: these were mapped, and if nobody takes them, they are not reached.
+        handed_on += hand_on(&mut together, drafts).unwrap_or(0);
         // Not counted off the entries: they end where they cannot be read.
         let counts = survey.counts();
         let left = (counts.read - counts.unchanged).saturating_sub(handed_on);
@@ -119,12 +132,13 @@ impl Mapper {
             let rows = rows?;
             digests.clear();
             plan.digest(&rows, self.ledger.secret(), &mut digests);
+            let mut planned = plan.over(&rows);
             for (index, digest) in digests.iter().enumerate() {
                 if let Some(Err(error)) = entries.next_if(Result::is_err) {
                     return Err(error.into());
                 }
                 let entry = self.entry_of(entries.peek(), digest)?;
-                let step = self.step(&rows, index, &entry, sent)?;
+                let step = self.step(&mut planned, index, &entry, sent)?;
                 sent += u64::from(matches!(step, Step::Draft(_)));
                 each(step)?;
                 entries.next();
@@ -142,10 +156,16 @@ impl Mapper {
         Ok(())
     }
 
-    fn step(&self, rows: &Rows, index: usize, entry: &SurveyEntry, sent: u64) -> Result<Step, End> {
+    fn step(
+        &self,
+        rows: &mut PlannedRows<'_>,
+        index: usize,
+        entry: &SurveyEntry,
+        sent: u64,
+    ) -> Result<Step, End> {
         let note = match entry.finding {
             Finding::Unkeyed if self.selection.is_of_keys() => Note::OutsideSelection,
-            Finding::Unkeyed => self.unkeyed(rows, index),
+            Finding::Unkeyed => unkeyed(rows, index),
             Finding::Duplicate { key, .. } if !self.selection.takes(key, 0) => {
                 Note::OutsideSelection
             }
@@ -234,13 +254,6 @@ impl Mapper {
         (written.collect(), owing.collect())
     }
 
-    fn unkeyed(&self, rows: &Rows, index: usize) -> Note {
-        match self.opened.plan.record(rows, index) {
-            Err(reject) => Note::Rejected(reject),
-            Ok(_) => Note::Defect("a row without a key was mapped"),
-        }
-    }
-
     fn duplicate(&self, position: Position, standing: Position) -> Note {
         let files = self.opened.extract.files();
         match self.opened.plan.duplicates() {
@@ -262,7 +275,7 @@ impl Mapper {
 
     fn draft(
         &self,
-        rows: &Rows,
+        rows: &mut PlannedRows<'_>,
         index: usize,
         entry: &SurveyEntry,
         key: KeyDigest,
@@ -273,12 +286,12 @@ impl Mapper {
             key,
             source: entry.source,
         };
-        match self.opened.plan.is_marked(rows, index) {
+        match self.opened.plan.is_marked(rows.rows(), index) {
             Ok(false) => {}
             Ok(true) => return Ok(Step::Note(Box::new(self.marked(row, slot)?))),
             Err(reject) => return Ok(Step::Note(Box::new(Note::Rejected(reject)))),
         }
-        let record = match self.opened.plan.record(rows, index) {
+        let record = match rows.record(index) {
             Ok(record) => record,
             Err(reject) => return Ok(Step::Note(Box::new(Note::Rejected(reject)))),
         };
@@ -307,12 +320,20 @@ impl Mapper {
                 Box::new(standing.clone()),
             ))));
         }
-        Ok(Step::Draft(Box::new(Draft {
+        Ok(Step::Draft(Draft {
             row,
             record: Arc::<Record>::new(record),
+            digests: digests.into(),
             columns,
             standing: standing.map(Arc::<Standing>::new),
-        })))
+        }))
+    }
+}
+
+fn unkeyed(rows: &mut PlannedRows<'_>, index: usize) -> Note {
+    match rows.record(index) {
+        Err(reject) => Note::Rejected(reject),
+        Ok(_) => Note::Defect("a row without a key was mapped"),
     }
 }
 
@@ -324,6 +345,17 @@ fn standing_flags(before: Option<&Standing>, counted: Counted) -> StandingFlags 
         Counted::Created => flags.with(StandingFlags::CREATED_BY_US),
         Counted::Not | Counted::Updated | Counted::Upserted | Counted::Unchanged => flags,
     }
+}
+
+/// Hands drafts on, all at once, when there is room for all of them; tells how many.
+fn hand_on(together: &mut Vec<Draft>, drafts: &mpsc::Sender<Draft>) -> Result<u64, End> {
+    let room = Handle::current().block_on(drafts.reserve_many(together.len()));
+    let room = room.map_err(|_| End::Deaf)?;
+    let count = together.len() as u64;
+    for (permit, draft) in room.zip(together.drain(..)) {
+        permit.send(draft);
+    }
+    Ok(count)
 }
 
 fn defect(part: &str) -> PushError {

@@ -38,6 +38,7 @@ pub(super) fn mapper(
 
 pub(super) fn rules(opened: &Opened, ledger: &Snapshot, since: Option<jiff::Timestamp>) -> Rules {
     let (plan, secret) = (Arc::clone(&opened.plan), ledger.secret().clone());
+    let deriving = Arc::clone(&opened.plan);
     let mode = match plan.mode() {
         Mode::Upsert => dispatch::Mode::Upsert,
         Mode::Create => dispatch::Mode::Create,
@@ -48,6 +49,7 @@ pub(super) fn rules(opened: &Opened, ledger: &Snapshot, since: Option<jiff::Time
         target: Arc::clone(plan.target()),
         mode,
         key_digest: Arc::new(move |values| plan.key_digest(values, &secret)),
+        derived_id: Arc::new(move |record| deriving.derived_id(record)),
         our_users: opened.our_users(),
         since,
         resumes: false,
@@ -70,7 +72,8 @@ pub(super) fn referring(
         key_digest: Arc::clone(&rules.key_digest),
         differ: Arc::new(move |record, standing| {
             let digests = plan.column_digests(record, &secret);
-            diff(standing, record, &digests, plan.target(), scope)
+            let columns = diff(standing, record, &digests, plan.target(), scope);
+            (digests.into(), columns)
         }),
         growing,
     }

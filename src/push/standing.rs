@@ -3,8 +3,9 @@
 use super::owed::owes;
 use super::record::Note;
 use crate::ledger::{Entry, Recorded};
+use crate::mapping::Plan;
 use crate::model::{
-    Accepted, Effect, Operation, Outcome, Points, Standing, StandingFlags, Target, Value, Verdict,
+    Accepted, Effect, Operation, Outcome, Points, Standing, StandingFlags, Value, Verdict,
 };
 
 /// What is known of the record now. A record that was deleted by others and written again is new.
@@ -12,7 +13,7 @@ pub(super) fn flags(
     standing: Option<&Standing>,
     accepted: &Accepted,
     operation: &Operation,
-    target: &Target,
+    plan: &Plan,
 ) -> StandingFlags {
     let before = standing.map_or_else(StandingFlags::default, |standing| standing.flags);
     let settled = before
@@ -23,9 +24,12 @@ pub(super) fn flags(
         .without(StandingFlags::DEACTIVATED);
     let settled = open_ends(settled, operation);
     // Nobody else makes a record of that GUID; where the extract brings GUIDs, it proves nothing.
-    let is_derived = !target.key_is_primary_id && accepted.id == Some(operation.record.derived_id);
+    let is_derived = || {
+        !plan.target().key_is_primary_id && accepted.id == Some(plan.derived_id(&operation.record))
+    };
     match accepted.effect {
-        Effect::Updated | Effect::Upserted if is_derived => {
+        _ if settled.has(StandingFlags::CREATED_BY_US) => settled,
+        Effect::Updated | Effect::Upserted if is_derived() => {
             settled.with(StandingFlags::CREATED_BY_US)
         }
         Effect::Created => settled.with(StandingFlags::CREATED_BY_US),

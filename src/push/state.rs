@@ -220,7 +220,6 @@ fn adopted_entry(plan: &Plan, secret: &DigestSecret, record: Scanned) -> Option<
     let values = record.values.into_iter();
     let standing = Record {
         values: values.map(|value| value.unwrap_or(Value::Null)).collect(),
-        derived_id: record.id,
     };
     let digests = plan.column_digests(&standing, secret);
     let columns = digests.into_iter().zip(told).map(|(digest, told)| {

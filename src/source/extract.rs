@@ -402,6 +402,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_character_whose_bytes_stand_in_two_cells_is_none() {
+        let faults = faults(b"a,b\nx\xC3,\xA9y\n\xC3\xA9,1\n", CsvDialect::default());
+        let kind = FaultKind::Undecodable { encoding: "UTF-8" };
+        let expected = [0, 1].map(|column| Fault {
+            row: 0,
+            column: Some(column),
+            kind: kind.clone(),
+        });
+        assert_eq!(faults, expected);
+    }
+
     fn faults(bytes: &[u8], dialect: CsvDialect) -> Vec<Fault> {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a.csv"), bytes).unwrap();

@@ -211,13 +211,14 @@ impl Filling {
                 },
             });
         }
+        let texts = decode::texts(encoding, row);
         for (column, (builder, source)) in self.cells.iter_mut().zip(columns).enumerate() {
-            let cell = file.cells.get(*source).and_then(|&cell| row.get(cell));
-            let Some(bytes) = cell.filter(|_| whole) else {
+            let cell = file.cells.get(*source).copied();
+            let Some(cell) = cell.filter(|cell| whole && *cell < row.len()) else {
                 builder.append_null();
                 continue;
             };
-            match decode::cell(encoding, bytes) {
+            match texts.cell(cell) {
                 Some(text) if extract.dialect().null_text.iter().any(|null| *null == text) => {
                     builder.append_null();
                 }

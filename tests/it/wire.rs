@@ -68,16 +68,20 @@ fn account(number: &str, name: &str, action: Action) -> Operation {
         },
         record: Arc::new(Record {
             values: vec![
-                Value::Text(number.to_owned()),
-                Value::Text(name.to_owned()),
+                Value::Text(number.into()),
+                Value::Text(name.into()),
                 Value::Decimal("30000.5".parse().unwrap()),
             ],
-            derived_id: RecordId(key),
         }),
+        digests: Box::default(),
         columns: ColumnSet::from_iter([1, 2]),
         action,
         standing: None,
     }
+}
+
+fn create(id: u128) -> Action {
+    Action::Create(RecordId(Uuid::from_u128(id)))
 }
 
 fn effects(replies: &[Reply]) -> Vec<Effect> {
@@ -113,7 +117,7 @@ async fn an_upsert_creates_and_then_updates_the_same_record() {
     let batch = |name: &str| Batch {
         operations: vec![
             account("AW00000001", name, Action::Upsert),
-            account("O'Brien & Söhne 雪", name, Action::Create),
+            account("O'Brien & Söhne 雪", name, create(1)),
         ],
         ..Batch::default()
     };
@@ -141,8 +145,9 @@ async fn a_key_that_a_url_cannot_carry_is_found_and_created_by_guid() {
     let table = sandbox.environment.table("account").await.unwrap();
     let writer = sandbox.environment.writer(accounts(&table));
     let keys = ["a/b", "50%", "c+d", "x&y", "q?", "a:b\\c", "#1", "<i>*"];
-    let create = |key: &&str| account(key, "odd", Action::Create);
-    let operations = keys.iter().map(create).collect();
+    let numbered = (1..).zip(keys);
+    let operations = numbered.map(|(id, key)| account(key, "odd", create(id)));
+    let operations = operations.collect();
     let replies = writer
         .send(&Batch {
             operations,
@@ -151,7 +156,7 @@ async fn a_key_that_a_url_cannot_carry_is_found_and_created_by_guid() {
         .await;
     assert_eq!(effects(&replies), [Effect::Created; 8]);
 
-    let asked = keys.iter().map(|key| vec![Value::Text((*key).to_owned())]);
+    let asked = keys.iter().map(|key| vec![Value::Text((*key).into())]);
     let found = writer.find(&Find::ByKey(asked.collect())).await.unwrap();
     assert_eq!(found.len(), keys.len());
     let update = |found: &segue::model::Found| account("unused", "even", Action::Update(found.id));
@@ -170,9 +175,8 @@ async fn a_key_that_another_record_has_is_told_with_column_and_value() {
     let sandbox = sandbox().await;
     let table = sandbox.environment.table("account").await.unwrap();
     let writer = sandbox.environment.writer(accounts(&table));
-    let first = account("AW1", "first", Action::Create);
-    let mut second = account("AW1", "second", Action::Create);
-    Arc::make_mut(&mut second.record).derived_id = RecordId(Uuid::from_u128(7));
+    let first = account("AW1", "first", create(6));
+    let second = account("AW1", "second", create(7));
     let missing = account("AW2", "x", Action::Update(RecordId(Uuid::from_u128(9))));
     let operations = vec![first, second, missing];
     let replies = writer

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use crate::chaos::{all, expired, failure};
+use crate::extract::derived_id;
 
 /// How long the service takes, and what it allows.
 #[derive(Debug, Clone, Copy)]
@@ -179,7 +180,7 @@ impl Capacity {
         let done = |operation: &Operation| {
             Reply::Accepted(Accepted {
                 effect: Effect::Created,
-                id: Some(operation.record.derived_id),
+                id: Some(derived_id(&operation.record)),
                 made: None,
             })
         };

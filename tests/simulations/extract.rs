@@ -74,14 +74,18 @@ impl Row {
         Position::new(0, self.line)
     }
 
-    /// Its own derivation: any GUID does that depends on the key alone.
     pub(crate) fn derived_id(&self) -> RecordId {
-        RecordId(Uuid::new_v5(&Uuid::NAMESPACE_OID, self.number.as_bytes()))
+        derived_id(&self.record())
+    }
+
+    fn record(&self) -> Record {
+        let values = self.values();
+        Record { values }
     }
 
     pub(crate) fn values(&self) -> Vec<Value> {
         [&self.number, &self.email, &self.name]
-            .map(|text| Value::Text(text.clone()))
+            .map(|text| Value::Text(text.as_str().into()))
             .to_vec()
     }
 
@@ -100,17 +104,21 @@ impl Row {
         Draft {
             row: RowTag {
                 position: self.position(),
-                key: digest(&[Value::Text(self.number.clone())]),
+                key: digest(&[Value::Text(self.number.as_str().into())]),
                 source: SourceDigest([0; 16]),
             },
-            record: Arc::new(Record {
-                values: self.values(),
-                derived_id: self.derived_id(),
-            }),
+            record: Arc::new(self.record()),
+            digests: Box::default(),
             columns,
             standing,
         }
     }
+}
+
+/// Our own derivation: any GUID does that depends on the key alone.
+pub(crate) fn derived_id(record: &Record) -> RecordId {
+    let number = format!("{:?}", record.values[NUMBER]);
+    RecordId(Uuid::new_v5(&Uuid::NAMESPACE_OID, number.as_bytes()))
 }
 
 pub(crate) fn digest(key: &[Value]) -> KeyDigest {

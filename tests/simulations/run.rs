@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::extract::{Row, digester, target};
+use crate::extract::{Row, derived_id, digester, target};
 use crate::service::{ModelService, run_start, us};
 
 /// How a run goes about it.
@@ -88,6 +88,7 @@ pub(crate) fn rules(mode: Mode) -> Arc<Rules> {
         target: Arc::new(target()),
         mode,
         key_digest: digester(),
+        derived_id: Arc::new(derived_id),
         our_users: vec![us()],
         since: Some(run_start()),
         resumes: false,

@@ -101,8 +101,8 @@ fn draw_rows(random: &mut fastrand::Rng, service: &ModelService) -> Vec<Row> {
     let count = random.u64(1..600);
     let mut state = service.state();
     let foreign = vec![
-        Value::Text("F-1".to_owned()),
-        Value::Text("taken@reseller.example".to_owned()),
+        Value::Text("F-1".into()),
+        Value::Text("taken@reseller.example".into()),
         Value::Null,
     ];
     state.insert_of_others(foreign);
@@ -113,7 +113,7 @@ fn draw_rows(random: &mut fastrand::Rng, service: &ModelService) -> Vec<Row> {
             _ => row,
         };
         let mut old = row.values();
-        old[NAME] = Value::Text("old name".to_owned());
+        old[NAME] = Value::Text("old name".into());
         let row = match random.u32(..100) {
             0..20 => {
                 let id = state.insert_of_others(old);

@@ -280,7 +280,7 @@ impl State {
 
     /// A bulk message is for several records, and does one thing to all of them.
     fn check_bulk(&mut self, batch: &Batch) {
-        let creates = |one: &Operation| one.action == Action::Create;
+        let creates = |one: &Operation| matches!(one.action, Action::Create(_));
         let updates = |one: &Operation| matches!(one.action, Action::Update(_));
         let operations = &batch.operations;
         let fits = operations.iter().all(creates) || operations.iter().all(updates);
@@ -406,7 +406,7 @@ fn row(failure_of_row: RowFailure) -> Reply {
 
 pub(crate) fn text(value: &Value) -> String {
     match value {
-        Value::Text(text) => text.clone(),
+        Value::Text(text) => text.to_string(),
         _ => String::new(),
     }
 }

@@ -16,9 +16,9 @@ impl State {
             (Some(Rival::Deletes), Action::Update(id)) => {
                 self.records.remove(&id);
             }
-            (Some(Rival::Creates), Action::Upsert | Action::Create) => {
+            (Some(Rival::Creates), Action::Upsert | Action::Create(_)) => {
                 let mut values = operation.record.values.clone();
-                values[NAME] = Value::Text("made by somebody else".to_owned());
+                values[NAME] = Value::Text("made by somebody else".into());
                 if self.holder(NUMBER, &values[NUMBER]).is_none() {
                     self.insert_of_others(values);
                 }
@@ -42,8 +42,7 @@ impl State {
                 let id = RecordId(Uuid::from_u128(self.ids));
                 self.create(id, operation, number)
             }
-            (Action::Create, holder) => {
-                let id = operation.record.derived_id;
+            (Action::Create(id), holder) => {
                 if self.records.contains_key(&id) {
                     return Err(RowFailure::DuplicateRecord);
                 }

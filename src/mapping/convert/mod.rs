@@ -41,7 +41,7 @@ pub(super) enum Canonical<'a> {
 impl Canonical<'_> {
     pub(super) fn into_value(self) -> Value {
         match self {
-            Self::Text(text) => Value::Text(text.to_owned()),
+            Self::Text(text) => Value::Text(text.into()),
             Self::Value(value) => value,
         }
     }

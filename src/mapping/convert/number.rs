@@ -67,6 +67,9 @@ impl NumberSteps {
     /// A number as text: an optional sign, digits with or without a decimal point, an exponent only for floating
     /// point columns.
     fn parse(&self, text: &str, buffer: &mut String) -> Result<Decimal, Refusal> {
+        if let Some(number) = short(text, self.decimal) {
+            return Ok(number);
+        }
         let (mantissa, exponent) = match self.target {
             NumberTarget::Float { .. } => split_exponent(text).ok_or(Refusal::NumberInvalid)?,
             NumberTarget::Integer { .. } | NumberTarget::Decimal { .. } => (text, 0),
@@ -218,6 +221,28 @@ impl NumberTarget {
             Self::Decimal { .. } | Self::Float { .. } => Refusal::NumberPrecision,
         }
     }
+}
+
+/// A number of at most 18 digits and nothing but a sign and a separator: most are, and need no second spelling.
+fn short(text: &str, decimal: char) -> Option<Decimal> {
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let (mut mantissa, mut digits, mut scale) = (0_i64, 0, None);
+    for byte in unsigned.bytes() {
+        if byte.is_ascii_digit() && digits < 18 {
+            mantissa = mantissa * 10 + i64::from(byte - b'0');
+            digits += 1;
+            scale = scale.map(|scale: u32| scale + 1);
+        } else if char::from(byte) == decimal && scale.is_none() {
+            scale = Some(0);
+        } else {
+            return None;
+        }
+    }
+    if digits == 0 {
+        return None;
+    }
+    let sign = if text.starts_with('-') { -1 } else { 1 };
+    Some(Decimal::new(sign * mantissa, scale.unwrap_or(0)))
 }
 
 /// Without zeros at the end, and with one zero only.
@@ -397,6 +422,20 @@ mod tests {
             read(integer(), Cell::Boolean(true)),
             Err(Refusal::NumberInvalid)
         );
+    }
+
+    proptest! {
+        #[test]
+        fn a_short_number_is_what_its_long_spelling_is(text in "[-+]{0,2}[0-9]{0,12}[.,]{0,2}[0-9]{0,12}") {
+            for decimal in ['.', ','] {
+                let steps = NumberSteps { decimal, ..NumberSteps::plain(money()) };
+                if let Some(number) = short(&text, decimal) {
+                    let mut buffer = String::new();
+                    prop_assert!(steps.spell_plainly(&text, &mut buffer).is_some());
+                    prop_assert_eq!(number, Decimal::from_str_exact(&buffer).unwrap());
+                }
+            }
+        }
     }
 
     proptest! {

@@ -9,7 +9,7 @@ use segue::model::{Accepted, Batch, Destination, Effect, Failure, Find, Found, O
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::extract::resellers;
+use crate::extract::{derived_id, resellers};
 use crate::run::rules;
 use crate::setup::batches_of;
 
@@ -32,7 +32,7 @@ impl Destination for AtOnce {
         let created = |operation: &Operation| {
             Reply::Accepted(Accepted {
                 effect: Effect::Created,
-                id: Some(operation.record.derived_id),
+                id: Some(derived_id(&operation.record)),
                 made: None,
             })
         };

@@ -63,7 +63,7 @@ fn half_known(count: u64) -> (Arc<ModelService>, Vec<Row>) {
     let mut rows = resellers(count);
     for row in rows.iter_mut().step_by(2) {
         let mut values = row.values();
-        values[NAME] = segue::model::Value::Text("old".to_owned());
+        values[NAME] = segue::model::Value::Text("old".into());
         let (holding, id) = service.holding(values);
         service = holding;
         *row = row.clone().known_as(id);

@@ -83,7 +83,7 @@ async fn a_raced_create_is_skipped_where_records_are_only_created() {
     let skipped = Verdict::Skipped(SkipReason::Exists);
     assert_eq!(*simulated.verdict(&row), skipped);
     let made = service.state().records.values().next().unwrap().values[NAME].clone();
-    assert_eq!(made, Value::Text("made by somebody else".to_owned()));
+    assert_eq!(made, Value::Text("made by somebody else".into()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,7 +132,7 @@ async fn one_key_with_two_records_is_ambiguous() {
 async fn keys_that_no_url_carries_are_found_in_bulk() {
     let rows: Vec<Row> = resellers(2000).into_iter().map(Row::with_slash).collect();
     let (service, id) = ModelService::new().holding(vec![
-        Value::Text(rows[5].number.clone()),
+        Value::Text(rows[5].number.as_str().into()),
         Value::Null,
         Value::Null,
     ]);
