@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use super::held::{learned, rejected};
 use super::owed::Owed;
 use super::preview::Change;
-use super::standing::{flags, grave, open_ends};
+use super::standing::{flags, grave, open_ends, unrecorded};
 use super::{Progress, PushError, guard, removal};
 use crate::dispatch::{Foreseen, Stopping};
 use crate::ledger::{Entry, HeldBack, Ledger, LedgerError, Recorded, RunNumber, Slot, after};
@@ -142,17 +142,9 @@ impl Recorder {
         }
     }
 
-    /// Records first, counts then: what is counted is durable, unless this fails. Every note is counted even so.
+    /// Records first, counts then: what is counted as done is durable. Every note is counted.
     fn take(&mut self, notes: &mut Vec<Note>, failed: Option<&PushError>) -> Result<(), PushError> {
-        let mut entries: Vec<Entry> = Vec::with_capacity(notes.len());
-        entries.extend(notes.iter().filter_map(|note| self.entry(note)));
-        let recorded: Result<(), LedgerError> = match (&self.ledger, failed) {
-            (Some((ledger, run)), None) => ledger
-                .record(*run, &entries)
-                .and_then(|()| self.note_refused(ledger, notes, &entries)),
-            _ => Ok(()),
-        };
-        let mut taken = recorded.map_err(PushError::from);
+        let mut taken = self.write_down(notes, failed);
         for note in notes.drain(..) {
             taken = taken.and(self.count(note));
         }
@@ -160,6 +152,24 @@ impl Recorder {
             self.stop();
         }
         taken
+    }
+
+    /// What the ledger cannot take becomes nobody's achievement: the next run repeats it, and counts it.
+    fn write_down(&self, notes: &mut [Note], failed: Option<&PushError>) -> Result<(), PushError> {
+        let Some((ledger, run)) = &self.ledger else {
+            return Ok(());
+        };
+        if matches!(failed, Some(PushError::Ledger(_))) {
+            unrecorded(notes);
+            return Ok(());
+        }
+        let mut entries: Vec<Entry> = Vec::with_capacity(notes.len());
+        entries.extend(notes.iter().filter_map(|note| self.entry(note)));
+        if let Err(error) = ledger.record(*run, &entries) {
+            unrecorded(notes);
+            return Err(error.into());
+        }
+        Ok(self.note_refused(ledger, notes, &entries)?)
     }
 
     /// The reject of a record that left the extract is about no row, and is found again anyway.

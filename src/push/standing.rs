@@ -1,9 +1,11 @@
 //! What the ledger holds of a record once something became of it.
 
 use super::owed::owes;
+use super::record::Note;
 use crate::ledger::{Entry, Recorded};
 use crate::model::{
-    Accepted, Effect, Operation, Outcome, Points, Standing, StandingFlags, Target, Value, Verdict,
+    Accepted, Effect, Operation, Outcome, Points, ServiceError, Standing, StandingFlags, Target,
+    Value, Verdict,
 };
 
 /// What is known of the record now. A record that was deleted by others and written again is new.
@@ -58,4 +60,16 @@ pub(super) fn open_ends(flags: StandingFlags, operation: &Operation) -> Standing
         flags = flags.with(StandingFlags::PENDING);
     }
     flags
+}
+
+/// Effects of which the ledger keeps nothing: whoever runs next does them again. An answer that is not remembered is as
+/// good as one that was lost.
+pub(super) fn unrecorded(notes: &mut [Note]) {
+    for note in notes {
+        if let Note::Outcome(outcome) = note
+            && let Verdict::Accepted(_) = outcome.verdict
+        {
+            outcome.verdict = Verdict::NotAttempted(ServiceError::default());
+        }
+    }
 }

@@ -18,7 +18,8 @@ use super::sieve::KeySieve;
 use super::{Progress, PushError, Run, ended, guard, interrupted, milliseconds};
 use crate::dispatch::Stopping;
 use crate::ledger::{
-    Extent, Finding, HeldBack, Scope, Snapshot, StandingRow, Survey, SurveyBuilder, SurveyOptions,
+    Extent, Finding, HeldBack, Scope, Snapshot, StandingRow, Survey, SurveyBuilder, SurveyCounts,
+    SurveyOptions,
 };
 use crate::mapping::{Duplicates, Removal};
 use crate::model::{KeyDigest, KeyReading, Reading, RowDigest, Rows, Source as _};
@@ -63,14 +64,13 @@ impl Surveyor {
         let keys = refers_to_itself.then(KeySieve::new);
         let survey = self.read(&mut met, keys.as_ref())?;
         let mut warnings = self.selection.unmet(&met);
-        if survey.counts().read == 0 {
-            warnings
-                .push("the extract has a header and no rows: there is nothing to do".to_owned());
-        }
         self.progress.surveyed(survey.counts());
         warnings.extend(self.unread_keys(&survey)?);
         warnings.extend(self.renamed_keys(&survey)?);
         let tripped = self.judge(&survey)?;
+        if tripped.is_none() {
+            warnings.extend(self.no_rows(survey.counts()));
+        }
         Ok(Surveyed {
             survey,
             selection: self.selection,
@@ -164,6 +164,18 @@ impl Surveyor {
                 builder.add(*digest)?;
             }
             self.progress.read(digests.len());
+        }
+    }
+
+    /// An extract without rows is rarely meant. A guard that stops the run says more.
+    fn no_rows(&self, counts: &SurveyCounts) -> Option<String> {
+        let is_kept = *self.opened.plan.removal() == Removal::Keep;
+        match counts.vanished {
+            _ if counts.read > 0 => None,
+            vanished if vanished > 0 && !is_kept => Some(format!(
+                "the extract has a header and no rows: {vanished} records are not in it any more"
+            )),
+            _ => Some("the extract has a header and no rows: there is nothing to do".to_owned()),
         }
     }
 

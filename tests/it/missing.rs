@@ -315,10 +315,18 @@ async fn the_guard_counts_every_removal() {
         "{}",
         ran.err
     );
-    people(&desk, "missing: delete\nguard: { max_deletes: 100% }");
+    // Whoever is stopped is not told that all is well, and whoever allows it is told what it comes to.
     desk.write("people.csv", "number,name\n");
     let ran = push(&desk, &[]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(!ran.err.contains("nothing to do"), "{}", ran.err);
+    people(&desk, "missing: delete\nguard: { max_deletes: 100% }");
+    let ran = push(&desk, &[]);
     assert_eq!((ran.code, ran.rows("deleted")), (Some(0), 30), "{ran:?}");
+    assert!(!ran.err.contains("nothing to do"), "{}", ran.err);
+    assert!(ran.err.contains("30 records are not in it"), "{}", ran.err);
+    let ran = push(&desk, &[]);
+    assert!(ran.err.contains("nothing to do"), "{}", ran.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]
