@@ -9,6 +9,7 @@ mod error;
 mod foresee;
 mod guard;
 mod held;
+mod kept;
 mod open;
 mod owed;
 mod pipe;

@@ -28,6 +28,7 @@ mod layout;
 )]
 mod ledger;
 mod lock;
+mod nameless;
 mod overview;
 #[cfg(test)]
 mod power;

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 use uuid::Uuid;
 
+use super::kept::{Holding, Kept};
 use super::open::Opened;
 use super::pipe::{Part, QUEUED};
 use super::record::{Condemned, Note, Pass};
@@ -36,6 +37,8 @@ pub(super) struct Sorted {
     pub(super) doomed: Vec<Vanished>,
     /// Their records are held by another key of the extract.
     retired: Vec<Vanished>,
+    /// What stays for other reasons.
+    pub(super) kept: Kept,
 }
 
 /// Whether a vanished key may be removed as far as it tells itself.
@@ -65,10 +68,7 @@ pub(super) struct Sorter {
 
 impl Sorter {
     /// Of these records those that other keys of this ledger hold, and those that other mappings hold.
-    pub(super) fn held(
-        &self,
-        ids: &[(KeyDigest, RecordId)],
-    ) -> Result<(HashSet<RecordId>, HashSet<RecordId>), PushError> {
+    pub(super) fn held(&self, ids: &[(KeyDigest, RecordId)]) -> Result<Holding, PushError> {
         let mut own = Holders::of(ids.iter().copied());
         own.look_into(&self.snapshot)?;
         if let Some(ledger) = &self.ledger {
@@ -82,22 +82,34 @@ impl Sorter {
             table: &self.plan.target().table,
             spill: &self.spill,
         })?;
-        Ok((own.held(), others.held()))
+        let (own, _) = own.held();
+        let (others, by) = others.held();
+        Ok(Holding { own, others, by })
     }
 
     fn sort(&self, vanished: Vec<Vanished>) -> Result<Sorted, PushError> {
         let removal = self.plan.removal();
-        let (candidates, _): (Vec<_>, Vec<_>) = vanished
+        let (candidates, unproved): (Vec<_>, Vec<_>) = vanished
             .into_iter()
             .partition(|it| is_removable(removal, it));
         let ids = candidates.iter().filter_map(|it| Some((it.key, it.id?)));
-        let (own, others) = self.held(&ids.collect::<Vec<_>>())?;
+        let Holding { own, others, by } = self.held(&ids.collect::<Vec<_>>())?;
         let is_in =
             |held: &HashSet<RecordId>, it: &Vanished| it.id.is_some_and(|id| held.contains(&id));
         let (retired, rest): (Vec<_>, Vec<_>) =
             candidates.into_iter().partition(|it| is_in(&own, it));
-        let doomed = rest.into_iter().filter(|it| !is_in(&others, it)).collect();
-        Ok(Sorted { doomed, retired })
+        let (shared, doomed): (Vec<_>, Vec<_>) =
+            rest.into_iter().partition(|it| is_in(&others, it));
+        let kept = Kept {
+            unproved: unproved.len() as u64,
+            shared: shared.len() as u64,
+            by,
+        };
+        Ok(Sorted {
+            doomed,
+            retired,
+            kept,
+        })
     }
 }
 
@@ -112,8 +124,10 @@ impl Run {
     ) -> Result<(), PushError> {
         let sorter = self.sorter(opened, ledger.snapshot().clone(), Some(Arc::clone(ledger)));
         let mut vanished = survey.vanished();
+        let mut kept = Kept::default();
         while let Some(together) = taken(&mut vanished)? {
             let fates = self.fates(&sorter, together).await?;
+            kept.add(fates.kept);
             let forget: Vec<Entry> = fates
                 .retired
                 .iter()
@@ -132,6 +146,7 @@ impl Run {
                 self.remove_some(opened, ledger, number, removing).await?;
             }
         }
+        self.warnings.extend(kept.warnings(opened.plan.removal()));
         Ok(())
     }
 
@@ -147,11 +162,18 @@ impl Run {
         let ids = marked.iter().map(|it| (it.row.key, it.id));
         let ids: Vec<(KeyDigest, RecordId)> = ids.collect();
         let holding = spawn_blocking(move || sorter.held(&ids)).await;
-        let (own, others) = holding.map_err(|error| ended(&error))??;
+        let Holding { own, others, by } = holding.map_err(|error| ended(&error))??;
         let is_held = |it: &Condemned| own.contains(&it.id) || others.contains(&it.id);
         let (held, doomed): (Vec<_>, Vec<_>) = marked.into_iter().partition(is_held);
+        let shared = held.iter().filter(|it| others.contains(&it.id)).count() as u64;
         self.rows.not_attempted -= (held.len() + doomed.len()) as u64;
         self.rows.kept += held.len() as u64;
+        let kept = Kept {
+            shared,
+            by,
+            ..Kept::default()
+        };
+        self.warnings.extend(kept.warnings(opened.plan.removal()));
         if doomed.is_empty() {
             return Ok(());
         }

@@ -144,8 +144,10 @@ impl Mapper {
 
     fn step(&self, rows: &Rows, index: usize, entry: &SurveyEntry, sent: u64) -> Result<Step, End> {
         let note = match entry.finding {
-            Finding::Unkeyed if self.selection.is_of_keys() => Note::OutsideSelection,
-            Finding::Unkeyed => self.unkeyed(rows, index),
+            Finding::Unkeyed | Finding::Unreadable if self.selection.is_of_keys() => {
+                Note::OutsideSelection
+            }
+            Finding::Unkeyed | Finding::Unreadable => self.unkeyed(rows, index),
             Finding::Duplicate { key, .. } if !self.selection.takes(key, 0) => {
                 Note::OutsideSelection
             }
@@ -188,7 +190,8 @@ impl Mapper {
             (Finding::Due { key, .. } | Finding::Duplicate { key, .. }, KeyReading::Known(now)) => {
                 key == now
             }
-            (Finding::Unkeyed, KeyReading::Refused | KeyReading::Unreadable) => true,
+            (Finding::Unkeyed, KeyReading::Refused)
+            | (Finding::Unreadable, KeyReading::Unreadable) => true,
             _ => false,
         };
         if entry.position != digest.position || entry.source != digest.source || !same_key {

@@ -66,6 +66,7 @@ impl Surveyor {
         let mut warnings = self.selection.unmet(&met);
         self.progress.surveyed(survey.counts());
         warnings.extend(self.unread_keys(&survey)?);
+        warnings.extend(self.lost_keys(&survey)?);
         warnings.extend(self.renamed_keys(&survey)?);
         let tripped = self.judge(&survey)?;
         if tripped.is_none() {
@@ -181,25 +182,44 @@ impl Surveyor {
 
     /// A row without a key may stand for any key: where records would be removed, that is worth a word.
     fn unread_keys(&self, survey: &Survey) -> Result<Option<String>, PushError> {
-        let Opened { extract, plan, .. } = &*self.opened;
+        let plan = &self.opened.plan;
         let (unread, vanished) = (survey.counts().unreadable_keys, survey.counts().vanished);
         if *plan.removal() == Removal::Keep || unread == 0 || vanished == 0 {
             return Ok(None);
         }
+        let places = self.places(survey, Finding::Unreadable)?;
+        Ok(Some(format!(
+            "{vanished} records are not in the extract and stay all the same: the key of {unread} rows cannot be read ({places})"
+        )))
+    }
+
+    /// A row that lost its key is not a person who left.
+    fn lost_keys(&self, survey: &Survey) -> Result<Option<String>, PushError> {
+        let nameless = survey.counts().nameless;
+        if *self.opened.plan.removal() == Removal::Keep || nameless == 0 {
+            return Ok(None);
+        }
+        let places = self.places(survey, Finding::Unkeyed)?;
+        Ok(Some(format!(
+            "{nameless} records are not in the extract and stay all the same: rows without a key are otherwise theirs ({places}); \
+             fill these keys at the source, or leave the rows out of the extract"
+        )))
+    }
+
+    /// The first rows of which that was found.
+    fn places(&self, survey: &Survey, finding: Finding) -> Result<String, PushError> {
         let mut places = Vec::new();
         for entry in survey.entries() {
             let entry = entry?;
-            if entry.finding == Finding::Unkeyed {
-                places.push(entry.position.display(extract.files()).to_string());
+            if entry.finding == finding {
+                let files = self.opened.extract.files();
+                places.push(entry.position.display(files).to_string());
             }
             if places.len() == PLACES {
                 break;
             }
         }
-        Ok(Some(format!(
-            "{vanished} records are not in the extract and stay all the same: the key of {unread} rows cannot be read ({})",
-            places.join(", ")
-        )))
+        Ok(places.join(", "))
     }
 
     /// A key that changed at the source makes a second record and leaves the first one behind.

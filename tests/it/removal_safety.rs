@@ -259,7 +259,7 @@ const OF_ANY_FORM: [Wrong; 14] = [
     ),
 ];
 
-const OF_CSV: [Wrong; 7] = [
+const OF_CSV: [Wrong; 8] = [
     (
         "a ragged row",
         |it| {
@@ -283,6 +283,15 @@ const OF_CSV: [Wrong; 7] = [
         },
         1,
         "",
+    ),
+    (
+        "rows that lost their keys",
+        |it| {
+            it.write(3, &[cut(&it.bytes(3), 2), b",Name 59\n,Name 60\n"].concat());
+        },
+        1,
+        "2 records are not in the extract and stay all the same: rows without a key are otherwise theirs \
+         (people/part-3.csv:20, people/part-3.csv:21)",
     ),
     (
         "cut inside a quoted cell",

@@ -21,7 +21,12 @@ async fn kept_waiting() -> (Desk, Child) {
     desk.emulator
         .next_requests([Fault::Pass, Fault::Pass, wait]);
     let mut child = desk.start_push();
-    // It says so when it has to wait: no need to guess when.
+    wait_until_throttled(&mut child);
+    (desk, child)
+}
+
+/// It says so when it has to wait: no need to guess when.
+fn wait_until_throttled(child: &mut Child) {
     let lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let mut lines = lines.map_while(Result::ok);
     assert!(
@@ -29,7 +34,6 @@ async fn kept_waiting() -> (Desk, Child) {
         "it was not throttled"
     );
     std::thread::spawn(move || lines.for_each(drop));
-    (desk, child)
 }
 
 fn signal(child: &Child, name: &str) {
@@ -115,10 +119,12 @@ async fn what_a_killed_run_made_is_ours_whatever_runs_come_between() {
         let desk = Desk::new().await;
         desk.accounts("{ path: a.csv }", "missing: delete\n");
         desk.write("a.csv", format!("{}B1,one\n", numbered(5)));
+        // The records are made, and no answer tells so: the run learns that it must wait, and is killed waiting.
+        let wait = Fault::Throttle { retry_after: 600 };
+        desk.emulator.next_requests([Fault::CloseAfterCommit, wait]);
         let mut child = desk.start_push();
-        while desk.emulator.rows("account").len() < 6 && child.try_wait().unwrap().is_none() {
-            std::thread::yield_now();
-        }
+        wait_until_throttled(&mut child);
+        assert_eq!(desk.emulator.rows("account").len(), 6);
         child.kill().unwrap();
         child.wait().unwrap();
         if more.is_empty() {
