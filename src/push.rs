@@ -4,6 +4,7 @@
 
 mod again;
 mod count;
+mod doom;
 mod effort;
 mod error;
 mod foresee;

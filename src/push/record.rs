@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use super::held::{learned, rejected};
 use super::owed::Owed;
 use super::preview::Change;
-use super::standing::{flags, grave, open_ends, unrecorded};
+use super::standing::{flags, grave, open_ends, refused, unrecorded};
 use super::{Progress, PushError, guard, removal};
 use crate::dispatch::{Foreseen, Stopping};
 use crate::ledger::{Entry, HeldBack, Ledger, LedgerError, Recorded, RunNumber, Slot, after};
@@ -224,12 +224,14 @@ impl Recorder {
                     .without(StandingFlags::DEACTIVATED),
                 columns: standing.columns.clone(),
             })),
+            Note::Outcome(outcome) if self.pass == Pass::First => refused(outcome),
             _ => None,
         }
     }
 
     /// What the ledger holds of a record that left the extract.
-    fn farewell(&self, Outcome { operation, verdict }: &Outcome) -> Option<Entry> {
+    fn farewell(&self, outcome: &Outcome) -> Option<Entry> {
+        let Outcome { operation, verdict } = outcome;
         let key = operation.row.key;
         match (verdict, self.plan.removal()) {
             (Verdict::Skipped(_), _) => Some(Entry::Forget(key)),
@@ -253,7 +255,7 @@ impl Recorder {
                 }))
             }
             (Verdict::Accepted(_), Removal::Delete(_)) => Some(Entry::Forget(key)),
-            _ => None,
+            _ => refused(outcome),
         }
     }
 

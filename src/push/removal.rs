@@ -11,21 +11,19 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 use uuid::Uuid;
 
+use super::doom::{Doom, Removing, rules};
 use super::kept::{Holding, Kept};
 use super::open::Opened;
 use super::pipe::{Part, QUEUED};
 use super::record::{Condemned, Note, Pass};
 use super::stages::forward;
 use super::{PushError, Run, ended};
-use crate::dispatch::{self, Rules, Stopping};
+use crate::dispatch::{self, Stopping};
 use crate::ledger::{
     Entry, Holders, Ledger, LedgerError, Neighbourhood, RunNumber, Snapshot, Survey, Vanished,
 };
 use crate::mapping::{Manner, Ours, Plan, Removal};
-use crate::model::{
-    Action, ColumnKind, ColumnSet, KeyDigest, Nulls, Operation, Position, Record, RecordId, RowTag,
-    SourceDigest, StandingFlags, Target, TargetColumn, Value,
-};
+use crate::model::{KeyDigest, RecordId, StandingFlags};
 use crate::report::RowCounts;
 
 /// Vanished keys that are judged together: some tens of megabytes.
@@ -241,22 +239,9 @@ impl Run {
         stages.spawn(async move { Some(Part::Dispatched(dispatching.await)) });
         let unsent = notes_in.clone();
         stages.spawn(forward(outcomes, notes_in));
-        let snapshot = ledger.snapshot().clone();
+        let ledger = Arc::clone(ledger);
         stages.spawn_blocking(move || {
-            let mut doomed = doomed.into_iter();
-            let mut fed = Ok(());
-            let mut left = 0;
-            for condemned in doomed.by_ref() {
-                let sent = doom.operation(&snapshot, &condemned);
-                let sent = sent.map(|operation| operations_in.blocking_send(operation));
-                if let Ok(Ok(())) = sent {
-                    continue;
-                }
-                left = 1;
-                fed = sent.map(drop);
-                break;
-            }
-            left += doomed.len() as u64;
+            let (fed, left) = doom.feed(&ledger, number, &doomed, &operations_in);
             if left > 0 {
                 unsent.blocking_send(Note::NotReached(left)).ok();
             }
@@ -284,112 +269,5 @@ pub(super) fn counter<'a>(removal: &Removal, rows: &'a mut RowCounts) -> &'a mut
             Manner::Deactivate => &mut rows.deactivated,
             Manner::Set => &mut rows.updated,
         },
-    }
-}
-
-/// What one phase of removing needs.
-struct Removing {
-    pass: Pass,
-    doom: Doom,
-    doomed: Vec<Condemned>,
-}
-
-/// How each of the records is removed.
-struct Doom {
-    target: Arc<Target>,
-    values: Vec<Value>,
-    columns: ColumnSet,
-    deletes: bool,
-    digest: SourceDigest,
-}
-
-impl Doom {
-    fn of(plan: &Plan) -> Self {
-        let digest = plan.removal().digest().unwrap_or(SourceDigest([0; 16]));
-        if let Removal::Write(treatment) = plan.removal() {
-            return Self {
-                target: Arc::clone(&treatment.target),
-                columns: (1..treatment.values.len()).collect(),
-                values: treatment.values.clone(),
-                deletes: false,
-                digest,
-            };
-        }
-        Self {
-            digest,
-            ..Self::delete(plan)
-        }
-    }
-
-    /// The record is deleted.
-    fn delete(plan: &Plan) -> Self {
-        let own = plan.target();
-        let id = TargetColumn::new(own.primary_id.clone(), ColumnKind::Guid, Nulls::Skip);
-        Self {
-            target: Arc::new(Target {
-                columns: vec![id],
-                key: vec![0],
-                key_is_primary_id: true,
-                ..Target::clone(own)
-            }),
-            values: vec![Value::Null],
-            columns: ColumnSet::new(),
-            deletes: true,
-            digest: SourceDigest([0; 16]),
-        }
-    }
-
-    /// A vanished key as something to be removed; `None` without a record.
-    fn condemned(&self, vanished: &Vanished) -> Option<Condemned> {
-        Some(Condemned {
-            row: RowTag {
-                position: Position::NOWHERE,
-                key: vanished.key,
-                source: self.digest,
-            },
-            slot: vanished.slot,
-            id: vanished.id?,
-        })
-    }
-
-    fn operation(
-        &self,
-        snapshot: &Snapshot,
-        condemned: &Condemned,
-    ) -> Result<Operation, PushError> {
-        let Condemned { row, slot, id } = *condemned;
-        let mut values = self.values.clone();
-        if let Some(primary) = values.first_mut() {
-            *primary = Value::Guid(id.0);
-        }
-        Ok(Operation {
-            row,
-            record: Arc::new(Record {
-                values,
-                derived_id: id,
-            }),
-            columns: self.columns.clone(),
-            action: if self.deletes {
-                Action::Delete(id)
-            } else {
-                Action::Update(id)
-            },
-            standing: Some(Arc::new(snapshot.standing(slot)?)),
-        })
-    }
-}
-
-/// A record that is gone already is not made again.
-fn rules(opened: &Opened, doom: &Doom) -> Rules {
-    Rules {
-        target: Arc::clone(&doom.target),
-        mode: dispatch::Mode::UpdateOrSkip,
-        key_digest: Arc::new(|values| match values.first() {
-            Some(Value::Guid(id)) => KeyDigest(id.into_bytes()),
-            _ => KeyDigest([0; 16]),
-        }),
-        our_users: opened.our_users(),
-        since: None,
-        resumes: false,
     }
 }

@@ -11,9 +11,11 @@ use super::open::Opened;
 use super::owed::{Counted, Owed};
 use super::record::{Condemned, Note};
 use super::selection::Selection;
+use super::standing::{Returns, doubted};
 use crate::dispatch::Draft;
 use crate::ledger::{
-    Finding, HeldBack, LedgerError, Scope, Slot, Snapshot, Survey, SurveyEntry, after, diff,
+    Finding, HeldBack, Ledger, LedgerError, RunNumber, Scope, Slot, Snapshot, Survey, SurveyEntry,
+    after, diff,
 };
 use crate::mapping::{Duplicates, Ours};
 use crate::model::{
@@ -31,7 +33,13 @@ pub(super) struct Mapper {
     pub(super) owed: Option<Arc<Owed>>,
     /// The rows that were refused before the run; none in the second pass.
     pub(super) held: Arc<HeldBack>,
+    /// Where it is noted what is about to be sent; none where nothing is sent, and in the second pass, whose records are
+    /// pending already.
+    pub(super) book: Option<(Arc<Ledger>, RunNumber)>,
 }
+
+/// Drafts that are noted together, in one transaction, before they are handed on.
+const TOGETHER: usize = 1_000;
 
 /// Why mapping ended.
 pub(super) enum End {
@@ -70,20 +78,28 @@ impl Mapper {
             })
         };
         let mut entries = wanted().peekable();
-        let mut handed_on = 0;
-        let ended = self.walk(wanted(), &mut entries, &mut |step| {
+        let (mut handed_on, mut waiting) = (0, Vec::new());
+        let walked = self.walk(wanted(), &mut entries, &mut |step| {
             if drafts.is_closed() {
                 return Err(End::Deaf);
             }
             match step {
-                Step::Draft(draft) => drafts.blocking_send(*draft).map_err(|_| End::Deaf)?,
-                Step::Note(note) => notes
-                    .blocking_send(*note)
-                    .map_err(|_| defect("the recorder"))?,
+                Step::Draft(draft) => {
+                    waiting.push(*draft);
+                    if waiting.len() == TOGETHER {
+                        self.hand_on(&mut waiting, drafts, &mut handed_on)?;
+                    }
+                }
+                Step::Note(note) => {
+                    notes
+                        .blocking_send(*note)
+                        .map_err(|_| defect("the recorder"))?;
+                    handed_on += 1;
+                }
             }
-            handed_on += 1;
             Ok(())
         });
+        let ended = walked.and_then(|()| self.hand_on(&mut waiting, drafts, &mut handed_on));
         // Not counted off the entries: they end where they cannot be read.
         let counts = survey.counts();
         let left = (counts.read - counts.unchanged).saturating_sub(handed_on);
@@ -98,6 +114,28 @@ impl Mapper {
             Ok(()) | Err(End::Deaf) => Ok(()),
             Err(End::Failed(error)) => Err(error),
         }
+    }
+
+    /// Hands drafts on. Before they go, the ledger notes of the records that it knows that nobody can tell what became of
+    /// them: where no answer is recorded, a later row must not pass for unchanged by being as the one before.
+    fn hand_on(
+        &self,
+        waiting: &mut Vec<Draft>,
+        drafts: &mpsc::Sender<Draft>,
+        handed_on: &mut u64,
+    ) -> Result<(), End> {
+        if let Some((ledger, run)) = &self.book {
+            let doubts = waiting.iter().filter_map(|draft| {
+                let standing = draft.standing.as_deref()?;
+                Some(doubted(draft.row, standing, Returns::AsItIs))
+            });
+            ledger.record(*run, &doubts.collect::<Vec<_>>())?;
+        }
+        for draft in waiting.drain(..) {
+            drafts.blocking_send(draft).map_err(|_| End::Deaf)?;
+            *handed_on += 1;
+        }
+        Ok(())
     }
 
     /// Reads the rows of these entries again, and tells what becomes of each; `entries` are the same ones.

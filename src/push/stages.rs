@@ -37,6 +37,7 @@ pub(super) fn mapper(
         selection,
         owed: None,
         held,
+        book: None,
     }
 }
 

@@ -255,6 +255,7 @@ impl Surveyor {
             selection: self.selection.clone(),
             owed: None,
             held: Arc::clone(&self.held),
+            book: None,
         }
     }
 
@@ -308,6 +309,7 @@ impl Run {
             selection: Selection::default(),
             owed: None,
             held: Arc::default(),
+            book: None,
         };
         let keeping = spawn_blocking(move || {
             let kept = mapper.known_rejects(&survey, &mut |reject| {
