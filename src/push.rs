@@ -4,12 +4,14 @@
 
 mod again;
 mod count;
+mod doom;
 mod effort;
 mod error;
 mod foresee;
 mod guard;
 mod held;
 mod intake;
+mod kept;
 mod open;
 mod owed;
 mod pipe;

@@ -1,6 +1,7 @@
 //! Mappings on their way, one after the other, to destinations that are reached once.
 
 use std::io::{IsTerminal as _, stderr, stdin};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,15 +92,25 @@ impl<'a> Journey<'a> {
 
     /// A run that cannot begin leaves its results as well, where it is known into which folder.
     pub(super) fn note(&mut self, mapping: &Mapping, stop: &Stop) {
+        self.note_of(&mapping.name, Some(mapping), stop);
+    }
+
+    /// So does the run of a mapping that cannot be read: it has the name that its file would give it.
+    pub(super) fn note_unread(&mut self, file: &Path, stop: &Stop) {
+        let name = file.file_stem().unwrap_or(file.as_os_str());
+        self.note_of(&name.to_string_lossy(), None, stop);
+    }
+
+    fn note_of(&mut self, name: &str, mapping: Option<&Mapping>, stop: &Stop) {
         let settings = &self.arguments.settings;
         let Ok(config) = self.config() else { return };
-        let chosen = settings.choose(config, Some(mapping));
+        let chosen = settings.choose(config, mapping);
         let destination = chosen.map_or_else(|_| String::new(), |it| it.name().to_owned());
         let started = now();
-        let noted = RunFolder::create(config.state(), started, &mapping.name).and_then(|folder| {
+        let noted = RunFolder::create(config.state(), started, name).and_then(|folder| {
             let results = RunResults {
                 run: folder.run_id().to_string(),
-                mapping: mapping.name.clone(),
+                mapping: name.to_owned(),
                 destination,
                 dry_run: self.arguments.purpose() == Purpose::Rehearse,
                 ..stop.results(started)
@@ -207,6 +218,9 @@ fn preview(changes: &[Change]) -> String {
         };
         lines.push(format!("  would {verb} {}", change.key));
         let empty = || "(empty)".to_owned();
+        if change.columns.is_empty() {
+            lines.push("    nothing would differ: the ledger does not know the record".to_owned());
+        }
         lines.extend(change.columns.iter().map(|it| {
             let after = it.after.clone().unwrap_or_else(empty);
             if change.id.is_none() {

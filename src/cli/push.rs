@@ -118,7 +118,7 @@ pub(super) async fn run(arguments: PushArguments) -> ExitCode {
         Err(stop) => return stop.tell(),
     };
     // All of them are read before the first is run: nothing is sent while one has a mistake.
-    let mappings = gather(&arguments, &mut told);
+    let mappings = gather(&arguments, &mut journey, &mut told);
     if told.codes.is_empty() {
         let mut failed: Vec<(Mapping, ExitCode)> = Vec::new();
         for mapping in mappings::in_order(mappings) {
@@ -163,7 +163,7 @@ fn held_back(child: &Mapping, parent: &Mapping, code: ExitCode) -> Stop {
 }
 
 /// The selected mappings; what cannot be read is told.
-fn gather(arguments: &PushArguments, told: &mut Told) -> Vec<Mapping> {
+fn gather(arguments: &PushArguments, journey: &mut Journey<'_>, told: &mut Told) -> Vec<Mapping> {
     let files = arguments.mappings.files().unwrap_or_else(|stop| {
         told.stopped(stop, arguments);
         Vec::new()
@@ -173,7 +173,10 @@ fn gather(arguments: &PushArguments, told: &mut Told) -> Vec<Mapping> {
         match read(&file, arguments.selection.extract.as_deref()) {
             Ok(mapping) if arguments.mappings.selects(&mapping) => mappings.push(mapping),
             Ok(_) => {}
-            Err(stop) => told.stopped(stop, arguments),
+            Err(stop) => {
+                journey.note_unread(&file, &stop);
+                told.stopped(stop, arguments);
+            }
         }
     }
     if mappings.is_empty() && told.codes.is_empty() {

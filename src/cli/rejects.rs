@@ -45,9 +45,13 @@ pub(super) fn run(arguments: &RejectsArguments) -> Result<ExitCode, Stop> {
         output::say(&format!("{} has no rejects.", run.run));
         return Ok(ExitCode::Done);
     };
+    if !std::path::Path::new(file).exists() {
+        return Err(not_kept(&run.run));
+    }
     let unreadable = |error: std::io::Error| {
-        let help = "The file may have been removed; push again to get a new one.";
-        Stop::of(&error, help, ExitCode::Usage)
+        let text = format!("{file} cannot be read: {error}");
+        let help = "Check that you may read it; a push makes a new one.";
+        Stop::new(text, help, ExitCode::Usage)
     };
     let rejects = RejectFile::open(file.as_ref()).map_err(unreadable)?;
     if arguments.csv {
@@ -58,6 +62,15 @@ pub(super) fn run(arguments: &RejectsArguments) -> Result<ExitCode, Stop> {
         output::print(text.trim_end());
     }
     Ok(ExitCode::Done)
+}
+
+/// Rejects hold rows of the extract, and are kept for a while only.
+pub(super) fn not_kept(run: &str) -> Stop {
+    Stop::new(
+        format!("the rejects of {run} are not kept any more"),
+        "Name a later run; `segue runs` lists them.",
+        ExitCode::Usage,
+    )
 }
 
 #[derive(Default)]

@@ -6,6 +6,7 @@ use super::mappings::MappingArguments;
 use super::output;
 use super::progress::Show;
 use super::push::{self, PatienceArguments, PushArguments, Selection};
+use super::rejects::not_kept;
 use super::runs::{unknown, unreadable};
 use super::settings::SettingsArguments;
 use super::stop::Stop;
@@ -70,11 +71,7 @@ pub(super) async fn run(arguments: RetryArguments) -> Result<ExitCode, Stop> {
         ));
     };
     if !std::path::Path::new(rejects).exists() {
-        return Err(Stop::new(
-            format!("the rejects of {} are not kept any more", run.run),
-            "Name a later run; `segue runs` lists them.",
-            ExitCode::Usage,
-        ));
+        return Err(not_kept(&run.run));
     }
     let arguments = PushArguments {
         mappings: MappingArguments::of(config.base().join(mapping)),

@@ -15,7 +15,9 @@ use super::journey::now;
 use super::output;
 use super::settings::{SettingsArguments, reach};
 use super::stop::Stop;
-use crate::ledger::{Extent, LedgerError, RunLock, Scope, export, import, overview, reset};
+use crate::ledger::{
+    Extent, LedgerError, RunLock, Scope, Unkeyed, export, import, overview, reset,
+};
 use crate::mapping::{Config, Mapping};
 use crate::model::{LogicalName, RunId};
 use crate::push::{Patience, Purpose, PushError, Request, StateError, adopt, forget, rekey};
@@ -35,7 +37,7 @@ enum Command {
     /// Fill an empty ledger from what Dataverse holds, so that a first push sends only differences.
     Adopt(LedgerArguments),
     /// Carry a ledger over to the key that the mapping has now; records are recognised by their GUIDs.
-    Rekey(LedgerArguments),
+    Rekey(RekeyArguments),
     /// Forget one key: the next push sends all its columns.
     Forget(ForgetArguments),
     /// Remove a ledger: the next push sends every row, and finds existing records by their key.
@@ -65,6 +67,15 @@ struct ForgetArguments {
     key: String,
     #[command(flatten)]
     ledger: LedgerArguments,
+}
+
+#[derive(Args)]
+struct RekeyArguments {
+    #[command(flatten)]
+    ledger: LedgerArguments,
+    /// Forget records that have no value of the new key; the next push makes each of them a second time.
+    #[arg(long)]
+    yes: bool,
 }
 
 #[derive(Args)]
@@ -208,17 +219,21 @@ async fn adopted(arguments: &LedgerArguments) -> Result<ExitCode, Stop> {
     Ok(arguments.tell(&place, "adopt", &counts, &words))
 }
 
-async fn rekeyed(arguments: &LedgerArguments) -> Result<ExitCode, Stop> {
-    let place = arguments.place()?;
-    let done = arguments
-        .with(Vec::new(), async |request: &Request| rekey(request).await)
-        .await?;
+async fn rekeyed(arguments: &RekeyArguments) -> Result<ExitCode, Stop> {
+    let place = arguments.ledger.place()?;
+    let those_without = if arguments.yes {
+        Unkeyed::Forget
+    } else {
+        Unkeyed::Stop
+    };
+    let work = async |request: &Request| rekey(request, those_without).await;
+    let done = arguments.ledger.with(Vec::new(), work).await?;
     let words = format!(
         "records under the mapping's key: {}, forgotten: {}",
         done.carried, done.forgotten
     );
     let counts = json!({ "carried": done.carried, "forgotten": done.forgotten });
-    Ok(arguments.tell(&place, "rekey", &counts, &words))
+    Ok(arguments.ledger.tell(&place, "rekey", &counts, &words))
 }
 
 async fn forgotten(arguments: &ForgetArguments) -> Result<ExitCode, Stop> {

@@ -11,6 +11,7 @@ const DUE_NEW: u64 = 0;
 const DUE_KNOWN: u64 = 1;
 const DUPLICATE: u64 = 2;
 const UNKEYED: u64 = 3;
+const UNREADABLE: u64 = 4;
 
 /// An entry as numbers; the position comes first, since they are sorted by it.
 pub(super) fn words_of_entry(entry: &SurveyEntry) -> [u64; 7] {
@@ -22,6 +23,7 @@ pub(super) fn words_of_entry(entry: &SurveyEntry) -> [u64; 7] {
         } => (DUE_KNOWN, slot.index, key.0),
         Finding::Duplicate { key, standing } => (DUPLICATE, standing.to_bits(), key.0),
         Finding::Unkeyed => (UNKEYED, 0, [0; 16]),
+        Finding::Unreadable => (UNREADABLE, 0, [0; 16]),
     };
     let ([key_high, key_low], [high, low]) = (halves(key), halves(entry.source.0));
     [
@@ -51,7 +53,8 @@ pub(super) fn entry_of(words: [u64; 7], generation: u32) -> SurveyEntry {
             key,
             standing: Position::from_bits(value),
         },
-        _ => Finding::Unkeyed,
+        UNKEYED => Finding::Unkeyed,
+        _ => Finding::Unreadable,
     };
     let source = SourceDigest(whole(high, low));
     SurveyEntry {

@@ -17,7 +17,7 @@ use super::format::{KeyRow, RowKind, SecretCheck};
 use super::identity::Owner;
 use super::layout::{Layout, LayoutColumn};
 use super::replace::Replacement;
-use super::reset::{beside, remove, reset};
+use super::reset::{beside, remove, set_aside, sync_above};
 use super::snapshot::Snapshot;
 use crate::model::{
     ColumnState, DigestSecret, KeyDigest, LogicalName, RecordId, SourceDigest, StandingFlags,
@@ -133,11 +133,11 @@ pub fn import(folder: &Path, file: &Path, text: impl BufRead) -> Result<u64, Led
             return Err(error);
         }
     };
-    reset(folder)?;
+    // The one that was there is gone only once the other has its name for good.
+    let before = set_aside(folder)?;
     std::fs::rename(&aside, folder).map_err(|source| LedgerError::io("rename", &aside, source))?;
-    if let Some(above) = folder.parent() {
-        Disk::Steady.sync_folder(above)?;
-    }
+    sync_above(folder)?;
+    before.map_or(Ok(()), |before| remove(&before))?;
     Ok(records)
 }
 

@@ -11,7 +11,7 @@ use super::generation::{Generation, Keys, Slot};
 use super::sorted::{Row, SortedRows, StandingRow};
 use super::spill::{CHUNK_BYTES, Spill, bytes_of, halves, whole, words_of};
 use super::survey::{
-    Extent, Finding, KEY_CHAINS, SurveyCounts, SurveyEntry, SurveyOptions, Vanished,
+    Extent, Finding, KEY_CHAINS, SurveyCounts, SurveyEntry, SurveyOptions, UNREADABLE, Vanished,
 };
 use crate::model::{KeyDigest, Position, SourceDigest, StandingFlags};
 
@@ -267,7 +267,12 @@ impl Judge<'_> {
     fn take_unkeyed<const WORDS: usize>(&self, findings: &mut Findings) -> Result<(), LedgerError> {
         self.rows.each(KEY_CHAINS, |row| {
             let row = Row::<WORDS>::new(words_of(row));
-            self.enter(&row, Finding::Unkeyed, findings)
+            let finding = if key_digest(&row).0 == UNREADABLE {
+                Finding::Unreadable
+            } else {
+                Finding::Unkeyed
+            };
+            self.enter(&row, finding, findings)
         })
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A record is known by its GUID. Nothing of a record that somebody else holds is removed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use uuid::Uuid;
@@ -21,6 +21,8 @@ pub struct Holders {
     /// The records, each with the keys that vanished.
     sought: HashMap<RecordId, HashSet<KeyDigest>>,
     held: HashSet<RecordId>,
+    /// The ledgers of others among which a record was found first.
+    by: BTreeSet<String>,
 }
 
 /// The ledgers among which others are looked for.
@@ -48,12 +50,13 @@ impl Holders {
         Self {
             sought,
             held: HashSet::new(),
+            by: BTreeSet::new(),
         }
     }
 
-    /// The records that were found to be held.
-    pub fn held(self) -> HashSet<RecordId> {
-        self.held
+    /// The records that were found to be held, and by the ledgers of which others: `prod/contacts`.
+    pub fn held(self) -> (HashSet<RecordId>, BTreeSet<String>) {
+        (self.held, self.by)
     }
 
     /// Looks among the keys that a snapshot holds.
@@ -79,8 +82,14 @@ impl Holders {
     pub fn look_around(&mut self, around: &Neighbourhood<'_>) -> Result<(), LedgerError> {
         for destination in folders(around.state)? {
             for folder in folders(&destination)? {
-                if folder != around.own {
-                    self.look_in(&folder, around)?;
+                if folder == around.own {
+                    continue;
+                }
+                let before = self.held.len();
+                self.look_in(&folder, around)?;
+                if self.held.len() > before {
+                    let name = folder.strip_prefix(around.state).unwrap_or(&folder);
+                    self.by.insert(name.display().to_string());
                 }
             }
         }

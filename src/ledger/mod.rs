@@ -28,6 +28,7 @@ mod layout;
 )]
 mod ledger;
 mod lock;
+mod nameless;
 mod overview;
 #[cfg(test)]
 mod power;
@@ -53,7 +54,7 @@ pub use layout::{Layout, LayoutColumn};
 pub use ledger::{Entry, Ledger, Recorded};
 pub use lock::RunLock;
 pub use overview::{Overview, mapping_file, overview};
-pub use rekey::{Rekey, Rekeyed};
+pub use rekey::{Rekey, Rekeyed, Unkeyed};
 pub use renamed::Renamed;
 pub use reset::reset;
 pub use snapshot::Snapshot;

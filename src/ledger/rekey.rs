@@ -38,7 +38,21 @@ pub struct Rekeyed {
     pub carried: u64,
     /// Records that are forgotten: Dataverse has them no more, or they have no key.
     pub forgotten: u64,
+    /// Of these, records that are there and have no key.
+    pub unkeyed: u64,
 }
+
+/// What becomes of records that have no value of the new key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unkeyed {
+    /// Nothing is carried over while there is one.
+    Stop,
+    /// They are forgotten.
+    Forget,
+}
+
+/// What stands for the key of a record that has none.
+const NO_KEY: KeyDigest = KeyDigest([0; 16]);
 
 impl Rekey {
     /// `ledger` was opened under its old key; `identity` has the new one. `spill` is a folder for temporary files.
@@ -73,25 +87,26 @@ impl Rekey {
         Ok(rekey)
     }
 
-    /// The record of this GUID has that key.
+    /// The record of this GUID is there, and has that key, if any.
     ///
     /// # Errors
     /// If the disk refuses.
-    pub fn add(&mut self, id: RecordId, key: KeyDigest) -> Result<(), LedgerError> {
+    pub fn add(&mut self, id: RecordId, key: Option<KeyDigest>) -> Result<(), LedgerError> {
+        let key = key.unwrap_or(NO_KEY);
         let id = id.0.into_bytes();
         self.found.push(chain(&id), [id, key.0].as_flattened())
     }
 
     /// Puts the new keys in force, all at once. What is known of the rows themselves is dropped: each is mapped and
-    /// compared again.
+    /// compared again. Where records without a key are to stop it, nothing is carried.
     ///
     /// # Errors
     /// If the ledger cannot be read or the disk refuses; then it is as it was.
-    pub fn finish(self) -> Result<Rekeyed, LedgerError> {
+    pub fn finish(self, those_without: Unkeyed) -> Result<Rekeyed, LedgerError> {
         let snapshot = self.ledger.snapshot().clone();
         let number = snapshot.generation().number();
         let mut replacement = self.ledger.replacement()?;
-        let mut held = self.without_id;
+        let (mut held, mut unkeyed) = (self.without_id, 0);
         for chain in 0..CHAINS {
             let mut keys: HashMap<[u8; 16], [u8; 16]> = HashMap::new();
             self.found.each(chain, |row| {
@@ -108,6 +123,10 @@ impl Rekey {
                 let Some(key) = keys.get(id) else {
                     return Ok(());
                 };
+                if *key == NO_KEY.0 {
+                    unkeyed += 1;
+                    return Ok(());
+                }
                 let slot = Slot {
                     generation: number,
                     index,
@@ -123,10 +142,19 @@ impl Rekey {
                 replacement.add(row, &states)
             })?;
         }
+        if unkeyed > 0 && those_without == Unkeyed::Stop {
+            replacement.discard()?;
+            return Ok(Rekeyed {
+                carried: 0,
+                forgotten: 0,
+                unkeyed,
+            });
+        }
         let carried = self.ledger.replace(replacement, &self.key)?;
         Ok(Rekeyed {
             carried,
             forgotten: held.saturating_sub(carried),
+            unkeyed,
         })
     }
 }

@@ -82,6 +82,12 @@ impl Replacement {
         Ok(written.len())
     }
 
+    /// Leaves everything as it was.
+    pub(super) fn discard(self) -> Result<(), LedgerError> {
+        drop(self.journal);
+        Self::clear(&Disk::Steady, &self.folder)
+    }
+
     /// Removes what one that was never put in force left behind.
     pub(super) fn clear(disk: &Disk, folder: &Path) -> Result<(), LedgerError> {
         let path = path_in(folder);

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::LedgerError;
+use super::disk::Disk;
 
 /// Removes the ledger in `folder`; tells whether there was one. A damaged ledger is removed as well.
 ///
@@ -11,14 +12,31 @@ use super::LedgerError;
 /// # Errors
 /// If the disk refuses.
 pub fn reset(folder: &Path) -> Result<bool, LedgerError> {
+    let Some(aside) = set_aside(folder)? else {
+        return Ok(false);
+    };
+    // A ledger must not come back, with half of its files, when the power fails.
+    sync_above(folder)?;
+    remove(&aside)?;
+    Ok(true)
+}
+
+/// Gives a ledger another name; tells which. None if there is no ledger.
+pub(super) fn set_aside(folder: &Path) -> Result<Option<PathBuf>, LedgerError> {
     let aside = beside(folder, "removed");
     remove(&aside)?;
     match std::fs::rename(folder, &aside) {
-        Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-        renamed => renamed.map_err(|source| LedgerError::io("rename", folder, source))?,
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(LedgerError::io("rename", folder, source)),
+        Ok(()) => Ok(Some(aside)),
     }
-    remove(&aside)?;
-    Ok(true)
+}
+
+/// Makes the names beside a ledger durable.
+pub(super) fn sync_above(folder: &Path) -> Result<(), LedgerError> {
+    folder
+        .parent()
+        .map_or(Ok(()), |above| Disk::Steady.sync_folder(above))
 }
 
 /// A folder next to the ledger's, which no mapping can have: the name of a mapping has no dot in front.

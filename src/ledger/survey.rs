@@ -25,6 +25,9 @@ pub(super) const KEY_CHAINS: usize = 256;
 /// One row in so many tells where rows stand, so that findings can be spread evenly by position.
 const SAMPLE_EVERY: u64 = 256;
 
+/// What stands for the key of a row whose key cannot be read, among rows without a key.
+pub(super) const UNREADABLE: [u8; 16] = [0xFF; 16];
+
 /// A survey works on at most so many chains at a time: more threads would wait for the disk.
 const MOST_WORKERS: usize = 4;
 
@@ -81,6 +84,8 @@ pub struct SurveyCounts {
     pub unreadable_keys: u64,
     /// Keys of the ledger that are neither in the extract nor removed; 0 for a partial extract.
     pub vanished: u64,
+    /// Of the vanished keys those whose row may still be there, with an empty key.
+    pub nameless: u64,
     /// Keys of the ledger that were not removed before the run.
     pub standing_before: u64,
 }
@@ -95,6 +100,7 @@ impl SurveyCounts {
         self.refused_keys += other.refused_keys;
         self.unreadable_keys += other.unreadable_keys;
         self.vanished += other.vanished;
+        self.nameless += other.nameless;
         self.standing_before += other.standing_before;
     }
 }
@@ -127,8 +133,10 @@ pub enum Finding {
         /// The row that stands for the key.
         standing: Position,
     },
-    /// It has no key that can be used: a reject.
+    /// Its key is empty: a reject.
     Unkeyed,
+    /// Nobody can tell its key: a reject.
+    Unreadable,
 }
 
 /// A key that the ledger holds and the extract does not have.
@@ -194,7 +202,7 @@ impl SurveyBuilder {
             }
             KeyReading::Unreadable => {
                 self.counts.unreadable_keys += 1;
-                (KEY_CHAINS, [0; 16])
+                (KEY_CHAINS, UNREADABLE)
             }
         };
         let ([key_high, key_low], [high, low]) = (halves(key), halves(row.source.0));
@@ -234,22 +242,23 @@ impl SurveyBuilder {
         } else {
             SpoolWriter::new(&self.options.spill).finish()?
         };
-        Ok(Survey {
+        Survey {
             generation,
             counts,
             entries,
             vanished,
-        })
+        }
+        .without_nameless(&self.options.spill)
     }
 }
 
 /// A finished survey. Its temporary files live as long as it, or as its readings.
 #[derive(Debug, Clone)]
 pub struct Survey {
-    generation: u32,
-    counts: SurveyCounts,
+    pub(super) generation: u32,
+    pub(super) counts: SurveyCounts,
     entries: Spool<7>,
-    vanished: Spool<8>,
+    pub(super) vanished: Spool<8>,
 }
 
 impl Survey {
@@ -267,7 +276,7 @@ impl Survey {
     }
 
     /// The vanished keys, in the order of keys; can be read any number of times. None if the extract is partial, or
-    /// if any row's key could not be read, since that row may stand for any key.
+    /// if any row's key could not be read, since that row may stand for any key. Without the nameless ones.
     pub fn vanished(&self) -> impl Iterator<Item = Result<Vanished, LedgerError>> + Send + use<> {
         let generation = self.generation;
         self.vanished
@@ -422,7 +431,7 @@ mod tests {
                 }
                 KeyReading::Unreadable => {
                     counts.unreadable_keys += 1;
-                    Some(Finding::Unkeyed)
+                    Some(Finding::Unreadable)
                 }
                 KeyReading::Known(key) if first[&key] != row.position => {
                     counts.duplicates += 1;
@@ -449,6 +458,15 @@ mod tests {
         if counts.unreadable_keys > 0 {
             vanished.clear();
         }
+        let whole = vanished.len();
+        let is_nameless = |key: &KeyDigest| {
+            let like = |row: &RowDigest| {
+                row.key == KeyReading::Refused && row.source == source(model[key].0)
+            };
+            rows.iter().any(like)
+        };
+        vanished.retain(|key| !is_nameless(key));
+        counts.nameless = (whole - vanished.len()) as u64;
         (counts, entries, vanished)
     }
 

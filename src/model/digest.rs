@@ -55,6 +55,12 @@ impl ColumnState {
         Self(value.0)
     }
 
+    /// What is left to say of the column while an operation on its record is unanswered: whether it is owned.
+    #[must_use]
+    pub fn doubted(self) -> Self {
+        Self(self.0 & 1)
+    }
+
     /// Whether anything is known of the column.
     pub fn is_never_sent(self) -> bool {
         self == Self::NEVER_SENT

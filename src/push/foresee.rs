@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 
 use super::intake::{ANSWERED, Intake};
+use super::kept::{Holding, Kept};
 use super::open::Opened;
 use super::pipe::{Part, QUEUED};
 use super::record::Recorder;
@@ -91,7 +92,7 @@ impl Run {
             let ids: Vec<(KeyDigest, RecordId)> = ids.collect();
             let sorter = sorter.clone();
             let holding = spawn_blocking(move || sorter.held(&ids)).await;
-            let (own, others) = holding.map_err(|error| ended(&error))??;
+            let Holding { own, others, .. } = holding.map_err(|error| ended(&error))??;
             let is_held = |id| own.contains(id) || others.contains(id) || found.contains(id);
             let kept = marked.iter().filter(|it| is_held(&it.id)).count() as u64;
             self.rows.not_attempted -= marked.len() as u64;
@@ -102,14 +103,17 @@ impl Run {
             return Ok(());
         }
         let mut vanished = survey.vanished();
+        let mut kept = Kept::default();
         while let Some(together) = taken(&mut vanished)? {
             let fates = self.fates(&sorter, together).await?;
+            kept.add(fates.kept);
             let is_found = |id: &Option<RecordId>| id.is_some_and(|id| found.contains(&id));
             let doomed = fates.doomed.iter().filter(|it| !is_found(&it.id));
             let doomed = doomed.count() as u64;
             self.rows.kept -= doomed;
             *counter(opened.plan.removal(), &mut self.rows) += doomed;
         }
+        self.warnings.extend(kept.warnings(opened.plan.removal()));
         Ok(())
     }
 }

@@ -117,7 +117,10 @@ fn shown(most: &Threshold) -> String {
 pub(super) fn exceeds(most: &Threshold, found: u64, of: u64) -> bool {
     match most {
         Threshold::Count(count) => found > *count,
-        Threshold::Percent(percent) => of > 0 && found as f64 * 100.0 > *percent * of as f64,
+        // The product of a decimal share may fall a hair short of a whole number: what is exactly allowed is allowed.
+        Threshold::Percent(percent) => {
+            of > 0 && found as f64 * 100.0 > *percent * of as f64 * (1.0 + 4.0 * f64::EPSILON)
+        }
     }
 }
 
@@ -130,6 +133,8 @@ mod tests {
         let percent = Threshold::Percent(1.0);
         assert!(!exceeds(&percent, 1, 100) && exceeds(&percent, 2, 100));
         assert!(!exceeds(&percent, 5, 0));
+        let odd = Threshold::Percent(0.29);
+        assert!(!exceeds(&odd, 290, 100_000) && exceeds(&odd, 291, 100_000));
         assert!(!exceeds(&Threshold::Count(3), 3, 5) && exceeds(&Threshold::Count(3), 4, 5));
     }
 }

@@ -52,16 +52,15 @@ impl Run {
             resumes,
             ..rules(opened, &snapshot, Some(since))
         };
+        let held = Arc::clone(&self.held);
+        let first_mapper = mapper(opened, snapshot.clone(), &self.request, selection, held);
         let first = Passing {
             survey: survey.clone(),
             rules: rules.clone(),
-            mapper: mapper(
-                opened,
-                snapshot.clone(),
-                &self.request,
-                selection,
-                Arc::clone(&self.held),
-            ),
+            mapper: Mapper {
+                book: Some((Arc::clone(ledger), number)),
+                ..first_mapper
+            },
             growing: growing(opened, &snapshot, keys),
             pass: Pass::First,
         };

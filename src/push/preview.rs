@@ -42,7 +42,9 @@ pub(super) fn note(preview: &mut Vec<Change>, draft: &Draft, action: Action, tar
         return;
     }
     let key: Vec<String> = draft.record.key(target).filter_map(shown).collect();
-    let columns = draft.columns.iter().filter_map(|index| {
+    // The key addresses a record and is never written over.
+    let travels = |index: &usize| id.is_none() || !target.key.contains(index);
+    let columns = draft.columns.iter().filter(travels).filter_map(|index| {
         let value = draft.record.values.get(index)?;
         let column = target.columns.get(index)?.name.to_string();
         let (before, after) = (None, shown(value));
@@ -60,7 +62,8 @@ pub(super) fn note(preview: &mut Vec<Change>, draft: &Draft, action: Action, tar
     });
 }
 
-/// Reads what the records that would be updated hold now. What cannot be read stays unsaid.
+/// Reads what the records that would be updated hold now. What cannot be read stays unsaid, and what they hold already is
+/// no change: a record that the ledger does not know is sent with all its columns.
 pub(super) async fn fill_in(environment: &Dataverse, table: &Table, preview: &mut [Change]) {
     for change in preview {
         let Some(id) = change.id else { continue };
@@ -80,6 +83,7 @@ pub(super) async fn fill_in(environment: &Dataverse, table: &Table, preview: &mu
                 Some(other) => Some(other.to_string()),
             };
         }
+        change.columns.retain(|it| it.before != it.after);
     }
 }
 

@@ -9,7 +9,7 @@ use super::held::{learned, rejected};
 use super::intake::Intake;
 use super::owed::Owed;
 use super::preview::Change;
-use super::standing::{flags, grave, open_ends, unsent};
+use super::standing::{flags, grave, open_ends, refused, unrecorded, unsent};
 use super::{Progress, PushError, guard, removal};
 use crate::dispatch::{Foreseen, Stopping};
 use crate::ledger::{Entry, HeldBack, Ledger, LedgerError, Recorded, RunNumber, Slot, after};
@@ -133,8 +133,27 @@ impl Recorder {
         }
     }
 
-    /// Records first, counts then: what is counted is durable, unless this fails. Every note is counted even so.
+    /// Records first, counts then: what is counted as done is durable. Every note is counted.
     fn take(&mut self, notes: &mut Vec<Note>, failed: Option<&PushError>) -> Result<(), PushError> {
+        let mut taken = self.write_down(notes, failed);
+        for note in notes.drain(..) {
+            taken = taken.and(self.count(note));
+        }
+        if self.too_many().is_some() {
+            self.stop();
+        }
+        taken
+    }
+
+    /// What the ledger cannot take becomes nobody's achievement: the next run repeats it, and counts it.
+    fn write_down(&self, notes: &mut [Note], failed: Option<&PushError>) -> Result<(), PushError> {
+        let Some((ledger, run)) = &self.ledger else {
+            return Ok(());
+        };
+        if matches!(failed, Some(PushError::Ledger(_))) {
+            unrecorded(notes);
+            return Ok(());
+        }
         let mut entries: Vec<Entry> = Vec::new();
         for note in &*notes {
             match note {
@@ -144,20 +163,11 @@ impl Recorder {
                 note => entries.extend(unsent(note)),
             }
         }
-        let recorded: Result<(), LedgerError> = match (&self.ledger, failed) {
-            (Some((ledger, run)), None) => ledger
-                .record(*run, &entries)
-                .and_then(|()| self.note_refused(ledger, notes, &entries)),
-            _ => Ok(()),
-        };
-        let mut taken = recorded.map_err(PushError::from);
-        for note in notes.drain(..) {
-            taken = taken.and(self.count(note));
+        if let Err(error) = ledger.record(*run, &entries) {
+            unrecorded(notes);
+            return Err(error.into());
         }
-        if self.too_many().is_some() {
-            self.stop();
-        }
-        taken
+        Ok(self.note_refused(ledger, notes, &entries)?)
     }
 
     /// The reject of a record that left the extract is about no row, and is found again anyway.
@@ -189,13 +199,16 @@ impl Recorder {
                 recorded.flags = recorded.flags.with(StandingFlags::PENDING);
                 recorded
             }
-            Verdict::Skipped(_) | Verdict::Rejected(_) | Verdict::NotAttempted(_) => return None,
+            Verdict::Skipped(_) | Verdict::Rejected(_) | Verdict::NotAttempted(_) => {
+                return (self.pass == Pass::First).then(|| refused(outcome))?;
+            }
         };
         Some(Entry::Standing(recorded))
     }
 
     /// What the ledger holds of a record that left the extract.
-    fn farewell(&self, Outcome { operation, verdict }: &Outcome) -> Option<Entry> {
+    fn farewell(&self, outcome: &Outcome) -> Option<Entry> {
+        let Outcome { operation, verdict } = outcome;
         let key = operation.row.key;
         match (verdict, self.plan.removal()) {
             (Verdict::Skipped(_), _) => Some(Entry::Forget(key)),
@@ -219,7 +232,7 @@ impl Recorder {
                 }))
             }
             (Verdict::Accepted(_), Removal::Delete(_)) => Some(Entry::Forget(key)),
-            _ => None,
+            _ => refused(outcome),
         }
     }
 

@@ -11,21 +11,20 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 use uuid::Uuid;
 
+use super::doom::{Doom, Removing, rules};
 use super::intake::{ANSWERED, Intake};
+use super::kept::{Holding, Kept};
 use super::open::Opened;
 use super::pipe::{Part, QUEUED};
 use super::record::{Condemned, Note, Pass};
 use super::stages::record;
 use super::{PushError, Run, ended};
-use crate::dispatch::{self, Rules, Stopping};
+use crate::dispatch::{self, Stopping};
 use crate::ledger::{
     Entry, Holders, Ledger, LedgerError, Neighbourhood, RunNumber, Snapshot, Survey, Vanished,
 };
 use crate::mapping::{Manner, Ours, Plan, Removal};
-use crate::model::{
-    Action, ColumnKind, ColumnSet, KeyDigest, Nulls, Operation, Position, Record, RecordId, RowTag,
-    SourceDigest, StandingFlags, Target, TargetColumn, Value,
-};
+use crate::model::{KeyDigest, RecordId, StandingFlags};
 use crate::report::RowCounts;
 
 /// Vanished keys that are judged together: some tens of megabytes.
@@ -37,6 +36,8 @@ pub(super) struct Sorted {
     pub(super) doomed: Vec<Vanished>,
     /// Their records are held by another key of the extract.
     retired: Vec<Vanished>,
+    /// What stays for other reasons.
+    pub(super) kept: Kept,
 }
 
 /// Whether a vanished key may be removed as far as it tells itself.
@@ -66,10 +67,7 @@ pub(super) struct Sorter {
 
 impl Sorter {
     /// Of these records those that other keys of this ledger hold, and those that other mappings hold.
-    pub(super) fn held(
-        &self,
-        ids: &[(KeyDigest, RecordId)],
-    ) -> Result<(HashSet<RecordId>, HashSet<RecordId>), PushError> {
+    pub(super) fn held(&self, ids: &[(KeyDigest, RecordId)]) -> Result<Holding, PushError> {
         let mut own = Holders::of(ids.iter().copied());
         own.look_into(&self.snapshot)?;
         if let Some(ledger) = &self.ledger {
@@ -83,22 +81,34 @@ impl Sorter {
             table: &self.plan.target().table,
             spill: &self.spill,
         })?;
-        Ok((own.held(), others.held()))
+        let (own, _) = own.held();
+        let (others, by) = others.held();
+        Ok(Holding { own, others, by })
     }
 
     fn sort(&self, vanished: Vec<Vanished>) -> Result<Sorted, PushError> {
         let removal = self.plan.removal();
-        let (candidates, _): (Vec<_>, Vec<_>) = vanished
+        let (candidates, unproved): (Vec<_>, Vec<_>) = vanished
             .into_iter()
             .partition(|it| is_removable(removal, it));
         let ids = candidates.iter().filter_map(|it| Some((it.key, it.id?)));
-        let (own, others) = self.held(&ids.collect::<Vec<_>>())?;
+        let Holding { own, others, by } = self.held(&ids.collect::<Vec<_>>())?;
         let is_in =
             |held: &HashSet<RecordId>, it: &Vanished| it.id.is_some_and(|id| held.contains(&id));
         let (retired, rest): (Vec<_>, Vec<_>) =
             candidates.into_iter().partition(|it| is_in(&own, it));
-        let doomed = rest.into_iter().filter(|it| !is_in(&others, it)).collect();
-        Ok(Sorted { doomed, retired })
+        let (shared, doomed): (Vec<_>, Vec<_>) =
+            rest.into_iter().partition(|it| is_in(&others, it));
+        let kept = Kept {
+            unproved: unproved.len() as u64,
+            shared: shared.len() as u64,
+            by,
+        };
+        Ok(Sorted {
+            doomed,
+            retired,
+            kept,
+        })
     }
 }
 
@@ -113,8 +123,10 @@ impl Run {
     ) -> Result<(), PushError> {
         let sorter = self.sorter(opened, ledger.snapshot().clone(), Some(Arc::clone(ledger)));
         let mut vanished = survey.vanished();
+        let mut kept = Kept::default();
         while let Some(together) = taken(&mut vanished)? {
             let fates = self.fates(&sorter, together).await?;
+            kept.add(fates.kept);
             let forget: Vec<Entry> = fates
                 .retired
                 .iter()
@@ -133,6 +145,7 @@ impl Run {
                 self.remove_some(opened, ledger, number, removing).await?;
             }
         }
+        self.warnings.extend(kept.warnings(opened.plan.removal()));
         Ok(())
     }
 
@@ -148,11 +161,18 @@ impl Run {
         let ids = marked.iter().map(|it| (it.row.key, it.id));
         let ids: Vec<(KeyDigest, RecordId)> = ids.collect();
         let holding = spawn_blocking(move || sorter.held(&ids)).await;
-        let (own, others) = holding.map_err(|error| ended(&error))??;
+        let Holding { own, others, by } = holding.map_err(|error| ended(&error))??;
         let is_held = |it: &Condemned| own.contains(&it.id) || others.contains(&it.id);
         let (held, doomed): (Vec<_>, Vec<_>) = marked.into_iter().partition(is_held);
+        let shared = held.iter().filter(|it| others.contains(&it.id)).count() as u64;
         self.rows.not_attempted -= (held.len() + doomed.len()) as u64;
         self.rows.kept += held.len() as u64;
+        let kept = Kept {
+            shared,
+            by,
+            ..Kept::default()
+        };
+        self.warnings.extend(kept.warnings(opened.plan.removal()));
         if doomed.is_empty() {
             return Ok(());
         }
@@ -218,22 +238,9 @@ impl Run {
         let mut stages = JoinSet::new();
         let dispatching = dispatch::dispatch(lane, rules, operations, outcomes_in, stop);
         stages.spawn(async move { Some(Part::Dispatched(dispatching.await)) });
-        let snapshot = ledger.snapshot().clone();
+        let ledger = Arc::clone(ledger);
         stages.spawn_blocking(move || {
-            let mut doomed = doomed.into_iter();
-            let mut fed = Ok(());
-            let mut left = 0;
-            for condemned in doomed.by_ref() {
-                let sent = doom.operation(&snapshot, &condemned);
-                let sent = sent.map(|operation| operations_in.blocking_send(operation));
-                if let Ok(Ok(())) = sent {
-                    continue;
-                }
-                left = 1;
-                fed = sent.map(drop);
-                break;
-            }
-            left += doomed.len() as u64;
+            let (fed, left) = doom.feed(&ledger, number, &doomed, &operations_in);
             if left > 0 {
                 notes_in.blocking_send(Note::NotReached(left)).ok();
             }
@@ -261,116 +268,5 @@ pub(super) fn counter<'a>(removal: &Removal, rows: &'a mut RowCounts) -> &'a mut
             Manner::Deactivate => &mut rows.deactivated,
             Manner::Set => &mut rows.updated,
         },
-    }
-}
-
-/// What one phase of removing needs.
-struct Removing {
-    pass: Pass,
-    doom: Doom,
-    doomed: Vec<Condemned>,
-}
-
-/// How each of the records is removed.
-struct Doom {
-    target: Arc<Target>,
-    values: Vec<Value>,
-    columns: ColumnSet,
-    deletes: bool,
-    digest: SourceDigest,
-}
-
-impl Doom {
-    fn of(plan: &Plan) -> Self {
-        let digest = plan.removal().digest().unwrap_or(SourceDigest([0; 16]));
-        if let Removal::Write(treatment) = plan.removal() {
-            return Self {
-                target: Arc::clone(&treatment.target),
-                columns: (1..treatment.values.len()).collect(),
-                values: treatment.values.clone(),
-                deletes: false,
-                digest,
-            };
-        }
-        Self {
-            digest,
-            ..Self::delete(plan)
-        }
-    }
-
-    /// The record is deleted.
-    fn delete(plan: &Plan) -> Self {
-        let own = plan.target();
-        let id = TargetColumn::new(own.primary_id.clone(), ColumnKind::Guid, Nulls::Skip);
-        Self {
-            target: Arc::new(Target {
-                columns: vec![id],
-                key: vec![0],
-                key_is_primary_id: true,
-                ..Target::clone(own)
-            }),
-            values: vec![Value::Null],
-            columns: ColumnSet::new(),
-            deletes: true,
-            digest: SourceDigest([0; 16]),
-        }
-    }
-
-    /// A vanished key as something to be removed; `None` without a record.
-    fn condemned(&self, vanished: &Vanished) -> Option<Condemned> {
-        Some(Condemned {
-            row: RowTag {
-                position: Position::NOWHERE,
-                key: vanished.key,
-                source: self.digest,
-            },
-            slot: vanished.slot,
-            id: vanished.id?,
-        })
-    }
-
-    fn operation(
-        &self,
-        snapshot: &Snapshot,
-        condemned: &Condemned,
-    ) -> Result<Operation, PushError> {
-        let Condemned { row, slot, id } = *condemned;
-        let mut values = self.values.clone();
-        if let Some(primary) = values.first_mut() {
-            *primary = Value::Guid(id.0);
-        }
-        Ok(Operation {
-            row,
-            record: Arc::new(Record { values }),
-            digests: Box::default(),
-            columns: self.columns.clone(),
-            action: if self.deletes {
-                Action::Delete(id)
-            } else {
-                Action::Update(id)
-            },
-            standing: Some(Arc::new(snapshot.standing(slot)?)),
-        })
-    }
-}
-
-/// A record that is gone already is not made again.
-fn rules(opened: &Opened, doom: &Doom) -> Rules {
-    let target = Arc::clone(&doom.target);
-    Rules {
-        target: Arc::clone(&doom.target),
-        mode: dispatch::Mode::UpdateOrSkip,
-        key_digest: Arc::new(|values| match values.first() {
-            Some(Value::Guid(id)) => KeyDigest(id.into_bytes()),
-            _ => KeyDigest([0; 16]),
-        }),
-        // Nothing is created here, and the key is the GUID.
-        derived_id: Arc::new(move |record| {
-            let id = record.primary_id(&target);
-            id.unwrap_or(RecordId(Uuid::nil()))
-        }),
-        our_users: opened.our_users(),
-        since: None,
-        resumes: false,
     }
 }

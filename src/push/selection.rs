@@ -43,14 +43,14 @@ impl Selection {
         opened: &Opened,
         secret: &DigestSecret,
     ) -> Result<Self, PushError> {
-        let plan = &*opened.plan;
+        let (plan, parts) = (&*opened.plan, parts(opened));
         for written in &self.written {
-            let texts = texts(written, plan).filter(|texts| texts.len() == plan.target().key.len());
+            let texts = texts(written, &parts);
             let digest = texts.map(|texts| plan.key_digest_of(&texts, secret));
             let Some(KeyReading::Known(digest)) = digest else {
                 return Err(PushError::Key {
                     written: written.clone(),
-                    columns: names(plan).join(", "),
+                    columns: columns_of(plan).join(", "),
                 });
             };
             self.asked.push(digest);
@@ -73,12 +73,18 @@ impl Selection {
         opened: &Opened,
         secret: &DigestSecret,
     ) -> std::io::Result<BTreeSet<KeyDigest>> {
-        let columns = again::names(&opened.extract);
-        let key = again::key_columns(opened).into_iter();
-        let key: Vec<String> = key.filter_map(|it| columns.get(it).cloned()).collect();
+        let parts = parts(opened);
+        let given: Vec<String> = parts.iter().filter_map(|it| it.source.clone()).collect();
         let mut keys = BTreeSet::new();
-        for cells in RejectFile::open(file)?.cells(&key)? {
-            let read = cells?.map(|cells| opened.plan.key_digest_of(&cells, secret));
+        for cells in RejectFile::open(file)?.cells(&given)? {
+            let read = cells?.map(|cells| {
+                let mut cells = cells.into_iter();
+                let text = |part: &Part| part.source.as_ref().and_then(|_| cells.next());
+                let texts = parts.iter().map(text).map(Option::unwrap_or_default);
+                opened
+                    .plan
+                    .key_digest_of(&texts.collect::<Vec<_>>(), secret)
+            });
             match read {
                 Some(KeyReading::Known(key)) => {
                     keys.insert(key);
@@ -142,40 +148,108 @@ impl Selection {
     }
 }
 
-fn names(plan: &Plan) -> Vec<String> {
+fn columns_of(plan: &Plan) -> Vec<String> {
     let target = plan.target();
     let key = target.key.iter();
     let key = key.filter_map(|index| target.columns.get(*index));
     key.map(|column| column.name.to_string()).collect()
 }
 
+/// A column of the key.
+struct Part {
+    /// What it may be called: its own name, or that of the extract's column, as in the reject file. None where rows do
+    /// not give it: then it is the same for all.
+    source: Option<String>,
+    own: String,
+}
+
+impl Part {
+    fn is_called(&self, name: &str) -> bool {
+        self.own == name || self.source.as_deref() == Some(name)
+    }
+}
+
+fn parts(opened: &Opened) -> Vec<Part> {
+    let (plan, extract) = (&opened.plan, again::names(&opened.extract));
+    let columns = plan.source_columns();
+    let slots = plan.key_slots().into_iter();
+    let sources = slots.map(|slot| extract.get(*columns.get(slot?)?).cloned());
+    let own = columns_of(plan).into_iter();
+    own.zip(sources)
+        .map(|(own, source)| Part { source, own })
+        .collect()
+}
+
 /// One text per key column: the text itself, or `column=value,…` in any order. A comma ends a value only where a
-/// column of the key follows.
-fn texts(written: &str, plan: &Plan) -> Option<Vec<String>> {
-    let names = names(plan);
-    let mut values: BTreeMap<&str, String> = BTreeMap::new();
-    let mut last: Option<&str> = None;
+/// column of the key follows. `None` if a column is missing or named twice.
+fn texts(written: &str, parts: &[Part]) -> Option<Vec<String>> {
+    let mut values: BTreeMap<usize, String> = BTreeMap::new();
+    let mut last: Option<usize> = None;
+    let given = |(place, part): (usize, &Part)| part.source.as_ref().map(|_| place);
+    let given: Vec<usize> = parts.iter().enumerate().filter_map(given).collect();
     for piece in written.split(',') {
         let pair = piece.split_once('=').and_then(|(name, value)| {
-            let known = names.iter().find(|known| *known == name.trim())?;
-            Some((known.as_str(), value))
+            let place = parts.iter().position(|it| it.is_called(name.trim()))?;
+            Some((place, value))
         });
-        match (pair, last) {
-            (Some((name, value)), _) => {
-                values.insert(name, value.to_owned());
-                last = Some(name);
+        match (pair, last, given.as_slice()) {
+            (Some((place, value)), _, _) => {
+                if values.insert(place, value.to_owned()).is_some() {
+                    return None;
+                }
+                last = Some(place);
             }
-            (None, Some(name)) => {
-                let value = values.entry(name).or_default();
+            (None, Some(place), _) => {
+                let value = values.entry(place).or_default();
                 value.push(',');
                 value.push_str(piece);
             }
-            (None, None) if names.len() == 1 => return Some(vec![written.to_owned()]),
-            (None, None) => return None,
+            (None, None, [only]) => {
+                values.insert(*only, written.to_owned());
+                break;
+            }
+            (None, None, _) => return None,
         }
     }
-    names
-        .iter()
-        .map(|name| values.get(name.as_str()).cloned())
-        .collect()
+    let is_whole = given.iter().all(|place| values.contains_key(place));
+    let places = 0..parts.len();
+    is_whole.then(|| {
+        places
+            .map(|it| values.remove(&it).unwrap_or_default())
+            .collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(own: &str, source: Option<&str>) -> Part {
+        Part {
+            source: source.map(str::to_owned),
+            own: own.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_key_of_several_columns_is_written_by_name_in_any_order() {
+        let parts = [part("number", Some("nr")), part("plan", Some("tier"))];
+        let read = |written: &str| texts(written, &parts).map(|it| it.join("|"));
+        assert_eq!(read("number=K1,plan=gold").as_deref(), Some("K1|gold"));
+        assert_eq!(read("tier=gold, nr =K,1").as_deref(), Some("K,1|gold"));
+        assert_eq!(read("number=K=1,plan=").as_deref(), Some("K=1|"));
+        for wrong in ["K1", "K1,gold", "number=K1", "nr=1,number=2,plan=x", ""] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_part_that_is_the_same_for_all_rows_need_not_be_written() {
+        let parts = [part("plan", None), part("number", Some("nr"))];
+        let read = |written: &str| texts(written, &parts).map(|it| it.join("|"));
+        assert_eq!(read("K,1").as_deref(), Some("|K,1"));
+        assert_eq!(read("nr=K1").as_deref(), Some("|K1"));
+        assert_eq!(read("plan=gold,nr=K1").as_deref(), Some("gold|K1"));
+        assert_eq!(read("plan=gold"), None);
+    }
 }

@@ -12,9 +12,11 @@ use super::open::Opened;
 use super::owed::{Counted, Owed};
 use super::record::{Condemned, Note};
 use super::selection::Selection;
+use super::standing::{Returns, doubted};
 use crate::dispatch::Draft;
 use crate::ledger::{
-    Finding, HeldBack, LedgerError, Scope, Slot, Snapshot, Survey, SurveyEntry, after, diff,
+    Finding, HeldBack, Ledger, LedgerError, RunNumber, Scope, Slot, Snapshot, Survey, SurveyEntry,
+    after, diff,
 };
 use crate::mapping::{Duplicates, Ours, PlannedRows};
 use crate::model::{
@@ -35,7 +37,13 @@ pub(super) struct Mapper {
     pub(super) owed: Option<Arc<Owed>>,
     /// The rows that were refused before the run; none in the second pass.
     pub(super) held: Arc<HeldBack>,
+    /// Where it is noted what is about to be sent; none where nothing is sent, and in the second pass, whose records are
+    /// pending already.
+    pub(super) book: Option<(Arc<Ledger>, RunNumber)>,
 }
+
+/// Drafts that are noted together, in one transaction, before they are handed on.
+const NOTED: usize = 1_000;
 
 /// Why mapping ended.
 pub(super) enum End {
@@ -74,17 +82,16 @@ impl Mapper {
             })
         };
         let mut entries = wanted().peekable();
-        let mut handed_on = 0;
-        let mut together = Vec::with_capacity(TOGETHER);
-        let ended = self.walk(wanted(), &mut entries, &mut |step| {
+        let (mut handed_on, mut waiting) = (0, Vec::new());
+        let walked = self.walk(wanted(), &mut entries, &mut |step| {
             if drafts.is_closed() {
                 return Err(End::Deaf);
             }
             match step {
                 Step::Draft(draft) => {
-                    together.push(draft);
-                    if together.len() == TOGETHER {
-                        handed_on += hand_on(&mut together, drafts)?;
+                    waiting.push(draft);
+                    if waiting.len() == NOTED {
+                        self.hand_on(&mut waiting, drafts, &mut handed_on)?;
                     }
                 }
                 Step::Note(note) => {
@@ -96,7 +103,8 @@ impl Mapper {
             Ok(())
         });
         // Whatever ended it: these were mapped, and if nobody takes them, they are not reached.
-        handed_on += hand_on(&mut together, drafts).unwrap_or(0);
+        let rest = self.hand_on(&mut waiting, drafts, &mut handed_on);
+        let ended = walked.and(rest);
         // Not counted off the entries: they end where they cannot be read.
         let counts = survey.counts();
         let left = (counts.read - counts.unchanged).saturating_sub(handed_on);
@@ -111,6 +119,33 @@ impl Mapper {
             Ok(()) | Err(End::Deaf) => Ok(()),
             Err(End::Failed(error)) => Err(error),
         }
+    }
+
+    /// Hands drafts on. Before they go, the ledger notes of the records that it knows that nobody can tell what became of
+    /// them: where no answer is recorded, a later row must not pass for unchanged by being as the one before.
+    fn hand_on(
+        &self,
+        waiting: &mut Vec<Draft>,
+        drafts: &mpsc::Sender<Draft>,
+        handed_on: &mut u64,
+    ) -> Result<(), End> {
+        if let Some((ledger, run)) = &self.book {
+            let doubts = waiting.iter().filter_map(|draft| {
+                let standing = draft.standing.as_deref()?;
+                Some(doubted(draft.row, standing, Returns::AsItIs))
+            });
+            ledger.record(*run, &doubts.collect::<Vec<_>>())?;
+        }
+        while !waiting.is_empty() {
+            let many = waiting.len().min(TOGETHER);
+            let room = Handle::current().block_on(drafts.reserve_many(many));
+            let room = room.map_err(|_| End::Deaf)?;
+            for (permit, draft) in room.zip(waiting.drain(..many)) {
+                permit.send(draft);
+            }
+            *handed_on += many as u64;
+        }
+        Ok(())
     }
 
     /// Reads the rows of these entries again, and tells what becomes of each; `entries` are the same ones.
@@ -164,8 +199,10 @@ impl Mapper {
         sent: u64,
     ) -> Result<Step, End> {
         let note = match entry.finding {
-            Finding::Unkeyed if self.selection.is_of_keys() => Note::OutsideSelection,
-            Finding::Unkeyed => unkeyed(rows, index),
+            Finding::Unkeyed | Finding::Unreadable if self.selection.is_of_keys() => {
+                Note::OutsideSelection
+            }
+            Finding::Unkeyed | Finding::Unreadable => unkeyed(rows, index),
             Finding::Duplicate { key, .. } if !self.selection.takes(key, 0) => {
                 Note::OutsideSelection
             }
@@ -208,7 +245,8 @@ impl Mapper {
             (Finding::Due { key, .. } | Finding::Duplicate { key, .. }, KeyReading::Known(now)) => {
                 key == now
             }
-            (Finding::Unkeyed, KeyReading::Refused | KeyReading::Unreadable) => true,
+            (Finding::Unkeyed, KeyReading::Refused)
+            | (Finding::Unreadable, KeyReading::Unreadable) => true,
             _ => false,
         };
         if entry.position != digest.position || entry.source != digest.source || !same_key {
@@ -345,17 +383,6 @@ fn standing_flags(before: Option<&Standing>, counted: Counted) -> StandingFlags 
         Counted::Created => flags.with(StandingFlags::CREATED_BY_US),
         Counted::Not | Counted::Updated | Counted::Upserted | Counted::Unchanged => flags,
     }
-}
-
-/// Hands drafts on, all at once, when there is room for all of them; tells how many.
-fn hand_on(together: &mut Vec<Draft>, drafts: &mpsc::Sender<Draft>) -> Result<u64, End> {
-    let room = Handle::current().block_on(drafts.reserve_many(together.len()));
-    let room = room.map_err(|_| End::Deaf)?;
-    let count = together.len() as u64;
-    for (permit, draft) in room.zip(together.drain(..)) {
-        permit.send(draft);
-    }
-    Ok(count)
 }
 
 fn defect(part: &str) -> PushError {

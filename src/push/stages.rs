@@ -33,6 +33,7 @@ pub(super) fn mapper(
         selection,
         owed: None,
         held,
+        book: None,
     }
 }
 

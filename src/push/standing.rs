@@ -5,7 +5,8 @@ use super::record::Note;
 use crate::ledger::{Entry, Recorded};
 use crate::mapping::Plan;
 use crate::model::{
-    Accepted, Effect, Operation, Outcome, Points, Standing, StandingFlags, Value, Verdict,
+    Accepted, Effect, Operation, Outcome, Points, RowTag, ServiceError, SourceDigest, Standing,
+    StandingFlags, Value, Verdict,
 };
 
 /// What is known of the record now. A record that was deleted by others and written again is new.
@@ -86,4 +87,67 @@ pub(super) fn open_ends(flags: StandingFlags, operation: &Operation) -> Standing
         flags = flags.with(StandingFlags::PENDING);
     }
     flags
+}
+
+/// What a record needs that returns after something was done to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Returns {
+    AsItIs,
+    /// It may have been set inactive.
+    Activated,
+}
+
+/// What the ledger holds of a record before something is done to it that no later row may undo by chance: if the answer
+/// never comes, the record is due whatever its row says, and written whole.
+pub(super) fn doubted(row: RowTag, standing: &Standing, returns: Returns) -> Entry {
+    let mut flags = standing.flags.with(StandingFlags::PENDING);
+    if returns == Returns::Activated {
+        flags = flags.with(StandingFlags::DEACTIVATED);
+    }
+    let columns = standing.columns.iter().map(|column| column.doubted());
+    Entry::Standing(Recorded {
+        row: RowTag {
+            source: SourceDigest([0; 16]),
+            ..row
+        },
+        id: standing.id,
+        flags,
+        columns: columns.collect(),
+    })
+}
+
+/// Nothing was done: what was known is known again. None where nothing was.
+pub(super) fn refused(Outcome { operation, verdict }: &Outcome) -> Option<Entry> {
+    match verdict {
+        Verdict::Rejected(_) | Verdict::Skipped(_) => {}
+        Verdict::Accepted(_)
+        | Verdict::Unchanged
+        | Verdict::NotAttempted(_)
+        | Verdict::Partly { .. } => return None,
+    }
+    let standing = operation.standing.as_deref()?;
+    Some(Entry::Standing(Recorded {
+        row: RowTag {
+            source: SourceDigest([0; 16]),
+            ..operation.row
+        },
+        id: standing.id,
+        flags: standing.flags,
+        columns: standing.columns.clone(),
+    }))
+}
+
+/// Effects of which the ledger keeps nothing: whoever runs next does them again. An answer that is not remembered is as
+/// good as one that was lost.
+pub(super) fn unrecorded(notes: &mut [Note]) {
+    for note in notes {
+        let Note::Outcomes(outcomes) = note else {
+            continue;
+        };
+        for outcome in outcomes {
+            if let Verdict::Accepted(_) = outcome.verdict {
+                outcome.verdict = Verdict::NotAttempted(ServiceError::default());
+            }
+        }
+    }
 }

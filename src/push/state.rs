@@ -16,7 +16,7 @@ use crate::dataverse::Scanned;
 use crate::dispatch::Stopping;
 use crate::ledger::{
     Entry, Extent, Identity, Layout, Ledger, LedgerError, Recorded, Rekey, Rekeyed, RunLock, Scope,
-    Survey, overview,
+    Survey, Unkeyed, overview,
 };
 use crate::mapping::Plan;
 use crate::model::{
@@ -40,6 +40,16 @@ pub enum StateError {
         /// So many.
         records: u64,
     },
+    /// A push would make them a second time.
+    #[error(
+        "{records} records that the ledger holds have no value of the new key ({key}) in Dataverse"
+    )]
+    Unkeyed {
+        /// So many.
+        records: u64,
+        /// The key's columns.
+        key: String,
+    },
     /// There is nothing to change.
     #[error("there is no ledger in {}", folder.display())]
     NoLedger {
@@ -57,6 +67,11 @@ impl StateError {
                 "Push: what the ledger holds is proved already. To begin anew, `segue state reset` goes first."
                     .to_owned()
             }
+            Self::Unkeyed { .. } => {
+                "Nothing was changed. Go back to the old key, map the new key's columns too and push, so that Dataverse has them; \
+                 then change the key and rekey. With --yes these records are forgotten, and a push makes each a second time."
+                    .to_owned()
+            }
             Self::NoLedger { .. } => {
                 "Look at what there is with `segue state show`; a ledger is made by the first push.".to_owned()
             }
@@ -67,7 +82,7 @@ impl StateError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Push(error) => error.exit_code(),
-            Self::NotEmpty { .. } | Self::NoLedger { .. } => ExitCode::Usage,
+            Self::NotEmpty { .. } | Self::Unkeyed { .. } | Self::NoLedger { .. } => ExitCode::Usage,
         }
     }
 }
@@ -254,11 +269,12 @@ fn key_of(plan: &Plan, secret: &DigestSecret, record: &Scanned) -> Option<KeyDig
 /// is read from Dataverse. Does nothing where the key is the same.
 ///
 /// # Errors
-/// What would stop a run before it sends; or if there is no ledger. Then the ledger is as it was.
+/// What would stop a run before it sends; if there is no ledger; or if records have no value of the new key and are not to
+/// be forgotten. Then the ledger is as it was.
 ///
 /// # Cancellation
 /// Safe: the new keys are put in force all at once.
-pub async fn rekey(request: &Request) -> Result<Rekeyed, StateError> {
+pub async fn rekey(request: &Request, those_without: Unkeyed) -> Result<Rekeyed, StateError> {
     let mut workbench = Workbench::set_up(request, "rekey").await?;
     let (folder, spill) = (workbench.folder.clone(), workbench.folder.clone());
     let Some(held) = blocking(move || overview(&folder, &spill)).await? else {
@@ -273,12 +289,14 @@ pub async fn rekey(request: &Request) -> Result<Rekeyed, StateError> {
         return Ok(Rekeyed {
             carried: ledger.snapshot().len(),
             forgotten: 0,
+            unkeyed: 0,
         });
     }
     let Opened {
         plan, environment, ..
     } = &*workbench.opened;
     let secret = ledger.snapshot().secret().clone();
+    let key: Vec<String> = wanted.key.iter().map(ToString::to_string).collect();
     let (identity, spill) = (wanted, workbench.folder.clone());
     let begun = blocking(move || {
         Arc::into_inner(ledger)
@@ -290,11 +308,11 @@ pub async fn rekey(request: &Request) -> Result<Rekeyed, StateError> {
     };
     let mut scan = environment.scan(Arc::clone(plan.target()), &[]);
     while let Some(page) = scan.next().await.map_err(PushError::from)? {
-        let keys = page.iter().filter_map(|record| {
-            let key = key_of(plan, &secret, record)?;
-            Some((record.id, key))
+        let keys = page.iter().map(|record| {
+            let key = key_of(plan, &secret, record);
+            (record.id, key)
         });
-        let keys: Vec<(RecordId, KeyDigest)> = keys.collect();
+        let keys: Vec<(RecordId, Option<KeyDigest>)> = keys.collect();
         rekey = blocking(move || {
             for (id, key) in keys {
                 rekey.add(id, key)?;
@@ -303,7 +321,13 @@ pub async fn rekey(request: &Request) -> Result<Rekeyed, StateError> {
         })
         .await?;
     }
-    Ok(blocking(move || rekey.finish()).await?)
+    let done = blocking(move || rekey.finish(those_without)).await?;
+    if done.unkeyed > 0 && those_without == Unkeyed::Stop {
+        let records = done.unkeyed;
+        let key = key.join(", ");
+        return Err(StateError::Unkeyed { records, key });
+    }
+    Ok(done)
 }
 
 /// Makes the ledger forget the keys of the request; tells how many of them it held. The next push finds such a record

@@ -18,7 +18,8 @@ use super::sieve::KeySieve;
 use super::{Progress, PushError, Run, ended, guard, interrupted, milliseconds};
 use crate::dispatch::Stopping;
 use crate::ledger::{
-    Extent, Finding, HeldBack, Scope, Snapshot, StandingRow, Survey, SurveyBuilder, SurveyOptions,
+    Extent, Finding, HeldBack, Scope, Snapshot, StandingRow, Survey, SurveyBuilder, SurveyCounts,
+    SurveyOptions,
 };
 use crate::mapping::{Duplicates, Removal};
 use crate::model::{KeyDigest, KeyReading, Reading, RowDigest, Rows, Source as _};
@@ -63,14 +64,14 @@ impl Surveyor {
         let keys = refers_to_itself.then(KeySieve::new);
         let survey = self.read(&mut met, keys.as_ref())?;
         let mut warnings = self.selection.unmet(&met);
-        if survey.counts().read == 0 {
-            warnings
-                .push("the extract has a header and no rows: there is nothing to do".to_owned());
-        }
         self.progress.surveyed(survey.counts());
         warnings.extend(self.unread_keys(&survey)?);
+        warnings.extend(self.lost_keys(&survey)?);
         warnings.extend(self.renamed_keys(&survey)?);
         let tripped = self.judge(&survey)?;
+        if tripped.is_none() {
+            warnings.extend(self.no_rows(survey.counts()));
+        }
         Ok(Surveyed {
             survey,
             selection: self.selection,
@@ -167,27 +168,58 @@ impl Surveyor {
         }
     }
 
+    /// An extract without rows is rarely meant. A guard that stops the run says more.
+    fn no_rows(&self, counts: &SurveyCounts) -> Option<String> {
+        let is_kept = *self.opened.plan.removal() == Removal::Keep;
+        match counts.vanished {
+            _ if counts.read > 0 => None,
+            vanished if vanished > 0 && !is_kept => Some(format!(
+                "the extract has a header and no rows: {vanished} records are not in it any more"
+            )),
+            _ => Some("the extract has a header and no rows: there is nothing to do".to_owned()),
+        }
+    }
+
     /// A row without a key may stand for any key: where records would be removed, that is worth a word.
     fn unread_keys(&self, survey: &Survey) -> Result<Option<String>, PushError> {
-        let Opened { extract, plan, .. } = &*self.opened;
+        let plan = &self.opened.plan;
         let (unread, vanished) = (survey.counts().unreadable_keys, survey.counts().vanished);
         if *plan.removal() == Removal::Keep || unread == 0 || vanished == 0 {
             return Ok(None);
         }
+        let places = self.places(survey, Finding::Unreadable)?;
+        Ok(Some(format!(
+            "{vanished} records are not in the extract and stay all the same: the key of {unread} rows cannot be read ({places})"
+        )))
+    }
+
+    /// A row that lost its key is not a person who left.
+    fn lost_keys(&self, survey: &Survey) -> Result<Option<String>, PushError> {
+        let nameless = survey.counts().nameless;
+        if *self.opened.plan.removal() == Removal::Keep || nameless == 0 {
+            return Ok(None);
+        }
+        let places = self.places(survey, Finding::Unkeyed)?;
+        Ok(Some(format!(
+            "{nameless} records are not in the extract and stay all the same: rows without a key are otherwise theirs ({places}); \
+             fill these keys at the source, or leave the rows out of the extract"
+        )))
+    }
+
+    /// The first rows of which that was found.
+    fn places(&self, survey: &Survey, finding: Finding) -> Result<String, PushError> {
         let mut places = Vec::new();
         for entry in survey.entries() {
             let entry = entry?;
-            if entry.finding == Finding::Unkeyed {
-                places.push(entry.position.display(extract.files()).to_string());
+            if entry.finding == finding {
+                let files = self.opened.extract.files();
+                places.push(entry.position.display(files).to_string());
             }
             if places.len() == PLACES {
                 break;
             }
         }
-        Ok(Some(format!(
-            "{vanished} records are not in the extract and stay all the same: the key of {unread} rows cannot be read ({})",
-            places.join(", ")
-        )))
+        Ok(places.join(", "))
     }
 
     /// A key that changed at the source makes a second record and leaves the first one behind.
@@ -223,6 +255,7 @@ impl Surveyor {
             selection: self.selection.clone(),
             owed: None,
             held: Arc::clone(&self.held),
+            book: None,
         }
     }
 
@@ -276,6 +309,7 @@ impl Run {
             selection: Selection::default(),
             owed: None,
             held: Arc::default(),
+            book: None,
         };
         let keeping = spawn_blocking(move || {
             let kept = mapper.known_rejects(&survey, &mut |reject| {

@@ -1,5 +1,7 @@
 //! What is wrong with a mapping or an extract is told, and nothing that looks like a complete run happens.
 
+use serde_json::Value as Json;
+
 use crate::desk::{Desk, numbered};
 
 /// Eight mistakes, of the file and of the table.
@@ -172,7 +174,27 @@ async fn a_mapping_that_cannot_be_read_is_told_in_the_results_object() {
             (&json["exit_code"], &json["runs"]),
             (&2.into(), &serde_json::json!([]))
         );
+        let name = file.trim_end_matches(".yaml");
+        let (run, results) = only_run(&desk);
+        assert!(run.ends_with(name), "{run}");
+        let about = ["mapping", "status", "exit_code"].map(|it| results[it].clone());
+        assert_eq!(about, [Json::from(name), "failed".into(), 2.into()]);
+        let why = results["stopped_by"].as_str().unwrap();
+        assert!(why.contains(told), "{why}");
+        let runs = desk.run(&["runs"]);
+        assert!(runs.out.contains(&run), "{runs:?}");
+        std::fs::remove_dir_all(desk.path(".segue")).unwrap();
     }
+}
+
+/// The only run that left its results, and these.
+fn only_run(desk: &Desk) -> (String, Json) {
+    let folders = std::fs::read_dir(desk.path(".segue/runs")).unwrap();
+    let folders: Vec<_> = folders.map(|it| it.unwrap().path()).collect();
+    assert_eq!(folders.len(), 1, "{folders:?}");
+    let results = std::fs::read_to_string(folders[0].join("run_results.json")).unwrap();
+    let run = folders[0].file_name().unwrap().to_str().unwrap();
+    (run.to_owned(), serde_json::from_str(&results).unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -184,10 +206,7 @@ async fn a_run_that_cannot_begin_leaves_its_results() {
     assert_eq!(ran.code, Some(2), "{ran:?}");
     let runs = desk.run(&["runs"]);
     assert!(runs.out.contains("accounts"), "{runs:?}");
-    let folder = std::fs::read_dir(desk.path(".segue/runs")).unwrap();
-    let folder = folder.map(|it| it.unwrap().path()).next().unwrap();
-    let results = std::fs::read_to_string(folder.join("run_results.json")).unwrap();
-    let results: serde_json::Value = serde_json::from_str(&results).unwrap();
+    let (_, results) = only_run(&desk);
     assert_eq!(
         (
             &results["mapping"],

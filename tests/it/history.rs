@@ -44,6 +44,22 @@ async fn runs_and_rejects_are_listed_and_mended_rows_pushed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rejects_that_are_not_kept_any_more_are_told_as_such() {
+    let desk = Desk::new().await;
+    desk.write("a.csv", format!("{}A1,twice\n", numbered(2)));
+    desk.accounts("{ path: a.csv }", "");
+    let pushed = desk.push(&[]);
+    let run = pushed.json()["runs"][0]["run"].as_str().unwrap().to_owned();
+    std::fs::remove_file(desk.path(&format!(".segue/runs/{run}/rejects.csv"))).unwrap();
+    for command in ["rejects", "retry"] {
+        let ran = desk.run(&[command, &run]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        let told = format!("the rejects of {run} are not kept any more");
+        assert!(ran.err.contains(&told), "{}", ran.err);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_push_removes_rejects_and_runs_that_are_too_old() {
     let desk = Desk::new().await;
     desk.write("a.csv", numbered(1));

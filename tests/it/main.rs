@@ -7,6 +7,7 @@ mod bulk;
 mod bulk_tables;
 mod chaos;
 mod check;
+mod composite_keys;
 mod days;
 mod describe;
 mod desk;

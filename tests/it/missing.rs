@@ -111,6 +111,11 @@ async fn only_what_the_mapping_created_is_deleted_unless_it_says_otherwise() {
         (1, 1),
         "C30 was made by this mapping, C1 was not: {ran:?}"
     );
+    assert!(
+        ran.err.contains("nothing proves that this mapping created"),
+        "{}",
+        ran.err
+    );
     assert!(person(&desk, 1).is_some() && person(&desk, 30).is_none());
     people(&desk, "missing: { delete: written }");
     let ran = push(&desk, &[]);
@@ -129,6 +134,17 @@ async fn what_another_mapping_writes_stays() {
     let ran = push(&desk, &[]);
     assert_eq!((ran.rows("deleted"), ran.rows("kept")), (1, 1), "{ran:?}");
     assert!(person(&desk, 1).is_some() && person(&desk, 2).is_none());
+    for more in [["--dry-run"].as_slice(), &[]] {
+        let ran = push(&desk, more);
+        assert_eq!(ran.rows("kept"), 1, "{ran:?}");
+        let told = "1 record left the extract and will stay: the ledger of another mapping holds them too (env/others)";
+        assert!(ran.err.contains(told), "{}", ran.err);
+    }
+    // Whoever follows the advice gets what was meant.
+    let reset = desk.run(&["state", "reset", "-m", "others.yaml", "--yes"]);
+    assert_eq!(reset.code, Some(0), "{reset:?}");
+    let ran = push(&desk, &[]);
+    assert_eq!((ran.rows("deleted"), ran.err.as_str()), (1, ""), "{ran:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -315,10 +331,18 @@ async fn the_guard_counts_every_removal() {
         "{}",
         ran.err
     );
-    people(&desk, "missing: delete\nguard: { max_deletes: 100% }");
+    // Whoever is stopped is not told that all is well, and whoever allows it is told what it comes to.
     desk.write("people.csv", "number,name\n");
     let ran = push(&desk, &[]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(!ran.err.contains("nothing to do"), "{}", ran.err);
+    people(&desk, "missing: delete\nguard: { max_deletes: 100% }");
+    let ran = push(&desk, &[]);
     assert_eq!((ran.code, ran.rows("deleted")), (Some(0), 30), "{ran:?}");
+    assert!(!ran.err.contains("nothing to do"), "{}", ran.err);
+    assert!(ran.err.contains("30 records are not in it"), "{}", ran.err);
+    let ran = push(&desk, &[]);
+    assert!(ran.err.contains("nothing to do"), "{}", ran.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -76,6 +76,35 @@ async fn a_dry_run_tells_the_counts_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_shows_no_change_where_there_is_none() {
+    let desk = pushed(3, "").await;
+    let forgot = desk.run(&["state", "forget", "A1", "-m", "accounts.yaml"]);
+    assert_eq!(forgot.code, Some(0), "{forgot:?}");
+    let forgot = desk.run(&["state", "forget", "A2", "-m", "accounts.yaml"]);
+    assert_eq!(forgot.code, Some(0), "{forgot:?}");
+    // The environment takes another case for the same key, and keeps its own.
+    let text = desk.read("a.csv").replace("A2,Shop 2", "a2,Corner 2");
+    desk.write("a.csv", text);
+    let shown = desk.run(&["push", "-m", "accounts.yaml", "--dry-run"]);
+    assert!(
+        shown.out.contains("name: Shop 2 → Corner 2"),
+        "{}",
+        shown.out
+    );
+    assert_eq!(shown.out.matches(" → ").count(), 2, "{}", shown.out);
+    assert!(
+        shown
+            .out
+            .contains("would update A1\n    nothing would differ"),
+        "{}",
+        shown.out
+    );
+    assert_eq!(desk.push(&[]).rows("updated"), 2);
+    let keys = desk.emulator.rows("account");
+    assert!(keys.iter().any(|row| row["accountnumber"] == "A2"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_limit_sends_that_many_and_skips_the_rest() {
     let desk = Desk::new().await;
     desk.write("a.csv", numbered(10));

@@ -60,15 +60,25 @@ async fn a_disk_that_is_full_while_recording_stops_the_run() {
     accounted(&ran);
     assert!(ran.rows("created") > 0, "it did not begin: {ran:?}");
     assert!(ran.rows("not_attempted") > 0, "it went on: {ran:?}");
+    // What is counted can be backed: by the ledger, not by an answer that nobody will remember.
+    assert_eq!(ran.rows("created") + 1, recorded(&desk), "{ran:?}");
     what_was_recorded_is_not_sent_again(&desk);
     assert_eq!(desk.emulator.rows("account").len(), 6_000);
 }
 
+/// How many records the ledger holds.
+fn recorded(desk: &Desk) -> u64 {
+    let shown = desk.run(&["state", "show", "-m", "accounts.yaml", "--json"]);
+    let ledger = &shown.json()["ledgers"][0];
+    ledger["records"]
+        .as_u64()
+        .unwrap_or_else(|| panic!("{shown:?}"))
+}
+
 /// The next run leaves the recorded rows alone, and each of the others has one effect more.
 fn what_was_recorded_is_not_sent_again(desk: &Desk) {
-    let shown = desk.run(&["state", "show", "-m", "accounts.yaml", "--json"]);
-    let recorded = shown.json()["ledgers"][0]["records"].as_u64().unwrap();
-    assert!(recorded > 0, "{shown:?}");
+    let recorded = recorded(desk);
+    assert!(recorded > 0);
     let before = desk.emulator.journal().len();
     let next = desk.push(&[]);
     assert_eq!(next.code, Some(0), "{next:?}");
@@ -80,6 +90,26 @@ fn what_was_recorded_is_not_sent_again(desk: &Desk) {
         desk.emulator.rows("account").len() as u64,
         next.rows("read")
     );
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn removals_that_a_full_disk_does_not_record_do_not_count() {
+    let more = "missing: delete\nguard: { max_deletes: 100% }\n";
+    let desk = Desk::new().await;
+    desk.write("a.csv", numbered(8_000));
+    desk.accounts("{ path: a.csv }", more);
+    assert_eq!(desk.push(&[]).code, Some(0));
+    desk.write("a.csv", numbered(1));
+    let ran = on_a_small_disk(&desk, 750, &[]);
+    assert_eq!(ran.code, Some(7), "{ran:?}");
+    accounted(&ran);
+    assert_eq!(ran.rows("kept"), 0, "{ran:?}");
+    assert_eq!(8_000 - ran.rows("deleted"), recorded(&desk), "{ran:?}");
+    let next = desk.push(&[]);
+    assert_eq!(next.code, Some(0), "{next:?}");
+    assert_eq!(ran.rows("deleted") + next.rows("deleted"), 7_999);
+    assert_eq!(desk.emulator.rows("account").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

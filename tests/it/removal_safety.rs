@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
 use segue_emulator::{Emulator, Options};
 use serde_json::{Value as Json, json};
 
@@ -259,7 +260,7 @@ const OF_ANY_FORM: [Wrong; 14] = [
     ),
 ];
 
-const OF_CSV: [Wrong; 7] = [
+const OF_CSV: [Wrong; 8] = [
     (
         "a ragged row",
         |it| {
@@ -283,6 +284,15 @@ const OF_CSV: [Wrong; 7] = [
         },
         1,
         "",
+    ),
+    (
+        "rows that lost their keys",
+        |it| {
+            it.write(3, &[cut(&it.bytes(3), 2), b",Name 59\n,Name 60\n"].concat());
+        },
+        1,
+        "2 records are not in the extract and stay all the same: rows without a key are otherwise theirs \
+         (people/part-3.csv:20, people/part-3.csv:21)",
     ),
     (
         "cut inside a quoted cell",
@@ -324,7 +334,7 @@ const OF_CSV: [Wrong; 7] = [
     ),
 ];
 
-const OF_PARQUET: [Wrong; 3] = [
+const OF_PARQUET: [Wrong; 4] = [
     (
         "a table that is cut short",
         |it| it.write(3, cut_bytes(&it.bytes(3), 40)),
@@ -343,12 +353,41 @@ const OF_PARQUET: [Wrong; 3] = [
         "part-3.parquet",
     ),
     (
+        "a table that is damaged in the middle",
+        |it| {
+            let mut whole = in_groups_of(5, &of_part(3));
+            // The second group begins with it; what the file's end tells is sound.
+            let mut places = whole.windows(3);
+            let at = places.position(|it| it == b"C46").unwrap();
+            whole[at - 12..at + 20].fill(0xFF);
+            it.write(3, &whole);
+        },
+        7,
+        "part-3.parquet",
+    ),
+    (
         "text by the name of a table",
         |it| it.write(3, b"number,name\nC1,Name 1\n"),
         2,
         "part-3.parquet",
     ),
 ];
+
+/// A table in groups of so many rows.
+fn in_groups_of(size: usize, rows: &[[String; 2]]) -> Vec<u8> {
+    let cells = |index: usize| {
+        let cells = rows.iter().map(|row| row[index].as_str());
+        Arc::new(StringArray::from_iter_values(cells)) as ArrayRef
+    };
+    let columns = [("number", cells(0)), ("name", cells(1))];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let groups = WriterProperties::builder()
+        .set_max_row_group_row_count(Some(size))
+        .build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(groups)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
+}
 
 /// Without so many lines at its end.
 fn cut(text: &[u8], lines: usize) -> &[u8] {

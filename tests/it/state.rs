@@ -247,6 +247,37 @@ fn contacts(desk: &Desk, key: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn records_without_the_new_key_are_not_forgotten_unasked() {
+    let desk = Desk::new().await;
+    desk.write(
+        "c.csv",
+        "email,number,name\na@x.example,1,Ada\nb@x.example,,Bob\n",
+    );
+    contacts(&desk, "emailaddress1");
+    let push = || desk.run(&["push", "-m", "contacts.yaml", "--json"]);
+    assert_eq!(push().rows("created"), 2);
+    contacts(&desk, "externaluseridentifier");
+    for _ in 0..2 {
+        let refused = state(&desk, "rekey -m contacts.yaml");
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        let told = "1 records that the ledger holds have no value of the new key";
+        assert!(refused.err.contains(told), "{}", refused.err);
+    }
+    // The way out: the old key once more, with a value for each.
+    contacts(&desk, "emailaddress1");
+    desk.write(
+        "c.csv",
+        "email,number,name\na@x.example,1,Ada\nb@x.example,2,Bob\n",
+    );
+    assert_eq!(push().rows("updated"), 1);
+    contacts(&desk, "externaluseridentifier");
+    let rekeyed = state(&desk, "rekey -m contacts.yaml --json").json();
+    assert_eq!(rekeyed["carried"], 2, "{rekeyed}");
+    assert_eq!(push().rows("unchanged"), 2);
+    assert_eq!(desk.emulator.rows("contact").len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_ledger_is_carried_over_to_another_key_by_guid() {
     let desk = Desk::new().await;
     desk.write(

@@ -21,7 +21,12 @@ async fn kept_waiting() -> (Desk, Child) {
     desk.emulator
         .next_requests([Fault::Pass, Fault::Pass, wait]);
     let mut child = desk.start_push();
-    // It says so when it has to wait: no need to guess when.
+    wait_until_throttled(&mut child);
+    (desk, child)
+}
+
+/// It says so when it has to wait: no need to guess when.
+fn wait_until_throttled(child: &mut Child) {
     let lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let mut lines = lines.map_while(Result::ok);
     assert!(
@@ -29,7 +34,6 @@ async fn kept_waiting() -> (Desk, Child) {
         "it was not throttled"
     );
     std::thread::spawn(move || lines.for_each(drop));
-    (desk, child)
 }
 
 fn signal(child: &Child, name: &str) {
@@ -115,10 +119,12 @@ async fn what_a_killed_run_made_is_ours_whatever_runs_come_between() {
         let desk = Desk::new().await;
         desk.accounts("{ path: a.csv }", "missing: delete\n");
         desk.write("a.csv", format!("{}B1,one\n", numbered(5)));
+        // The records are made, and no answer tells so: the run learns that it must wait, and is killed waiting.
+        let wait = Fault::Throttle { retry_after: 600 };
+        desk.emulator.next_requests([Fault::CloseAfterCommit, wait]);
         let mut child = desk.start_push();
-        while desk.emulator.rows("account").len() < 6 && child.try_wait().unwrap().is_none() {
-            std::thread::yield_now();
-        }
+        wait_until_throttled(&mut child);
+        assert_eq!(desk.emulator.rows("account").len(), 6);
         child.kill().unwrap();
         child.wait().unwrap();
         if more.is_empty() {
@@ -140,6 +146,85 @@ async fn what_a_killed_run_made_is_ours_whatever_runs_come_between() {
             (1, 0),
             "{more:?}: {ran:?}"
         );
+    }
+}
+
+/// A value that was written while the run died is no older value's twin: what is withdrawn the next day is written back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_a_killed_run_made_and_nobody_wants_is_taken_back() {
+    let desk = Desk::new().await;
+    desk.accounts("{ path: a.csv }", "");
+    desk.write("a.csv", numbered(9));
+    assert_eq!(desk.push(&[]).rows("created"), 9);
+    desk.write("a.csv", numbered(9).replace("Shop 3", "Wrong"));
+    let wait = Fault::Throttle { retry_after: 600 };
+    desk.emulator.next_requests([Fault::CloseAfterCommit, wait]);
+    let mut child = desk.start_push();
+    wait_until_throttled(&mut child);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let names = || {
+        let rows = desk.emulator.rows("account");
+        rows.iter().filter(|row| row["name"] == "Wrong").count()
+    };
+    assert_eq!(names(), 1, "it did not begin");
+    desk.write("a.csv", numbered(9));
+    let ran = desk.push(&[]);
+    assert_eq!((ran.rows("updated"), ran.rows("unchanged")), (1, 8));
+    assert_eq!(names(), 0, "{ran:?}");
+    assert_eq!(desk.push(&[]).requests("writes"), 0);
+}
+
+/// Who is removed while the run dies, and is back the next day: nothing of the ledger may call such a row unchanged.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_returns_after_a_killed_removal_is_there_again() {
+    for (more, mark) in [
+        ("missing: delete", ""),
+        ("missing: deactivate", ""),
+        ("missing: { set: { name: Gone, telephone1: none } }", ""),
+        ("delete_when: gone", "yes"),
+    ] {
+        let desk = Desk::new().await;
+        desk.accounts("{ path: a.csv }", &format!("{more}\n"));
+        let mapping = desk.read("accounts.yaml") + "  telephone1: phone\n";
+        desk.write("accounts.yaml", mapping);
+        let line = |row: u32, mark: &str| format!("A{row},Shop {row},0{row},{mark}\n");
+        let header = "number,name,phone,gone\n";
+        let whole: String = (1..=9).map(|row| line(row, "")).collect();
+        desk.write("a.csv", format!("{header}{whole}"));
+        assert_eq!(desk.push(&[]).rows("created"), 9);
+        let before = desk.emulator.rows("account").len();
+        let rest: String = (4..=9).map(|row| line(row, "")).collect();
+        let marked: String = (1..=3).map(|row| line(row, mark)).collect();
+        let left = if mark.is_empty() {
+            String::new()
+        } else {
+            marked
+        };
+        desk.write("a.csv", format!("{header}{left}{rest}"));
+        // The records are removed, and no answer tells so.
+        let wait = Fault::Throttle { retry_after: 600 };
+        desk.emulator.next_requests([Fault::CloseAfterCommit, wait]);
+        let mut child = desk.start_push();
+        wait_until_throttled(&mut child);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let there = |row: &serde_json::Value| {
+            let name = row["name"].as_str().unwrap_or_default();
+            let phone = row["telephone1"].as_str().unwrap_or_default();
+            let is_right = name.trim_start_matches("Shop ") == phone.trim_start_matches('0');
+            is_right && row["statecode"] == 0
+        };
+        let standing = || {
+            let rows = desk.emulator.rows("account");
+            let rows = rows.iter().map(|row| serde_json::json!(row));
+            rows.filter(|row| there(row)).count()
+        };
+        assert_eq!((before, standing()), (9, 6), "{more}: it did not begin");
+        desk.write("a.csv", format!("{header}{whole}"));
+        let ran = desk.push(&[]);
+        assert_eq!((ran.code, standing()), (Some(0), 9), "{more}: {ran:?}");
+        assert_eq!(desk.push(&[]).requests("writes"), 0, "{more}");
     }
 }
 

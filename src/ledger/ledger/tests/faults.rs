@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::ledger::Rekey;
 use crate::ledger::power::{Loss, Power, Torn};
+use crate::ledger::{Rekey, Unkeyed};
 
 const LOSSES: [(Loss, Torn); 5] = [
     (Loss::Nothing, Torn::Half),
@@ -92,9 +92,9 @@ fn a_rekey_that_the_power_fails_in_is_made_or_not_made() {
             let mut rekey = Rekey::begin(ledger, &of(house), &house.base.path().join("spill"))?;
             for number in 0..400 {
                 let id = RecordId(Uuid::from_u128(u128::from(number) + 1));
-                rekey.add(id, new_key(number))?;
+                rekey.add(id, Some(new_key(number)))?;
             }
-            rekey.finish()
+            rekey.finish(Unkeyed::Stop)
         };
         drop(rekeyed());
     };
