@@ -54,12 +54,30 @@ pub(super) struct Tokens {
 struct Held {
     current: Option<Current>,
     issued: u64,
+    denied: Option<Denial>,
+}
+
+/// No token was given in the place of one that was rejected.
+struct Denial {
+    /// The token that was rejected.
+    serial: u64,
+    cause: SignInCause,
+    error: ServiceError,
 }
 
 struct Current {
     token: Token,
     renew_at: Instant,
     lapses_at: Instant,
+}
+
+impl Denial {
+    fn told(&self) -> DataverseError {
+        DataverseError::SignIn {
+            cause: self.cause,
+            error: self.error.clone(),
+        }
+    }
 }
 
 /// What to ask for, and with what.
@@ -138,16 +156,29 @@ impl Tokens {
         }
     }
 
-    /// The token to use after that one was rejected: many rejections make one renewal.
+    /// The token to use after that one was rejected: many rejections make one renewal, and one refusal of it.
     pub(super) async fn refresh_after(&self, rejected: &Token) -> Result<Token, DataverseError> {
         let mut held = self.held.lock().await;
-        match &held.current {
-            Some(current) if current.token.serial != rejected.serial => Ok(current.token.clone()),
-            _ => {
-                held.current = None;
-                self.renew(&mut held).await
-            }
+        if let Some(current) = &held.current
+            && current.token.serial != rejected.serial
+        {
+            return Ok(current.token.clone());
         }
+        if let Some(denied) = &held.denied
+            && denied.serial == rejected.serial
+        {
+            return Err(denied.told());
+        }
+        held.current = None;
+        let renewed = self.renew(&mut held).await;
+        if let Err(DataverseError::SignIn { cause, error }) = &renewed {
+            held.denied = Some(Denial {
+                serial: rejected.serial,
+                cause: *cause,
+                error: error.clone(),
+            });
+        }
+        renewed
     }
 
     /// Drops a token that was rejected; the next request asks for a fresh one.

@@ -155,6 +155,10 @@ impl Grant {
         self.refused = Some((now, excess));
         self.penalties += 1;
         let Some(paced) = &mut self.paced else { return };
+        if self.taken < LEAST_REQUESTS {
+            // What comes at once after a penalty is the rest of that one.
+            return;
+        }
         let since = (now - paced.since).min(paced.cycle * 4);
         let rate = rate_over(&self.sent, paced.cycle.max(since), now);
         paced.early = if paced.rises(now) { 0 } else { paced.early + 1 };

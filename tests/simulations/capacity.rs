@@ -73,6 +73,8 @@ pub(crate) struct Account {
     /// Requests that were carried out, how many rows one had at least, and how long they took together.
     pub(crate) carried: u32,
     pub(crate) smallest: usize,
+    /// How many rows each had, in the order of answers.
+    pub(crate) sizes: Vec<usize>,
     pub(crate) spent: Duration,
     pub(crate) refused: u32,
     /// Requests in a penalty that the user had been told of.
@@ -109,6 +111,7 @@ impl Capacity {
             free_at: Instant::now(),
             carried: 0,
             smallest: usize::MAX,
+            sizes: Vec::new(),
             spent: Duration::ZERO,
             refused: 0,
             breaches: 0,
@@ -197,6 +200,7 @@ impl Capacity {
         let account = &mut users[user];
         account.carried += 1;
         account.smallest = account.smallest.min(operations.len());
+        account.sizes.push(operations.len());
         account.spent += time;
         let window = &mut account.servers[server];
         window.under_way -= 1;

@@ -229,3 +229,20 @@ async fn two_users_are_granted_twice_as_much() {
     }
     assert!(times[1] < times[0] * 3 / 5, "{times:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn requests_get_as_many_rows_as_take_ten_seconds() {
+    // A hundred rows of a table with slow plug-ins take 40 s.
+    let terms = Terms {
+        per_row: Duration::from_millis(400),
+        ..terms(8)
+    };
+    let service = Capacity::new(terms, 1);
+    let lane = Lane::of(service.doors(), batches_of(100), Arc::default());
+    carried(lane, 20_000).await;
+    let sizes = service.users()[0].sizes.clone();
+    let (first, rest) = sizes.split_at(8);
+    assert_eq!(first, [100; 8]);
+    let rest = &rest[..rest.len() - 1];
+    assert!(rest.iter().all(|size| (15..=25).contains(size)), "{rest:?}");
+}
