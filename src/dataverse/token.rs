@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{HeaderValue, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::said::Said;
 use super::transport::{body_of, network_error};
-use super::{DataverseError, SignInCause};
+use super::{DataverseError, SignInCause, wait};
 use crate::model::ServiceError;
 
 /// A token as the header that carries it, which prints itself as `Sensitive`.
@@ -226,7 +226,8 @@ impl Tokens {
             .await
             .map_err(|error| not_granted(network_error(host, error)))?;
         let status = response.status().as_u16();
-        let retry_after = response.headers().get(RETRY_AFTER).cloned();
+        let header = |name: HeaderName| response.headers().get(name)?.to_str().ok();
+        let wait = header(RETRY_AFTER).and_then(|told| wait::told(told, header(DATE)));
         let (body, cut) = body_of(&mut response).await;
         if let Some(why) = cut {
             let host = host.to_owned();
@@ -237,12 +238,11 @@ impl Tokens {
             return serde_json::from_slice(&body)
                 .map_err(|_| self.unexpected("it is not the answer of a token endpoint"));
         }
-        let retry_after = retry_after.as_ref().and_then(|value| value.to_str().ok());
-        Err(self.denied(status, retry_after, &body))
+        Err(self.denied(status, wait, &body))
     }
 
-    fn denied(&self, status: u16, retry_after: Option<&str>, body: &[u8]) -> DataverseError {
-        let mut said = Said::read(status, retry_after, body);
+    fn denied(&self, status: u16, wait: Option<Duration>, body: &[u8]) -> DataverseError {
+        let mut said = Said::after(status, wait, body);
         let denied: Option<Denied> = serde_json::from_slice(body).ok();
         let number = denied.as_ref().map_or(0, Denied::number);
         if let Some(denied) = &denied {
