@@ -11,13 +11,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::Client;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, IF_NONE_MATCH, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, IF_NONE_MATCH, RETRY_AFTER,
+};
 
-use super::DataverseError;
 use super::address::{Address, BASE};
 use super::said::Said;
 use super::token::{Token, Tokens};
 use super::transport::{body_of, network_error};
+use super::{DataverseError, wait};
 use crate::model::Cause;
 
 /// How requests travel.
@@ -318,6 +320,8 @@ impl Answer {
 
     /// The refusal that the answer as a whole is.
     pub(super) fn said(&self) -> Said {
-        Said::read(self.status, self.header(RETRY_AFTER), &self.body)
+        let told = self.header(RETRY_AFTER);
+        let wait = told.and_then(|told| wait::told(told, self.header(DATE)));
+        Said::after(self.status, wait, &self.body)
     }
 }

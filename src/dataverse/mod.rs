@@ -32,6 +32,7 @@ mod scan;
 mod tables;
 mod token;
 mod transport;
+mod wait;
 mod who;
 mod words;
 mod writer;

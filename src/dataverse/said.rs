@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::codes::{self, Class};
-use super::words;
+use super::{wait, words};
 use crate::model::{Cause, LogicalName, RecordId, RowFailure, ServiceError};
 
 /// A refusal as read.
@@ -58,16 +58,20 @@ struct ErrorBody<'a> {
 const LONGEST_TEXT: usize = 300;
 
 impl Said {
-    /// Reads an answer whose status is not a success.
+    /// Reads an answer whose status is not a success, and which does not tell what time it is.
     pub(super) fn read(status: u16, retry_after: Option<&str>, body: &[u8]) -> Self {
+        let wait = retry_after.and_then(|told| wait::told(told, None));
+        Self::after(status, wait, body)
+    }
+
+    /// Reads an answer whose status is not a success; it asks to wait so long.
+    pub(super) fn after(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Self {
         let mut said = Self {
             error: ServiceError {
                 status,
                 ..ServiceError::default()
             },
-            retry_after: retry_after
-                .and_then(|seconds| seconds.trim().parse().ok())
-                .map(Duration::from_secs),
+            retry_after,
             duplicate: Vec::new(),
         };
         match serde_json::from_slice::<Body<'_>>(body) {

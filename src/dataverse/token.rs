@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{HeaderValue, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::said::Said;
 use super::transport::{body_of, network_error};
-use super::{DataverseError, SignInCause};
+use super::{DataverseError, SignInCause, wait};
 use crate::model::ServiceError;
 
 /// A token as the header that carries it, which prints itself as `Sensitive`.
@@ -54,12 +54,30 @@ pub(super) struct Tokens {
 struct Held {
     current: Option<Current>,
     issued: u64,
+    denied: Option<Denial>,
+}
+
+/// No token was given in the place of one that was rejected.
+struct Denial {
+    /// The token that was rejected.
+    serial: u64,
+    cause: SignInCause,
+    error: ServiceError,
 }
 
 struct Current {
     token: Token,
     renew_at: Instant,
     lapses_at: Instant,
+}
+
+impl Denial {
+    fn told(&self) -> DataverseError {
+        DataverseError::SignIn {
+            cause: self.cause,
+            error: self.error.clone(),
+        }
+    }
 }
 
 /// What to ask for, and with what.
@@ -138,16 +156,29 @@ impl Tokens {
         }
     }
 
-    /// The token to use after that one was rejected: many rejections make one renewal.
+    /// The token to use after that one was rejected: many rejections make one renewal, and one refusal of it.
     pub(super) async fn refresh_after(&self, rejected: &Token) -> Result<Token, DataverseError> {
         let mut held = self.held.lock().await;
-        match &held.current {
-            Some(current) if current.token.serial != rejected.serial => Ok(current.token.clone()),
-            _ => {
-                held.current = None;
-                self.renew(&mut held).await
-            }
+        if let Some(current) = &held.current
+            && current.token.serial != rejected.serial
+        {
+            return Ok(current.token.clone());
         }
+        if let Some(denied) = &held.denied
+            && denied.serial == rejected.serial
+        {
+            return Err(denied.told());
+        }
+        held.current = None;
+        let renewed = self.renew(&mut held).await;
+        if let Err(DataverseError::SignIn { cause, error }) = &renewed {
+            held.denied = Some(Denial {
+                serial: rejected.serial,
+                cause: *cause,
+                error: error.clone(),
+            });
+        }
+        renewed
     }
 
     /// Drops a token that was rejected; the next request asks for a fresh one.
@@ -195,7 +226,8 @@ impl Tokens {
             .await
             .map_err(|error| not_granted(network_error(host, error)))?;
         let status = response.status().as_u16();
-        let retry_after = response.headers().get(RETRY_AFTER).cloned();
+        let header = |name: HeaderName| response.headers().get(name)?.to_str().ok();
+        let wait = header(RETRY_AFTER).and_then(|told| wait::told(told, header(DATE)));
         let (body, cut) = body_of(&mut response).await;
         if let Some(why) = cut {
             let host = host.to_owned();
@@ -206,12 +238,11 @@ impl Tokens {
             return serde_json::from_slice(&body)
                 .map_err(|_| self.unexpected("it is not the answer of a token endpoint"));
         }
-        let retry_after = retry_after.as_ref().and_then(|value| value.to_str().ok());
-        Err(self.denied(status, retry_after, &body))
+        Err(self.denied(status, wait, &body))
     }
 
-    fn denied(&self, status: u16, retry_after: Option<&str>, body: &[u8]) -> DataverseError {
-        let mut said = Said::read(status, retry_after, body);
+    fn denied(&self, status: u16, wait: Option<Duration>, body: &[u8]) -> DataverseError {
+        let mut said = Said::after(status, wait, body);
         let denied: Option<Denied> = serde_json::from_slice(body).ok();
         let number = denied.as_ref().map_or(0, Denied::number);
         if let Some(denied) = &denied {

@@ -338,6 +338,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_penalty_until_a_time_of_day_is_counted_from_the_services_own_clock() {
+        let server = Loopback::environment(|_, _| {
+            let headers = "Date: Sat, 21 Nov 2026 03:33:38 GMT\r\n\
+                           Retry-After: Sat, 21 Nov 2026 03:34:08 GMT\r\n";
+            response("429 Too Many Requests", headers, "")
+        })
+        .await;
+        let replies = writer(&server).send(&upserts(&["1"])).await;
+        let throttled = Cause::Throttled {
+            retry_after: Some(std::time::Duration::from_secs(30)),
+            limit: Limit::Window,
+        };
+        assert_eq!(failures(&replies), [(Fate::Refused, &throttled)]);
+    }
+
+    #[tokio::test]
     async fn a_connection_that_closes_without_answer_loses_the_batch() {
         let server = Loopback::environment(|_, _| Vec::new()).await;
         let replies = writer(&server).send(&upserts(&["1", "2"])).await;

@@ -297,9 +297,10 @@ mod tests {
     use super::*;
 
     /// A service that works on so many requests at a time, a tenth of a second on each with its ten operations; the others
-    /// wait in a row. Tells the width after so many tenths.
-    async fn width_after(climb: &mut Climb, workers: usize, tenths: usize) -> usize {
+    /// wait in a row. Tells the width after each of so many tenths.
+    async fn widths(climb: &mut Climb, workers: usize, tenths: usize) -> Vec<usize> {
         let mut under_way = VecDeque::new();
+        let mut widths = Vec::new();
         for _ in 0..tenths {
             while under_way.len() < climb.width() {
                 under_way.push_back((Instant::now(), climb.window()));
@@ -314,8 +315,13 @@ mod tests {
                     took: sent.elapsed(),
                 });
             }
+            widths.push(climb.width());
         }
-        climb.width()
+        widths
+    }
+
+    async fn width_after(climb: &mut Climb, workers: usize, tenths: usize) -> usize {
+        widths(climb, workers, tenths).await[tenths - 1]
     }
 
     #[tokio::test(start_paused = true)]
@@ -324,6 +330,18 @@ mod tests {
             let mut climb = Climb::new(4, 52);
             let width = width_after(&mut climb, workers, 1_000).await;
             assert!(width >= workers, "{workers}: {width}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_width_is_at_most_four_times_what_the_service_works_on_at_once() {
+        for (workers, first) in [(2, 2), (8, 4), (8, 8), (16, 4), (30, 8), (30, 30)] {
+            let mut climb = Climb::new(first, 1_000);
+            let widest = widths(&mut climb, workers, 2_000).await.into_iter().max();
+            assert!(
+                widest <= Some(4 * workers),
+                "{workers} from {first}: {widest:?}"
+            );
         }
     }
 

@@ -1,9 +1,10 @@
 //! How many requests per second the service grants, learned from its penalties.
 //!
-//! Press until the first penalty, and again after it: what made the service refuse may be over. When it refuses again and
-//! again, what it took from penalty to penalty is what it grants. From then on requests are sent evenly just below that,
-//! which costs no penalties, and faster now and then, since it may grant more. A penalty that comes although less was sent
-//! was not for the rate: then it is forgotten.
+//! Press until the first penalty: what the service took until it ended is about what it grants in that time, unless others
+//! had used up a part. From then on requests are sent evenly at that rate, faster and faster until the service refuses
+//! again, and then just below that, which costs no penalties, and a little faster now and then, since it may grant more. A
+//! penalty that comes although less was sent was not for the rate: then it is forgotten, and it takes several in a row to
+//! believe in one again. Penalties for time are believed the second time only, since requests become shorter meanwhile.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,16 +14,23 @@ use tokio::time::Instant;
 /// A cycle with fewer requests tells of chance.
 const LEAST_REQUESTS: u32 = 10;
 
-/// So many cycles in a row tell the rate, unless it was forgotten before; then twice as many, up to the latter.
+/// The first cycle of a run tells the rate alone if it had so many requests.
+const TELLING: u32 = 40;
+
+/// So many cycles in a row tell the rate otherwise; after it was forgotten twice as many, up to the latter.
 const PROOF: u32 = 2;
 const MOST_PROOF: u32 = 64;
 
 /// So much of the rate at which the service refused is used.
 const BELOW: f64 = 0.97;
 
-/// What was learned from cycles is too low rather than too high; it rises by this factor in the time of a cycle until the
-/// service refuses.
+/// What was learned from cycles is too low rather than too high; after a cycle it rises by this factor in the time of each
+/// until the service refuses.
 const SEARCHES: f64 = 1.25;
+
+/// A cycle of the search is no longer than that, so that a rate far too low is left behind in minutes: where windows are
+/// longer, a penalty costs little of them.
+const LONGEST_SEARCH: Duration = Duration::from_secs(15);
 
 /// So many cycles long the rate below the refused one is kept; then it rises by this factor in the time of each.
 const KEPT: f64 = 10.0;
@@ -33,8 +41,22 @@ const PROBES: f64 = 1.02;
 const STRANGE: f64 = 0.8;
 const MOST_EARLY: u32 = 5;
 
+/// Services round the time to wait up to whole seconds: by so much on average, though by no more than an eighth of a penalty
+/// that is short: a rate that is far too high costs more than one that is too low.
+const ROUNDED_UP: Duration = Duration::from_millis(500);
+const ROUNDING: u32 = 8;
+
 /// Requests whose times are remembered: more than a window of the documented limits has.
 const REMEMBERED: usize = 8_192;
+
+/// What a penalty is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Excess {
+    /// Requests in a window.
+    Requests,
+    /// The time that requests of a window took together.
+    Time,
+}
 
 /// What one user is granted.
 #[derive(Debug)]
@@ -43,16 +65,19 @@ pub(super) struct Grant {
     began: Instant,
     /// Requests since then that were not refused.
     taken: u32,
-    /// The penalty that runs.
-    refused: Option<Instant>,
+    /// The penalty that runs, and what it is for.
+    refused: Option<(Instant, Excess)>,
     /// When requests were sent, the latest last.
     sent: VecDeque<Instant>,
-    /// Cycles in a row, the requests that were taken in them, and how long they took.
+    /// Cycles in a row, the requests that were taken in them, how long they lasted, and how much of that was rounding.
     cycles: u32,
     requests: u32,
     time: Duration,
+    rounding: Duration,
     /// How many cycles tell the rate.
     proof: u32,
+    /// Penalties so far.
+    penalties: u32,
     paced: Option<Paced>,
 }
 
@@ -85,7 +110,9 @@ impl Grant {
             cycles: 0,
             requests: 0,
             time: Duration::ZERO,
+            rounding: Duration::ZERO,
             proof: PROOF,
+            penalties: 0,
             paced: None,
         }
     }
@@ -99,8 +126,11 @@ impl Grant {
     /// A request is sent.
     pub(super) fn sends(&mut self) {
         let now = Instant::now();
-        if self.refused.take().is_some() {
-            self.resumes(now);
+        if let Some((at, excess)) = self.refused.take() {
+            self.resumes(now, now - at, excess);
+        }
+        if self.taken == 0 && self.penalties == 0 {
+            self.began = now;
         }
         self.taken += 1;
         if self.sent.len() == REMEMBERED {
@@ -116,14 +146,19 @@ impl Grant {
     }
 
     /// A request was refused because of a limit over time.
-    pub(super) fn refused(&mut self) {
+    pub(super) fn refused(&mut self, excess: Excess) {
         self.taken = self.taken.saturating_sub(1);
         let now = Instant::now();
         if self.refused.is_some() {
             return;
         }
-        self.refused = Some(now);
+        self.refused = Some((now, excess));
+        self.penalties += 1;
         let Some(paced) = &mut self.paced else { return };
+        if self.taken < LEAST_REQUESTS {
+            // What comes at once after a penalty is the rest of that one.
+            return;
+        }
         let since = (now - paced.since).min(paced.cycle * 4);
         let rate = rate_over(&self.sent, paced.cycle.max(since), now);
         paced.early = if paced.rises(now) { 0 } else { paced.early + 1 };
@@ -139,11 +174,12 @@ impl Grant {
     }
 
     fn forget(&mut self) {
-        (self.cycles, self.requests, self.time) = (0, 0, Duration::ZERO);
+        (self.cycles, self.requests) = (0, 0);
+        (self.time, self.rounding) = (Duration::ZERO, Duration::ZERO);
     }
 
-    /// The first request after a penalty.
-    fn resumes(&mut self, now: Instant) {
+    /// The first request after a penalty that took so long.
+    fn resumes(&mut self, now: Instant, penalty: Duration, excess: Excess) {
         let (began, taken) = (self.began, self.taken);
         (self.began, self.taken) = (now, 0);
         if let Some(paced) = &mut self.paced {
@@ -156,10 +192,13 @@ impl Grant {
         self.cycles += 1;
         self.requests += taken;
         self.time += now - began;
-        if self.cycles < self.proof {
+        self.rounding += ROUNDED_UP.min(penalty / ROUNDING);
+        let tells_alone = self.penalties == 1 && taken >= TELLING && excess == Excess::Requests;
+        if self.cycles < self.proof && !tells_alone {
             return;
         }
-        let rate = f64::from(self.requests) / self.time.as_secs_f64().max(1e-3);
+        let time = self.time.saturating_sub(self.rounding).as_secs_f64();
+        let rate = f64::from(self.requests) / time.max(1e-3);
         self.paced = Some(Paced {
             rate,
             ceiling: None,
@@ -185,9 +224,15 @@ impl Paced {
 
     fn rate_at(&self, now: Instant) -> f64 {
         match self.ceiling {
-            None => self.rate * SEARCHES.powf(self.cycles(now)),
+            None => self.rate * SEARCHES.powf((self.steps(now) - 1.0).max(0.0)),
             Some(_) => self.rate * PROBES.powf((self.cycles(now) - KEPT).max(0.0)),
         }
+    }
+
+    /// The steps of the search.
+    fn steps(&self, now: Instant) -> f64 {
+        let step = self.cycle.min(LONGEST_SEARCH);
+        (now - self.since).as_secs_f64() / step.as_secs_f64().max(1e-3)
     }
 }
 
@@ -204,24 +249,51 @@ mod tests {
 
     const MILLISECOND: Duration = Duration::from_millis(1);
 
-    /// A service that lets so many requests through in any two seconds.
+    /// A service that lets so many requests through in any window.
     struct Gatekeeper {
         requests: usize,
+        window: Duration,
+        /// What it tells to wait is a multiple of that.
+        unit: Duration,
         let_in: VecDeque<Instant>,
     }
 
     impl Gatekeeper {
+        /// Forty requests in any two seconds; tells exactly how long to wait.
+        fn exact() -> Self {
+            Self {
+                requests: 40,
+                window: Duration::from_secs(2),
+                unit: MILLISECOND,
+                let_in: VecDeque::new(),
+            }
+        }
+
+        /// Windows of so many seconds; tells whole seconds to wait.
+        fn rounding(window: u64) -> Self {
+            Self {
+                window: Duration::from_secs(window),
+                unit: Duration::from_secs(1),
+                ..Self::exact()
+            }
+        }
+
         /// How long to wait, if it is too much.
         fn refuses(&mut self) -> Option<Duration> {
             let now = Instant::now();
-            let window = Duration::from_secs(2);
-            while self.let_in.front().is_some_and(|at| now - *at >= window) {
+            while self
+                .let_in
+                .front()
+                .is_some_and(|at| now - *at >= self.window)
+            {
                 self.let_in.pop_front();
             }
             self.let_in.push_back(now);
             let excess = self.let_in.len().checked_sub(self.requests + 1)?;
             self.let_in.pop_back();
-            Some(self.let_in[excess] + window - now + MILLISECOND)
+            let wait = self.let_in[excess] + self.window - now + MILLISECOND;
+            let units = wait.as_millis().div_ceil(self.unit.as_millis());
+            Some(self.unit * u32::try_from(units).unwrap())
         }
     }
 
@@ -238,7 +310,7 @@ mod tests {
                 None => let_in += 1,
                 Some(wait) => {
                     refused += 1;
-                    grant.refused();
+                    grant.refused(Excess::Requests);
                     tokio::time::advance(wait).await;
                 }
             }
@@ -254,17 +326,14 @@ mod tests {
             assert_eq!(grant.due(Instant::now()), None);
             grant.sends();
         }
-        grant.refused();
+        grant.refused(Excess::Requests);
         assert_eq!(grant.due(Instant::now()), None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_granted_is_learned_and_hardly_ever_exceeded() {
         let mut grant = Grant::new();
-        let mut gatekeeper = Gatekeeper {
-            requests: 40,
-            let_in: VecDeque::new(),
-        };
+        let mut gatekeeper = Gatekeeper::exact();
         sent(&mut grant, &mut gatekeeper, Duration::from_mins(1)).await;
         // Twenty requests per second are granted.
         let (let_in, refused) = sent(&mut grant, &mut gatekeeper, Duration::from_mins(5)).await;
@@ -274,10 +343,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn more_is_sent_when_more_is_granted() {
         let mut grant = Grant::new();
-        let mut gatekeeper = Gatekeeper {
-            requests: 40,
-            let_in: VecDeque::new(),
-        };
+        let mut gatekeeper = Gatekeeper::exact();
         sent(&mut grant, &mut gatekeeper, Duration::from_mins(1)).await;
         gatekeeper.requests = 80;
         sent(&mut grant, &mut gatekeeper, Duration::from_mins(10)).await;
@@ -289,11 +355,43 @@ mod tests {
     async fn one_penalty_that_was_for_something_else_slows_nothing_down() {
         let mut grant = Grant::new();
         grant.sends();
-        grant.refused();
+        grant.refused(Excess::Requests);
         tokio::time::advance(Duration::from_mins(1)).await;
         for _ in 0..1_000 {
             grant.sends();
             assert_eq!(grant.due(Instant::now()), None);
         }
+    }
+
+    /// A service that grants that, and tells whole seconds to wait.
+    async fn granted(requests: usize, used_up: usize, time: Duration) -> (u32, u32) {
+        let mut grant = Grant::new();
+        let mut gatekeeper = Gatekeeper {
+            requests,
+            ..Gatekeeper::rounding(300)
+        };
+        gatekeeper.let_in = vec![Instant::now(); used_up].into();
+        tokio::time::advance(Duration::from_mins(1)).await;
+        sent(&mut grant, &mut gatekeeper, time).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_penalty_tells_the_rate() {
+        let mut grant = Grant::new();
+        let mut gatekeeper = Gatekeeper {
+            requests: 120,
+            ..Gatekeeper::rounding(6)
+        };
+        let six_windows = Duration::from_secs(36);
+        let (let_in, refused) = sent(&mut grant, &mut gatekeeper, six_windows).await;
+        assert!(let_in >= 648 && refused <= 3, "{let_in}, {refused}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rate_far_too_low_since_others_had_used_the_window_up_is_left_behind_in_minutes() {
+        let half_an_hour = Duration::from_mins(30);
+        let (let_in, _) = granted(6_000, 5_940, half_an_hour).await;
+        // What is granted after the first window, and most of another one is lost.
+        assert!(let_in >= 36_000 - 2 * 6_000 - 1_000, "{let_in}");
     }
 }

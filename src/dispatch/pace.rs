@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::climb::{Answered, Climb, Fill};
-use super::grant::Grant;
+use super::grant::{Excess, Grant};
 use super::options::Options;
 use crate::model::Limit;
 
@@ -126,7 +126,8 @@ impl Pace {
     /// A request was refused, for that.
     pub(super) fn refused(&mut self, limit: Limit) {
         match limit {
-            Limit::Window | Limit::Time => self.grant.refused(),
+            Limit::Window => self.grant.refused(Excess::Requests),
+            Limit::Time => self.grant.refused(Excess::Time),
             Limit::Concurrency => {
                 let refusal = &mut self.refusal;
                 refusal.refused += 1;

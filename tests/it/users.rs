@@ -1,9 +1,11 @@
 //! Several application users of one environment: work moves to whoever may send.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use segue_emulator::{
-    CLIENT_ID, CLIENT_SECRET, ClientOptions, Fault, Options, Privileges, SecretState, TENANT_ID,
+    CLIENT_ID, CLIENT_SECRET, ClientOptions, Fault, Options, Privileges, SecretState, ServiceTime,
+    TENANT_ID,
 };
 use uuid::Uuid;
 
@@ -14,13 +16,17 @@ const SECOND: Uuid = Uuid::from_u128(0xc2);
 
 /// A desk whose environment knows a second application, and whose `segue.yaml` names both.
 async fn desk(second: ClientOptions) -> Desk {
+    desk_at(second, Options::default()).await
+}
+
+async fn desk_at(second: ClientOptions, options: Options) -> Desk {
     let desk = Desk::with(Options {
         clients: vec![ClientOptions {
             client_id: SECOND,
             secret: "second".to_owned(),
             ..second
         }],
-        ..Options::default()
+        ..options
     })
     .await;
     let (url, authority) = (desk.emulator.url(), desk.emulator.authority());
@@ -177,4 +183,43 @@ async fn each_user_is_checked() {
         (1, 1),
         "{told:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_that_cannot_sign_in_any_more_leaves_its_rows_to_the_others() {
+    // Slow enough that much is left to do once both have written.
+    let slow = Options {
+        service_time: Some(ServiceTime {
+            per_request: Duration::from_millis(50),
+            per_row: Duration::ZERO,
+        }),
+        ..Options::default()
+    };
+    let desk = desk_at(ClientOptions::default(), slow).await;
+    desk.accounts("{ path: a.csv }", "write: { batch_size: 10 }\n");
+    let emulator = &desk.emulator;
+    // Both have a token; in the midst of the run the second one's is refused, and it gets no other.
+    let ran = std::thread::scope(|scope| {
+        let run = scope.spawn(|| push(&desk, CLIENT_SECRET));
+        // Both send from the start.
+        while emulator.counts().batches < 40 && !run.is_finished() {
+            std::thread::yield_now();
+        }
+        let second = emulator.client_of(SECOND);
+        second.lapse_secret();
+        second.revoke_tokens();
+        run.join().unwrap()
+    });
+    let created = ran.rows("created");
+    assert_eq!((ran.code, created), (Some(0), ROWS as u64), "{ran:?}");
+    assert!(warns(&ran).contains(&SECOND.to_string()), "{ran:?}");
+    // Who wrote a record owns it: those that had arrived stay with the second user.
+    let journal = emulator.journal();
+    let second = user_of(&desk, &SECOND.to_string());
+    let by_second = journal.iter().filter(|entry| entry.user == second).count();
+    assert!((1..ROWS).contains(&by_second), "{by_second}");
+    let arrived = emulator.rows("account");
+    let is_owned = |row: &&serde_json::Value| row["_ownerid_value"] == second.to_string();
+    let owned = arrived.iter().filter(is_owned).count();
+    assert_eq!((arrived.len(), owned), (ROWS, by_second));
 }

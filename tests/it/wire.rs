@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use segue::dataverse::{Dataverse, GetKey, WireOptions};
+use segue::dataverse::{Dataverse, GetKey, TableWriter, WireOptions};
 use segue::model::{
     Action, Batch, Cause, ColumnSet, Connection, Destination, Effect, Find, KeyDigest, Nulls,
     Operation, Position, Record, RecordId, Reply, RowFailure, RowTag, SecretSource, SourceDigest,
     Table, Target, TargetColumn, Value,
 };
-use segue_emulator::{CLIENT_ID, CLIENT_SECRET, Emulator, Options, TENANT_ID};
+use segue_emulator::{CLIENT_ID, CLIENT_SECRET, Emulator, Fault, Options, TENANT_ID};
 use uuid::Uuid;
 
 struct Sandbox {
@@ -202,4 +202,78 @@ async fn a_key_that_another_record_has_is_told_with_column_and_value() {
             Some(Cause::Row(RowFailure::NotFound)),
         ]
     );
+}
+
+/// Sends so many batches of one row each at once; what each was answered.
+async fn at_once(writer: TableWriter, batches: usize) -> Vec<Reply> {
+    let writer = Arc::new(writer);
+    let sends = (0..batches).map(|number| {
+        let operation = account(&format!("AW{number:08}"), "A Bike Store", Action::Upsert);
+        let batch = Batch {
+            operations: vec![operation],
+            ..Batch::default()
+        };
+        let writer = Arc::clone(&writer);
+        async move { writer.send(&batch).await }
+    });
+    let mut under_way = tokio::task::JoinSet::new();
+    sends.for_each(|send| {
+        under_way.spawn(send);
+    });
+    under_way.join_all().await.into_iter().flatten().collect()
+}
+
+const IN_FLIGHT: usize = 40;
+
+#[tokio::test]
+async fn dozens_of_requests_whose_token_lapsed_ask_for_one_new_token() {
+    let sandbox = sandbox().await;
+    let table = sandbox.environment.table("account").await.unwrap();
+    let writer = sandbox.environment.writer(accounts(&table));
+    let before = sandbox.emulator.counts();
+    sandbox.emulator.revoke_tokens();
+    let replies = at_once(writer, IN_FLIGHT).await;
+    assert_eq!(effects(&replies), vec![Effect::Created; IN_FLIGHT]);
+    let counts = sandbox.emulator.counts();
+    assert_eq!(counts.tokens - before.tokens, 1);
+}
+
+fn are_refused_for_the_token(replies: &[Reply]) {
+    for reply in replies {
+        let Reply::Failed(failure) = reply else {
+            panic!("{reply:?}");
+        };
+        assert_eq!(failure.cause, Cause::Credential, "{failure:?}");
+    }
+    assert_eq!(replies.len(), IN_FLIGHT);
+}
+
+#[tokio::test]
+async fn a_new_token_that_is_rejected_too_is_not_replaced_again() {
+    let sandbox = sandbox().await;
+    let table = sandbox.environment.table("account").await.unwrap();
+    let writer = sandbox.environment.writer(accounts(&table));
+    let before = sandbox.emulator.counts();
+    sandbox
+        .emulator
+        .next_requests(vec![Fault::RevokeToken; IN_FLIGHT * 3]);
+    let replies = at_once(writer, IN_FLIGHT).await;
+    are_refused_for_the_token(&replies);
+    let counts = sandbox.emulator.counts();
+    assert_eq!(counts.tokens - before.tokens, 1);
+    assert!(sandbox.emulator.rows("account").is_empty());
+}
+
+#[tokio::test]
+async fn a_secret_that_lapsed_is_shown_once_and_not_by_each_request_in_flight() {
+    let sandbox = sandbox().await;
+    let table = sandbox.environment.table("account").await.unwrap();
+    let writer = sandbox.environment.writer(accounts(&table));
+    let before = sandbox.emulator.counts();
+    sandbox.emulator.revoke_tokens();
+    sandbox.emulator.client().lapse_secret();
+    let replies = at_once(writer, IN_FLIGHT).await;
+    are_refused_for_the_token(&replies);
+    let counts = sandbox.emulator.counts();
+    assert_eq!(counts.tokens - before.tokens, 1);
 }

@@ -31,6 +31,10 @@ pub(crate) struct Limits {
     pub(crate) requests: u32,
     pub(crate) execution: Duration,
     pub(crate) concurrent: usize,
+    /// Each counts alone; any of them gets a request.
+    pub(crate) servers: usize,
+    /// Whoever is refused is told to wait at least so long.
+    pub(crate) least_wait: Duration,
 }
 
 impl Limits {
@@ -46,6 +50,8 @@ impl Limits {
             requests: (6_000.0 * factor).round() as u32,
             execution: Duration::from_mins(20).mul_f64(factor),
             concurrent: 52,
+            servers: 1,
+            least_wait: Duration::ZERO,
         }
     }
 }
@@ -54,19 +60,21 @@ pub(crate) struct Capacity {
     terms: Terms,
     workers: Semaphore,
     users: Mutex<Vec<Account>>,
+    /// Which server gets a request.
+    dice: Mutex<fastrand::Rng>,
 }
 
 /// What one user did.
 #[derive(Debug, Clone)]
 pub(crate) struct Account {
-    /// Requests of the window: when they came, and how long they took.
-    recent: VecDeque<(Instant, Duration)>,
-    pub(crate) under_way: usize,
+    servers: Vec<Window>,
     pub(crate) most_under_way: usize,
     free_at: Instant,
     /// Requests that were carried out, how many rows one had at least, and how long they took together.
     pub(crate) carried: u32,
     pub(crate) smallest: usize,
+    /// How many rows each had, in the order of answers.
+    pub(crate) sizes: Vec<usize>,
     pub(crate) spent: Duration,
     pub(crate) refused: u32,
     /// Requests in a penalty that the user had been told of.
@@ -77,6 +85,14 @@ pub(crate) struct Account {
     pub(crate) shut_until: Option<Instant>,
 }
 
+/// What one user did at one server.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Window {
+    /// Requests of the window: when they came, and how long they took.
+    recent: VecDeque<(Instant, Duration)>,
+    under_way: usize,
+}
+
 /// The service as one user sees it.
 pub(crate) struct Door {
     pub(crate) service: Arc<Capacity>,
@@ -85,13 +101,17 @@ pub(crate) struct Door {
 
 impl Capacity {
     pub(crate) fn new(terms: Terms, users: usize) -> Arc<Self> {
+        Self::seeded(terms, users, 7)
+    }
+
+    pub(crate) fn seeded(terms: Terms, users: usize, seed: u64) -> Arc<Self> {
         let account = Account {
-            recent: VecDeque::new(),
-            under_way: 0,
+            servers: vec![Window::default(); terms.limits.map_or(1, |limits| limits.servers)],
             most_under_way: 0,
             free_at: Instant::now(),
             carried: 0,
             smallest: usize::MAX,
+            sizes: Vec::new(),
             spent: Duration::ZERO,
             refused: 0,
             breaches: 0,
@@ -101,6 +121,7 @@ impl Capacity {
         Arc::new(Self {
             workers: Semaphore::new(terms.workers),
             users: Mutex::new(vec![account; users]),
+            dice: Mutex::new(fastrand::Rng::with_seed(seed)),
             terms,
         })
     }
@@ -118,9 +139,10 @@ impl Capacity {
         self.users.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Refuses, or lets in.
-    fn admit(&self, user: usize) -> Result<(), (Failure, Duration)> {
+    /// Refuses, or lets in at that server.
+    fn admit(&self, user: usize) -> Result<usize, (Failure, Duration)> {
         let now = Instant::now();
+        let mut dice = self.dice.lock().unwrap_or_else(PoisonError::into_inner);
         let mut users = self.users();
         let account = &mut users[user];
         if account.fails_from.is_some_and(|from| from <= now) {
@@ -129,7 +151,8 @@ impl Capacity {
         if now < account.free_at {
             account.breaches += 1;
         }
-        account.most_under_way = account.most_under_way.max(account.under_way + 1);
+        let under_way: usize = account.servers.iter().map(|one| one.under_way).sum();
+        account.most_under_way = account.most_under_way.max(under_way + 1);
         if let Some(until) = account.shut_until.filter(|until| *until > now) {
             account.refused += 1;
             let retry_after = Some(until - now);
@@ -138,29 +161,35 @@ impl Capacity {
             let refusal = failure(Fate::Refused, cause, "too many requests");
             return Err((refusal, until - now));
         }
+        let server = dice.usize(..account.servers.len());
+        let window = &mut account.servers[server];
         if let Some(limits) = self.terms.limits
-            && let Some((wait, limit)) = account.excess(limits, now)
+            && let Some((wait, limit)) = window.excess(limits, now)
         {
+            window.recent.push_back((now, Duration::ZERO));
             account.refused += 1;
-            account.recent.push_back((now, Duration::ZERO));
+            let wait = wait.max(limits.least_wait);
             let retry_after = Some(wait);
             let cause = Cause::Throttled { retry_after, limit };
             let refusal = failure(Fate::Refused, cause, "too many requests");
             return Err((refusal, wait));
         }
-        account.under_way += 1;
-        account.recent.push_back((now, Duration::ZERO));
-        Ok(())
+        window.under_way += 1;
+        window.recent.push_back((now, Duration::ZERO));
+        Ok(server)
     }
 
     pub(crate) async fn carry(&self, user: usize, operations: &[Operation]) -> Vec<Reply> {
-        if let Err((refused, wait)) = self.admit(user) {
-            // A refusal is quick, but not as quick as nothing; until it has come nobody knows of it.
-            sleep(Duration::from_millis(5)).await;
-            let account = &mut self.users()[user];
-            account.free_at = account.free_at.max(Instant::now() + wait);
-            return all(operations, &refused);
-        }
+        let server = match self.admit(user) {
+            Ok(server) => server,
+            Err((refused, wait)) => {
+                // A refusal is quick, but not as quick as nothing; until it has come nobody knows of it.
+                sleep(Duration::from_millis(5)).await;
+                let account = &mut self.users()[user];
+                account.free_at = account.free_at.max(Instant::now() + wait);
+                return all(operations, &refused);
+            }
+        };
         let arrived = Instant::now();
         let worker = self.workers.acquire().await;
         let rows = u32::try_from(operations.len()).unwrap();
@@ -169,11 +198,13 @@ impl Capacity {
         drop(worker);
         let mut users = self.users();
         let account = &mut users[user];
-        account.under_way -= 1;
         account.carried += 1;
         account.smallest = account.smallest.min(operations.len());
+        account.sizes.push(operations.len());
         account.spent += time;
-        let mut recent = account.recent.iter_mut();
+        let window = &mut account.servers[server];
+        window.under_way -= 1;
+        let mut recent = window.recent.iter_mut();
         if let Some((_, spent)) = recent.find(|(at, spent)| *at == arrived && spent.is_zero()) {
             *spent = time;
         }
@@ -188,7 +219,7 @@ impl Capacity {
     }
 }
 
-impl Account {
+impl Window {
     /// How long to wait, and for what, if there is too much.
     fn excess(&mut self, limits: Limits, now: Instant) -> Option<(Duration, Limit)> {
         while self

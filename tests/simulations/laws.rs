@@ -31,7 +31,7 @@ pub(crate) fn conservation(simulated: &Simulated) {
 pub(crate) fn manners(service: &ModelService, options: &Options) {
     let state = service.state();
     assert_eq!(state.breaches, Vec::<String>::new());
-    assert!(state.most_in_flight <= options.concurrency.get());
+    assert!(state.most_in_flight <= options.concurrency.get() * state.users.len());
     let most = state.failures.values().max().copied().unwrap_or(0);
     assert!(
         most <= options.tries.get(),

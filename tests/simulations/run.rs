@@ -20,6 +20,8 @@ use crate::service::{ModelService, run_start, us};
 pub(crate) struct Setting {
     pub(crate) options: Options,
     pub(crate) mode: Mode,
+    /// How many application users there are.
+    pub(crate) users: usize,
     /// Somebody tells it to stop, after that time.
     pub(crate) signals: Vec<(Duration, Stopping)>,
     /// The recorder dies after so many outcomes.
@@ -34,6 +36,7 @@ impl Default for Setting {
                 ..Options::default()
             },
             mode: Mode::Upsert,
+            users: 1,
             signals: Vec::new(),
             outcomes_taken: usize::MAX,
         }
@@ -45,6 +48,16 @@ impl Default for Setting {
 pub(crate) enum Recorder {
     Lives,
     Died,
+}
+
+impl Recorder {
+    fn after(taken: usize, at_most: usize) -> Self {
+        if taken < at_most {
+            Self::Lives
+        } else {
+            Self::Died
+        }
+    }
 }
 
 /// What came of a run.
@@ -102,7 +115,8 @@ pub(crate) async fn simulate(
 ) -> Simulated {
     let began = Instant::now();
     let rules = rules(setting.mode);
-    let lane = Lane::new(Arc::clone(service), setting.options);
+    let seats = service.seats(setting.users);
+    let lane = Lane::of(seats, setting.options, Arc::default());
     let (drafts_out, drafts_in) = mpsc::channel(256);
     let (operations_out, operations_in) = mpsc::channel(256);
     let (outcomes_out, mut outcomes_in) = mpsc::channel(256);
@@ -145,13 +159,8 @@ pub(crate) async fn simulate(
     );
     let dispatching = dispatch(lane, rules, operations_in, outcomes_out, stop_in);
     let (handed, resolved, report, outcomes) = tokio::join!(feed, resolution, dispatching, record);
-    let recorder = if outcomes.len() < setting.outcomes_taken {
-        Recorder::Lives
-    } else {
-        Recorder::Died
-    };
     Simulated {
-        recorder,
+        recorder: Recorder::after(outcomes.len(), setting.outcomes_taken),
         outcomes,
         report,
         resolved,

@@ -5,6 +5,7 @@ mod backlog;
 mod bulk;
 mod endings;
 mod forecast;
+mod grants;
 mod isolation;
 mod keys;
 mod limits;

@@ -56,8 +56,9 @@ async fn a_run_and_its_completion(seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
     let service = Arc::new(ModelService::new());
     let mut rows = draw_rows(&mut random, &service);
-    let setting = draw_setting(&mut random, seed);
+    let mut setting = draw_setting(&mut random, seed);
     draw_chaos(&mut random, &service);
+    setting.users = draw_users(&mut random, &service);
 
     let options = setting.options.clone();
     let mode = setting.mode;
@@ -72,8 +73,11 @@ async fn a_run_and_its_completion(seed: u64) {
         assert_eq!(simulated.handed, rows.len());
     }
 
+    nobody_is_dropped_without_reason(&simulated, &service);
+
     {
         let mut state = service.state();
+        state.users.clear();
         (state.chaos, state.always) = (None, None);
         state.script.clear();
         state.failures.clear();
@@ -95,6 +99,19 @@ async fn a_run_and_its_completion(seed: u64) {
     laws::conservation(&completed);
     laws::equality(&completed, &rows, &service);
     only_bad_rows_are_rejected(&completed, &rows, &service);
+}
+
+/// A run stops for its credentials only when all of its users were told that theirs fail.
+fn nobody_is_dropped_without_reason(simulated: &Simulated, service: &ModelService) {
+    let state = service.state();
+    let mut users = state.users.iter();
+    let stops = [&simulated.report.stopped, &simulated.resolved.stopped];
+    if stops
+        .iter()
+        .any(|stopped| matches!(stopped, Some(StopCause::Credential(_))))
+    {
+        assert!(users.all(|user| user.failed.is_some()));
+    }
 }
 
 fn draw_rows(random: &mut fastrand::Rng, service: &ModelService) -> Vec<Row> {
@@ -181,9 +198,27 @@ fn draw_setting(random: &mut fastrand::Rng, seed: u64) -> Setting {
             ..Options::default()
         },
         mode: modes[random.usize(..modes.len())],
+        users: 1,
         signals,
         outcomes_taken,
     }
+}
+
+/// Several application users in every third seed; each of them may fail during the run.
+fn draw_users(random: &mut fastrand::Rng, service: &Arc<ModelService>) -> usize {
+    let users = match random.u32(..3) {
+        0 => random.usize(2..5),
+        _ => return 1,
+    };
+    service.seats(users);
+    let mut state = service.state();
+    for user in &mut state.users {
+        user.fails_from = (random.u32(..3) == 0).then(|| {
+            let after = Duration::from_millis(random.u64(..30_000));
+            tokio::time::Instant::now() + after
+        });
+    }
+    users
 }
 
 fn draw_chaos(random: &mut fastrand::Rng, service: &ModelService) {

@@ -2,7 +2,7 @@
 #![cfg(test)]
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -40,6 +40,23 @@ pub(crate) struct Stored {
     pub(crate) made: Made,
 }
 
+/// How the service stands to an application user.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct User {
+    /// The end of its penalty.
+    free_at: Option<Instant>,
+    /// Its secret or role fails from then on.
+    pub(crate) fails_from: Option<Instant>,
+    /// When it was told so.
+    pub(crate) failed: Option<Instant>,
+}
+
+/// The service as one application user has it.
+pub(crate) struct Seat {
+    pub(crate) service: Arc<ModelService>,
+    pub(crate) user: usize,
+}
+
 /// One request, as it began.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Request {
@@ -74,7 +91,8 @@ pub(crate) struct State {
     pub(crate) chaos: Option<Chaos>,
     pub(crate) rivals: HashMap<String, Rival>,
     latency: Duration,
-    free_at: Instant,
+    /// Of each application user.
+    pub(crate) users: Vec<User>,
     in_flight: HashSet<KeyDigest>,
     requests_in_flight: usize,
     pub(crate) ids: u128,
@@ -110,7 +128,7 @@ impl ModelService {
                 chaos: None,
                 rivals: HashMap::new(),
                 latency: Duration::from_millis(200),
-                free_at: Instant::now(),
+                users: vec![User::default()],
                 in_flight: HashSet::new(),
                 requests_in_flight: 0,
                 ids: 1000,
@@ -154,28 +172,42 @@ impl ModelService {
         (self, id)
     }
 
+    /// Each of so many application users, for a run: who was dropped in the one before signs in again.
+    pub(crate) fn seats(self: &Arc<Self>, users: usize) -> Vec<Arc<Seat>> {
+        let mut state = self.state();
+        state.users.resize(users, User::default());
+        state.users.iter_mut().for_each(|user| user.failed = None);
+        drop(state);
+        let seat = |user| {
+            let service = Arc::clone(self);
+            Arc::new(Seat { service, user })
+        };
+        (0..users).map(seat).collect()
+    }
+
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Destination for ModelService {
+impl Destination for Seat {
     async fn send(&self, batch: &Batch) -> Vec<Reply> {
+        let (user, service) = (self.user, &self.service);
         let kind = match batch.envelope {
             segue::model::Envelope::Batch => Kind::Send,
             segue::model::Envelope::Bulk => Kind::Bulk,
         };
-        let fault = self.state().begin(batch.operations.len(), kind);
-        self.state().check_bulk(batch);
-        let _under_way = UnderWay::of(self, batch);
-        let latency = self.state().latency;
+        let fault = service.state().begin(user, batch.operations.len(), kind);
+        service.state().check_bulk(batch);
+        let _under_way = UnderWay::of(service, batch);
+        let latency = service.state().latency;
         match fault {
             Some(Fault::Slow(more)) => sleep(latency + more).await,
             Some(Fault::Silent) => sleep(Duration::from_mins(2)).await,
             _ => sleep(latency).await,
         }
-        let mut state = self.state();
-        let replies = state.answer(batch, fault.as_ref());
+        let mut state = service.state();
+        let replies = state.answer(user, batch, fault.as_ref());
         state.count_failures(batch, &replies);
         drop(state);
         if matches!(fault, Some(Fault::Panic)) {
@@ -189,17 +221,18 @@ impl Destination for ModelService {
         let Find::ByKey(keys) = what else {
             return Ok(Vec::new());
         };
-        let fault = self.state().begin(keys.len(), Kind::Find);
-        let latency = self.state().latency;
+        let (user, service) = (self.user, &self.service);
+        let fault = service.state().begin(user, keys.len(), Kind::Find);
+        let latency = service.state().latency;
         sleep(latency).await;
-        let mut state = self.state();
+        let mut state = service.state();
         if keys.iter().any(|key| text(&key[0]) == UNASKABLE_NUMBER) {
             return Err(failure(Fate::Refused, refused_row(), "not a literal"));
         }
         match fault {
-            Some(Fault::Throttle(told)) => Err(state.throttle(told)),
+            Some(Fault::Throttle(told)) => Err(state.throttle(user, told)),
             Some(Fault::Unavailable | Fault::Busy(_)) => Err(unavailable(Fate::Refused)),
-            Some(Fault::Expired) => Err(expired()),
+            Some(Fault::Expired) => Err(state.sign_out(user)),
             Some(
                 Fault::LostBefore
                 | Fault::LostAfter
@@ -253,14 +286,19 @@ impl Drop for UnderWay<'_> {
 }
 
 impl State {
-    fn begin(&mut self, size: usize, kind: Kind) -> Option<Fault> {
+    fn begin(&mut self, user: usize, size: usize, kind: Kind) -> Option<Fault> {
         let request = Request {
             at: Instant::now(),
             size,
             bulk: kind == Kind::Bulk,
         };
-        if request.at < self.free_at {
+        let standing = self.users[user].clone();
+        if standing.free_at.is_some_and(|at| request.at < at) {
             self.breaches.push("sent during a penalty".to_owned());
+        }
+        if standing.failed.is_some_and(|at| at < request.at) {
+            self.breaches
+                .push("sent as a user that was dropped".to_owned());
         }
         if size == 0 {
             self.breaches.push("an empty request".to_owned());
@@ -268,6 +306,9 @@ impl State {
         match kind {
             Kind::Send | Kind::Bulk => self.batches.push(request),
             Kind::Find => self.finds.push(request),
+        }
+        if standing.fails_from.is_some_and(|at| at <= request.at) {
+            return Some(Fault::Expired);
         }
         let scripted = self.script.pop_front();
         let chaos = self.chaos.as_mut();
@@ -297,7 +338,7 @@ impl State {
         }
     }
 
-    fn answer(&mut self, batch: &Batch, fault: Option<&Fault>) -> Vec<Reply> {
+    fn answer(&mut self, user: usize, batch: &Batch, fault: Option<&Fault>) -> Vec<Reply> {
         let envelope = self.envelope_of(batch);
         let operations = &batch.operations;
         if operations.len() > self.most_operations {
@@ -307,9 +348,9 @@ impl State {
             );
         }
         match fault {
-            Some(Fault::Throttle(told)) => all(operations, &self.throttle(*told)),
+            Some(Fault::Throttle(told)) => all(operations, &self.throttle(user, *told)),
             Some(Fault::Unavailable) => all(operations, &unavailable(Fate::Refused)),
-            Some(Fault::Expired) => all(operations, &expired()),
+            Some(Fault::Expired) => all(operations, &self.sign_out(user)),
             Some(Fault::LostBefore | Fault::Silent) => all(operations, &unavailable(Fate::Lost)),
             Some(Fault::DiedAfter(done)) => {
                 let done = (*done).min(operations.len());
@@ -372,9 +413,16 @@ impl State {
         }
     }
 
-    fn throttle(&mut self, told: Option<Duration>) -> Failure {
+    /// The user is told that its secret or role fails.
+    fn sign_out(&mut self, user: usize) -> Failure {
+        self.users[user].failed.get_or_insert_with(Instant::now);
+        expired()
+    }
+
+    fn throttle(&mut self, user: usize, told: Option<Duration>) -> Failure {
         let ends = Instant::now() + told.unwrap_or_default();
-        self.free_at = self.free_at.max(ends);
+        let free_at = &mut self.users[user].free_at;
+        *free_at = (*free_at).max(Some(ends));
         let cause = Cause::Throttled {
             retry_after: told,
             limit: Limit::Window,

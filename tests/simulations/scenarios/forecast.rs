@@ -14,7 +14,7 @@ use crate::run::{Setting, rules};
 use crate::service::ModelService;
 
 async fn forecast(rows: &[Row], service: &Arc<ModelService>, mode: Mode) -> Vec<Foreseen> {
-    let lane = Lane::new(Arc::clone(service), Setting::default().options);
+    let lane = Lane::of(service.seats(1), Setting::default().options, Arc::default());
     let (drafts_out, drafts_in) = mpsc::channel(16);
     let (foreseen_out, mut foreseen_in) = mpsc::channel(16);
     let (_stop, stop_in) = watch::channel(Stopping::No);

@@ -94,3 +94,21 @@ async fn slow_batches_become_smaller() {
     assert_eq!(sizes[..8], [100; 8]);
     assert!(sizes[8..12].iter().all(|size| *size < 30), "{sizes:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_size_that_shrank_grows_back_by_a_tenth_at_a_time() {
+    let slow = (0..8).fold(ModelService::new(), |service, _| {
+        service.then(Fault::Slow(seconds(40)))
+    });
+    let service = Arc::new(slow);
+    run(&resellers(20_000), &service, Setting::default()).await;
+    let sizes: Vec<usize> = service.state().batches.iter().map(|one| one.size).collect();
+    let mut largest = sizes[8];
+    assert!(largest < 30, "{largest}");
+    for size in &sizes[8..] {
+        // Several answers may have come since the request before.
+        assert!(*size <= largest + (largest / 10).max(1) * 8, "{sizes:?}");
+        largest = largest.max(*size);
+    }
+    assert_eq!(largest, 100);
+}

@@ -16,9 +16,9 @@ use crate::extract::resellers;
 use crate::run::rules;
 use crate::setup::{batches_of, seconds};
 
-const BATCH: usize = 10;
+pub(super) const BATCH: usize = 10;
 
-fn terms(workers: usize) -> Terms {
+pub(super) fn terms(workers: usize) -> Terms {
     Terms {
         workers,
         per_request: Duration::from_millis(20),
@@ -28,7 +28,7 @@ fn terms(workers: usize) -> Terms {
 }
 
 /// Carries so many rows through the gate; tells how long it took.
-async fn carried(lane: Lane<Door>, rows: u64) -> (Duration, DispatchReport) {
+pub(super) async fn carried(lane: Lane<Door>, rows: u64) -> (Duration, DispatchReport) {
     let rules = rules(segue::dispatch::Mode::Upsert);
     let (drafts_out, drafts_in) = mpsc::channel(256);
     let (operations_out, operations_in) = mpsc::channel(256);
@@ -86,11 +86,11 @@ async fn blasted(terms: Terms, width: usize, requests: usize) -> Duration {
     began.elapsed()
 }
 
-fn time_of_a_request(terms: Terms) -> Duration {
+pub(super) fn time_of_a_request(terms: Terms) -> Duration {
     terms.per_request + terms.per_row * u32::try_from(BATCH).unwrap()
 }
 
-fn lane(service: &Arc<Capacity>, first: usize) -> Lane<Door> {
+pub(super) fn lane(service: &Arc<Capacity>, first: usize) -> Lane<Door> {
     let options = Options {
         first_concurrency: NonZeroUsize::new(first).unwrap(),
         ..batches_of(BATCH)
@@ -228,4 +228,21 @@ async fn two_users_are_granted_twice_as_much() {
         times.push(took);
     }
     assert!(times[1] < times[0] * 3 / 5, "{times:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_get_as_many_rows_as_take_ten_seconds() {
+    // A hundred rows of a table with slow plug-ins take 40 s.
+    let terms = Terms {
+        per_row: Duration::from_millis(400),
+        ..terms(8)
+    };
+    let service = Capacity::new(terms, 1);
+    let lane = Lane::of(service.doors(), batches_of(100), Arc::default());
+    carried(lane, 20_000).await;
+    let sizes = service.users()[0].sizes.clone();
+    let (first, rest) = sizes.split_at(8);
+    assert_eq!(first, [100; 8]);
+    let rest = &rest[..rest.len() - 1];
+    assert!(rest.iter().all(|size| (15..=25).contains(size)), "{rest:?}");
 }
