@@ -67,7 +67,8 @@ timed() {
   read -r seconds processor peak < figures
 }
 logged() { grep -o "$1.*$2=[0-9]*" log | tail -1 | sed -E "s/.*$2=//" | awk '{ printf "%.2f", $1 / 1000 }'; }
-recording() { grep -oE 'stage="recorder" cpu_us=[0-9]+' log | cut -d= -f3 | awk '{ sum += $1 } END { printf "%.2f", sum / 1e6 }'; }
+# The processor time of a stage that has a thread for itself.
+worked() { grep -oE "stage=\"$1\" cpu_us=[0-9]+" log | cut -d= -f3 | awk '{ sum += $1 } END { printf "%.2f", sum / 1e6 }'; }
 counted() { grep -o "\"$1\":[0-9]*" out | head -1 | cut -d: -f2; }
 push() { timed "$segue" push -m accounts.yaml -q --json "$@"; }
 
@@ -77,13 +78,9 @@ row "first load, every row is sent" "$seconds" "$peak"
 row "  of it its survey" "$(logged 'extract surveyed' elapsed_ms)" ""
 row "  of it the ledger put in order" "$(logged 'ledger folded' elapsed_ms)" ""
 row "processor time of the first load" "$processor" ""
-row "  of it recording" "$(recording)" ""
-awk -v survey="$(logged 'extract surveyed' elapsed_ms)" -v read="$(logged 'extract surveyed' read_ms)" \
-  -v fold="$(logged 'ledger folded' elapsed_ms)" -v recorder="$(recording)" -v all="$processor" -v took="$seconds" 'BEGIN {
-  compare = survey - read
-  printf "the ledger has %.1f %% of the processor time: recording %.1f, putting in order %.1f, sorting in the survey %.1f;",
-    100 * (recorder + fold + compare) / all, 100 * recorder / all, 100 * fold / all, 100 * compare / all
-  printf " by the clock nothing was sent for %.1f %%\n", 100 * (survey + fold) / took
+awk -v sort="$(worked "sort")" -v recorder="$(worked recorder)" -v fold="$(worked fold)" -v all="$processor" 'BEGIN {
+  printf "  of it the ledger: %.1f %%: sorting and comparing in the survey %.1f, recording %.1f, putting in order %.1f\n",
+    100 * (sort + recorder + fold) / all, 100 * sort / all, 100 * recorder / all, 100 * fold / all
 }'
 echo "state at rest: $(( $(du -sb .segue/env | cut -f1) / rows )) bytes a row"
 sed -i "s/first.$kind/second.$kind/" accounts.yaml

@@ -200,7 +200,8 @@ impl Run {
             }
             ledger.end_run(number, ending)?;
             // Nobody else has it: every part of the pipe has ended.
-            Arc::into_inner(ledger).map_or(Ok(()), Ledger::fold)?;
+            let ledger = Arc::into_inner(ledger);
+            effort::logged("fold", || ledger.map_or(Ok(()), Ledger::fold))?;
             tracing::info!(elapsed_ms = milliseconds(began), "ledger folded");
             Ok(())
         });

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
+use super::effort;
 use super::open::Opened;
 use super::removal::is_removable;
 use super::selection::Selection;
@@ -132,7 +133,7 @@ impl Surveyor {
         })?;
         extract.unchanged()?;
         let read_ms = milliseconds(began);
-        let survey = builder.finish()?;
+        let survey = effort::logged("sort", || builder.finish())?;
         let (rows, elapsed_ms) = (survey.counts().read, milliseconds(began));
         tracing::info!(rows, read_ms, elapsed_ms, "extract surveyed");
         Ok(survey)
