@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::bulk_delete;
 use crate::closing::{self, Closing};
 use crate::context::Context;
+use crate::eligibility;
 use crate::engine::Engine;
 use crate::qualify;
 use crate::refusal::Refusal;
@@ -21,10 +22,14 @@ pub(crate) fn answer(
     path: &str,
 ) -> Result<Option<Response>, Refusal> {
     let closing = Closing::of(path);
-    if closing.is_none() && path != bulk_delete::NAME {
+    let eligible = eligibility::action(path);
+    if closing.is_none() && eligible.is_none() && path != bulk_delete::NAME {
         return Ok(None);
     }
     check_method(context, call, path)?;
+    if let Some(action) = eligible {
+        return Ok(Some(eligibility::serve(context, call, action)?));
+    }
     let body = call.json()?;
     let response = match closing {
         Some(closing) => closing::close(engine, context, closing, body)?,

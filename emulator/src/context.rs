@@ -158,11 +158,12 @@ impl<'a> Context<'a> {
     }
 }
 
-/// Splits `/api/data/v9.2/contacts?…` into version and the rest.
+/// Splits `/api/data/v9.2/contacts?…` into version and the rest. Slashes are not counted there:
+/// clients put a path with one behind a root with one, Microsoft's samples among them.
 pub(crate) fn versioned(target: &str) -> Option<(&str, &str)> {
     let below = target.strip_prefix(ROOT)?;
     let end = below.find(['/', '?']).unwrap_or(below.len());
     let (version, rest) = below.split_at_checked(end)?;
-    let rest = rest.strip_prefix('/').unwrap_or(rest);
+    let rest = rest.trim_start_matches('/');
     VERSIONS.contains(&version).then_some((version, rest))
 }

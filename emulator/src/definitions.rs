@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 use crate::context::{Context, Enclosure};
 use crate::engine::Engine;
-use crate::metadata::define::{self, OptionMessage, Step};
+use crate::metadata::define::{self, OptionMessage, Shared, Step};
 use crate::odata::Answer;
 use crate::refusal::Refusal;
 use crate::request::{Call, Response};
@@ -29,10 +29,12 @@ pub(crate) fn answer(
     path: &str,
 ) -> Result<Option<Answer>, Refusal> {
     let option = OptionMessage::of(path);
+    let shared = Shared::of(path);
     let is_action = path == CREATE_ENTITIES
         || path == REACTIVATE
         || PUBLISH.contains(&path)
-        || option.is_some();
+        || option.is_some()
+        || shared.is_some();
     let privilege = match define::privilege(call.method, path) {
         _ if is_action && call.method != "POST" => {
             let uri = format!("{}/{path}", context.base());
@@ -42,6 +44,7 @@ pub(crate) fn answer(
         Some(privilege) => privilege,
         None if path == CREATE_ENTITIES => "prvCreateEntity",
         None if option.is_some() => "prvWriteOptionSet",
+        None if shared.is_some() => "prvCreateRelationship",
         None if is_action => "prvWriteEntity",
         None => return Ok(None),
     };
@@ -58,6 +61,12 @@ pub(crate) fn answer(
         let (step, value) = define::option_step(context.schema, message, &body)?;
         engine.redefine(&step.change)?;
         return Ok(Some(changed_option(context, message, value)));
+    }
+    if let Some(shared) = shared {
+        let (step, ids) = define::shared_step(context.schema, shared, &body)?;
+        engine.redefine(&step.change)?;
+        let told = json!({"AttributeId": step.id, "RelationshipIds": ids});
+        return Ok(Some(response_of(context, path, told)));
     }
     let step = match path {
         CREATE_ENTITIES => define::tables(context.schema, &body)?,
@@ -77,12 +86,23 @@ pub(crate) fn answer(
 }
 
 fn changed_option(context: &Context<'_>, message: OptionMessage, value: i32) -> Answer {
-    if message != OptionMessage::Insert {
-        return Response::odata(204).into();
-    }
+    let name = match message {
+        OptionMessage::Insert => "InsertOptionValue",
+        OptionMessage::InsertStatus => "InsertStatusValue",
+        OptionMessage::Update | OptionMessage::Order | OptionMessage::Delete => {
+            return Response::odata(204).into();
+        }
+    };
+    response_of(context, name, json!({"NewOptionValue": value}))
+}
+
+/// The answer of an action that tells something.
+fn response_of(context: &Context<'_>, action: &str, mut body: Json) -> Answer {
     let base = context.base();
-    let shape = format!("{base}/$metadata#Microsoft.Dynamics.CRM.InsertOptionValueResponse");
-    let body = json!({"@odata.context": shape, "NewOptionValue": value});
+    let shape = format!("{base}/$metadata#Microsoft.Dynamics.CRM.{action}Response");
+    if let Some(body) = body.as_object_mut() {
+        body.insert("@odata.context".to_owned(), shape.into());
+    }
     Response::json(200, body.to_string()).into()
 }
 

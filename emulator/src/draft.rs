@@ -110,6 +110,16 @@ impl Draft {
             let name = (!name.is_empty()).then(|| Value::Text(name.into()));
             self.set(full, name);
         }
+        if let Some((customer, repeated)) = special.parents {
+            let customer = self.get(customer).cloned();
+            for (table, column) in repeated {
+                let table = context.model.of_name(table).map(|layout| layout.number);
+                let same = customer.clone().filter(|customer| {
+                    matches!(customer, Value::Reference { table: it, .. } if Some(*it) == table)
+                });
+                self.set(column, same);
+            }
+        }
         self.compute_money(engine, context, layout);
     }
 

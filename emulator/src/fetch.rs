@@ -6,6 +6,7 @@
 
 mod plan;
 mod rows;
+mod saved;
 mod sql;
 mod totals;
 mod xml;
@@ -25,6 +26,7 @@ use crate::render::{Shown, View, push_text};
 use crate::request::{Annotations, Preferences, decoded};
 use plan::{Entity, Kind, MOST, Plan};
 use rows::{Joined, cell};
+pub(crate) use saved::saved;
 
 const COOKIE: &str = "Microsoft.Dynamics.CRM.fetchxmlpagingcookie";
 const MORE: &str = "Microsoft.Dynamics.CRM.morerecords";

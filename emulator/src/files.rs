@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use uuid::Uuid;
 
+use crate::base64;
 use crate::context::Context;
 use crate::draft::Draft;
 use crate::engine::{Engine, Upload, Written};
@@ -224,7 +225,7 @@ impl FileColumn<'_> {
             let mut body = String::from("{\"@odata.context\":");
             push_text(&mut body, &shape);
             body.push_str(",\"value\":");
-            push_text(&mut body, &base64(bytes));
+            push_text(&mut body, &base64::encoded(bytes));
             body.push('}');
             body.into()
         });
@@ -288,31 +289,9 @@ fn range(text: &str, size: usize) -> Option<(usize, usize)> {
     (first <= last).then_some((first, last))
 }
 
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let byte = |place: usize| u32::from(chunk.get(place).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for place in 0..4 {
-            let digit = usize::try_from(bits >> (18 - 6 * place) & 63).unwrap_or_default();
-            let digit = DIGITS.get(digit).copied().map_or('=', char::from);
-            text.push(if place <= chunk.len() { digit } else { '=' });
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bytes_become_text() {
-        for (bytes, text) in [("", ""), ("M", "TQ=="), ("Ma", "TWE="), ("Man", "TWFu")] {
-            assert_eq!(base64(bytes.as_bytes()), text);
-        }
-    }
 
     #[test]
     fn ranges_end_with_the_file() {

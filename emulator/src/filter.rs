@@ -188,6 +188,7 @@ impl<'a> Parser<'a> {
         if self.words.symbol('(') {
             return self.function(word);
         }
+        let word = self.meant(word)?;
         if !is_name(word) {
             // `5 lt numberofemployees`
             return Err(self.words.syntax());
@@ -227,6 +228,15 @@ impl<'a> Parser<'a> {
             way.property = rest;
         }
         Ok(way)
+    }
+
+    /// A word, or what its alias stands for: aliases may name properties too.
+    fn meant(&self, word: &'a str) -> Result<&'a str, Refusal> {
+        if word.starts_with('@') {
+            self.alias(word)
+        } else {
+            Ok(word)
+        }
     }
 
     fn alias(&self, name: &str) -> Result<&'a str, Refusal> {

@@ -1,7 +1,9 @@
 //! The bytes of a `$batch` body: parts, change sets, and the requests inside.
 //!
 //! Strict as the service is: line ends are CRLF, also after the last boundary, otherwise the
-//! stream is not readable. Source: Microsoft Learn, "Execute batch operations using the Web API".
+//! stream is not readable. Lines that end with LF are read only where two line ends follow the last
+//! boundary, which is the page's way out for clients that do not write CRLF.
+//! Source: Microsoft Learn, "Execute batch operations using the Web API".
 
 use std::collections::HashSet;
 
@@ -32,15 +34,16 @@ pub(crate) fn read<'a>(
              with a boundary."
         ))
     })?;
+    let lines = Lines::of(body, &boundary);
     let mut ids = HashSet::new();
     let mut count = 0;
     let mut parts = Vec::new();
-    for bytes in split(body, &boundary, Level::Batch).ok_or_else(unreadable)? {
-        let (headers, content) = head(bytes).ok_or_else(unreadable)?;
+    for bytes in split(body, &boundary, Level::Batch, lines).ok_or_else(unreadable)? {
+        let (headers, content) = head(bytes, lines).ok_or_else(unreadable)?;
         let kind = headers.get("Content-Type").unwrap_or_default();
         let part = match self::boundary(kind) {
-            Some(inner) => Part::ChangeSet(change_set(content, &inner)?),
-            None => Part::Single(inner(&headers, kind, content)?),
+            Some(inner) => Part::ChangeSet(change_set(content, &inner, lines)?),
+            None => Part::Single(inner(&headers, kind, content, lines)?),
         };
         let inners = part.inners();
         count += inners.len();
@@ -89,12 +92,16 @@ fn too_many(most: usize) -> Refusal {
     )
 }
 
-fn change_set<'a>(content: &'a [u8], boundary: &str) -> Result<Vec<Inner<'a>>, Refusal> {
+fn change_set<'a>(
+    content: &'a [u8],
+    boundary: &str,
+    lines: Lines,
+) -> Result<Vec<Inner<'a>>, Refusal> {
     let mut inners = Vec::new();
-    for bytes in split(content, boundary, Level::ChangeSet).ok_or_else(unreadable)? {
-        let (headers, content) = head(bytes).ok_or_else(unreadable)?;
+    for bytes in split(content, boundary, Level::ChangeSet, lines).ok_or_else(unreadable)? {
+        let (headers, content) = head(bytes, lines).ok_or_else(unreadable)?;
         let kind = headers.get("Content-Type").unwrap_or_default();
-        let inner = inner(&headers, kind, content)?;
+        let inner = inner(&headers, kind, content, lines)?;
         let method = inner.call.method;
         if !matches!(method, "POST" | "PUT" | "PATCH" | "DELETE") {
             return Err(refused(&format!(
@@ -109,7 +116,12 @@ fn change_set<'a>(content: &'a [u8], boundary: &str) -> Result<Vec<Inner<'a>>, R
 }
 
 /// The request inside a part with these headers.
-fn inner<'a>(headers: &Headers<'a>, kind: &str, content: &'a [u8]) -> Result<Inner<'a>, Refusal> {
+fn inner<'a>(
+    headers: &Headers<'a>,
+    kind: &str,
+    content: &'a [u8],
+    lines: Lines,
+) -> Result<Inner<'a>, Refusal> {
     let kind = kind.split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("application/http") {
         return Err(refused(&format!(
@@ -123,8 +135,7 @@ fn inner<'a>(headers: &Headers<'a>, kind: &str, content: &'a [u8]) -> Result<Inn
              must be binary."
         )));
     }
-    let end = find(content, b"\r\n").ok_or_else(unreadable)?;
-    let (line, rest) = content.split_at_checked(end).ok_or_else(unreadable)?;
+    let (line, rest) = lines.first(content).ok_or_else(unreadable)?;
     let line = plain_line(line).ok_or_else(unreadable)?;
     let (method, target) = request_line(line).ok_or_else(|| {
         refused(&format!(
@@ -132,8 +143,7 @@ fn inner<'a>(headers: &Headers<'a>, kind: &str, content: &'a [u8]) -> Result<Inn
              HTTP/1.1, with one blank between them."
         ))
     })?;
-    let rest = rest.get(2..).unwrap_or_default();
-    let (inner_headers, body) = request_head(rest).ok_or_else(unreadable)?;
+    let (inner_headers, body) = request_head(rest, lines).ok_or_else(unreadable)?;
     Ok(Inner {
         content_id: headers
             .get("Content-ID")
@@ -187,44 +197,96 @@ enum Level {
     ChangeSet,
 }
 
-impl Level {
-    fn ends(self, after_boundary: &[u8]) -> bool {
-        after_boundary.starts_with(b"--\r\n")
-            || (self == Self::ChangeSet && after_boundary == b"--")
+/// How lines end outside of bodies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lines {
+    /// With CRLF, all of them.
+    Whole,
+    /// With LF, or with CRLF here and there.
+    Bare,
+}
+
+impl Lines {
+    /// The line of the first boundary tells.
+    fn of(body: &[u8], boundary: &str) -> Self {
+        let start = after_line_ends(body);
+        let start = start.strip_prefix(b"--").unwrap_or_default();
+        match start.strip_prefix(boundary.as_bytes()) {
+            Some([b'\n', ..]) => Self::Bare,
+            _ => Self::Whole,
+        }
+    }
+
+    fn end(self) -> &'static [u8] {
+        match self {
+            Self::Whole => b"\r\n",
+            Self::Bare => b"\n",
+        }
+    }
+
+    /// The first line without its end, and what follows it.
+    fn first(self, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+        let (line, rest) = bytes.split_at_checked(find(bytes, self.end())?)?;
+        let line = match self {
+            Self::Whole => line,
+            Self::Bare => line.strip_suffix(b"\r").unwrap_or(line),
+        };
+        Some((line, rest.get(self.end().len()..)?))
     }
 }
 
-/// The bytes between boundaries; `None` unless every boundary line, the last too, ends with CRLF.
-fn split<'a>(body: &'a [u8], boundary: &str, level: Level) -> Option<Vec<&'a [u8]>> {
-    let dashes = format!("--{boundary}");
-    let delimiter = format!("\r\n{dashes}");
-    let mut start = body;
-    while let Some(rest) = start.strip_prefix(b"\r\n") {
-        start = rest;
+/// What follows a line end of either kind, if one stands here.
+fn after_line_end(bytes: &[u8]) -> Option<&[u8]> {
+    bytes.strip_prefix(b"\r\n").or(bytes.strip_prefix(b"\n"))
+}
+
+fn after_line_ends(mut bytes: &[u8]) -> &[u8] {
+    while let Some(rest) = after_line_end(bytes) {
+        bytes = rest;
     }
-    let mut rest = start.strip_prefix(dashes.as_bytes())?;
+    bytes
+}
+
+impl Level {
+    fn ends(self, after_boundary: &[u8], lines: Lines) -> bool {
+        let Some(rest) = after_boundary.strip_prefix(b"--") else {
+            return false;
+        };
+        match (self, lines) {
+            (Self::ChangeSet, _) => rest.is_empty() || rest.starts_with(lines.end()),
+            (Self::Batch, Lines::Whole) => rest.starts_with(lines.end()),
+            (Self::Batch, Lines::Bare) => after_line_end(rest).and_then(after_line_end).is_some(),
+        }
+    }
+}
+
+/// The bytes between boundaries; `None` unless every boundary line, the last too, ends as it must.
+fn split<'a>(body: &'a [u8], boundary: &str, level: Level, lines: Lines) -> Option<Vec<&'a [u8]>> {
+    let dashes = format!("--{boundary}");
+    let delimiter = [lines.end(), dashes.as_bytes()].concat();
+    let mut rest = after_line_ends(body).strip_prefix(dashes.as_bytes())?;
     let mut parts = Vec::new();
     loop {
-        if level.ends(rest) {
+        if level.ends(rest, lines) {
             return Some(parts);
         }
-        let content = rest.strip_prefix(b"\r\n")?;
+        let content = rest.strip_prefix(lines.end())?;
         // The blank line before a boundary may be the one after the part's headers.
-        let end = delimiter_in(rest, delimiter.as_bytes(), level)?;
-        let part = content.get(..end.saturating_sub(2)).unwrap_or_default();
-        parts.push(part);
+        let end = delimiter_in(rest, &delimiter, level, lines)?;
+        let part = content.get(..end.saturating_sub(lines.end().len()));
+        parts.push(part.unwrap_or_default());
         rest = rest.get(end + delimiter.len()..)?;
     }
 }
 
 /// A delimiter counts only if its line ends behind it, so that a longer boundary is not taken for
 /// a shorter one.
-fn delimiter_in(bytes: &[u8], delimiter: &[u8], level: Level) -> Option<usize> {
+fn delimiter_in(bytes: &[u8], delimiter: &[u8], level: Level, lines: Lines) -> Option<usize> {
     let mut from = 0;
     loop {
         let place = from + find(bytes.get(from..)?, delimiter)?;
         let after = bytes.get(place + delimiter.len()..)?;
-        if after.starts_with(b"\r\n") || level.ends(after) {
+        if after.starts_with(lines.end()) || level.ends(after, lines) {
             return Some(place);
         }
         from = place + 1;
@@ -233,25 +295,28 @@ fn delimiter_in(bytes: &[u8], delimiter: &[u8], level: Level) -> Option<usize> {
 
 /// Headers of a request and its body. Without a body its blank line may be the one that belongs to
 /// the boundary: so do Microsoft's own client for Python and others end their reads and deletes.
-fn request_head(bytes: &[u8]) -> Option<(Headers<'_>, &[u8])> {
-    head_until(bytes, <[u8]>::is_empty)
+fn request_head(bytes: &[u8], lines: Lines) -> Option<(Headers<'_>, &[u8])> {
+    head_until(bytes, lines, <[u8]>::is_empty)
 }
 
 /// Headers up to the blank line, and what follows it.
-fn head(bytes: &[u8]) -> Option<(Headers<'_>, &[u8])> {
-    head_until(bytes, |_| false)
+fn head(bytes: &[u8], lines: Lines) -> Option<(Headers<'_>, &[u8])> {
+    head_until(bytes, lines, |_| false)
 }
 
-fn head_until(bytes: &[u8], may_end: fn(&[u8]) -> bool) -> Option<(Headers<'_>, &[u8])> {
+fn head_until(
+    bytes: &[u8],
+    lines: Lines,
+    may_end: fn(&[u8]) -> bool,
+) -> Option<(Headers<'_>, &[u8])> {
     let mut headers = Vec::new();
     let mut rest = bytes;
     loop {
         if may_end(rest) {
             return Some((Headers(headers), rest));
         }
-        let end = find(rest, b"\r\n")?;
-        let (line, after) = rest.split_at_checked(end)?;
-        rest = after.get(2..)?;
+        let (line, after) = lines.first(rest)?;
+        rest = after;
         if line.is_empty() {
             return Some((Headers(headers), rest));
         }
@@ -297,6 +362,13 @@ mod tests {
         assert_eq!(read_all(&good), Ok(1));
         assert_eq!(read_all(&good.replace("\r\n", "\n")), Err(unreadable()));
         assert_eq!(read_all(good.trim_end()), Err(unreadable()));
+        let bare = good.replace("\r\n", "\n");
+        assert_eq!(read_all(&format!("{bare}\n")), Ok(1));
+        assert_eq!(read_all(&bare.replace("--b--\n", "--b--\r\n\r\n")), Ok(1));
+        assert_eq!(
+            read_all(&bare.replace("--b--\n", "--b--\r\n")),
+            Err(unreadable())
+        );
         assert_eq!(
             read_all(&good.replacen("Encoding: binary\r\n", "Encoding: binary\n", 1)),
             Err(unreadable())

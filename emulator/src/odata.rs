@@ -23,7 +23,7 @@ use crate::refusal::Refusal;
 use crate::related::Related;
 use crate::removal;
 use crate::render;
-use crate::request::{Call, Condition, Preferences, Response};
+use crate::request::{Call, Condition, Preferences, Response, decoded};
 use crate::unbound;
 use crate::write::{self, Done};
 
@@ -78,6 +78,12 @@ pub(crate) fn execute(
     }
     if let Some(response) = acted? {
         return Ok(response.into());
+    }
+    // A function that is not served says so, whatever stands in its parentheses.
+    let segment = path.split(['(', '/']).next().unwrap_or_default();
+    let segment = decoded(segment).ok_or_else(Refusal::query_syntax)?;
+    if !segment.contains(['(', '/']) && context.model.of_set(&segment).is_none() {
+        return Err(Refusal::no_segment(&segment));
     }
     let address = address::parse(path, Place::Url)?;
     let layout = context.model.of_set(&address.segment);
@@ -155,6 +161,10 @@ impl Operation<'_> {
         }
         if let Some(text) = fetch::written(self.query, "fetchXml") {
             let body = fetch::list(engine, context, layout, &text?, &self.preferences)?;
+            return Ok(Response::json(200, body));
+        }
+        let kept = fetch::saved(engine, context, layout, self.query, &self.preferences)?;
+        if let Some(body) = kept {
             return Ok(Response::json(200, body));
         }
         let asked = self.asked(engine)?;

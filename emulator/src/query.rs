@@ -320,14 +320,17 @@ struct Page<'a> {
 }
 
 fn page<'a>(scan: Scan<'a>, asked: &Asked, size: usize) -> Page<'a> {
+    let cookie = asked.cookie.map(|cookie| cookie.placed(size));
     let mut rows: Vec<(Uuid, &Row)> = if asked.order.is_empty() {
-        let last = asked.cookie.map(|cookie| cookie.last);
-        scan.rows(last).take(size + 1).collect()
+        let last = cookie.and_then(|cookie| cookie.last);
+        let passed = cookie.map_or(0, |cookie| cookie.passed);
+        let skipped = if last.is_some() { 0 } else { passed };
+        scan.rows(last).skip(skipped).take(size + 1).collect()
     } else {
         let mut all: Vec<_> = scan.rows(None).collect();
         sort(scan, &asked.order, &mut all);
-        let from = asked.cookie.map_or(0, |cookie| {
-            let last = all.iter().position(|(id, _)| *id == cookie.last);
+        let from = cookie.map_or(0, |cookie| {
+            let last = all.iter().position(|(id, _)| Some(*id) == cookie.last);
             last.map_or(cookie.passed, |last| last + 1)
         });
         all.into_iter().skip(from).take(size + 1).collect()
@@ -335,6 +338,6 @@ fn page<'a>(scan: Scan<'a>, asked: &Asked, size: usize) -> Page<'a> {
     let has_more = rows.len() > size;
     rows.truncate(size);
     let last = rows.last().filter(|_| has_more);
-    let next = last.map(|(last, _)| Cookie::after(asked.cookie, rows.len(), *last));
+    let next = last.map(|(last, _)| Cookie::after(cookie, rows.len(), *last));
     Page { rows, next }
 }

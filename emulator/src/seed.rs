@@ -1,7 +1,8 @@
 //! The rows that an environment begins with, and how they are found again.
 //!
-//! An organization, its root business unit and default team, its base currency, and the
-//! application user of the client that every emulator knows. Ids are random: two environments are
+//! An organization, its root business unit and default team, its base currency, the application user
+//! of the client that every emulator knows with the role of an administrator, and the default
+//! solution with its publisher. Ids are random: two environments are
 //! never one.
 
 use std::borrow::Cow;
@@ -19,6 +20,9 @@ use crate::options::CLIENT_ID;
 use crate::table::Row;
 use crate::users;
 use crate::value::{Cells, Column, Value};
+
+/// The solution that holds what belongs to no other; it has this id in every environment.
+const DEFAULT_SOLUTION: Uuid = Uuid::from_u128(0xfd14_0aaf_4df4_11dd_bd17_0019_b931_2238);
 
 /// The base language that the organization's row tells.
 pub(crate) fn language(organizations: &Layout, row: &Row) -> Option<i32> {
@@ -80,30 +84,7 @@ pub(crate) fn plant(engine: &mut Engine, language: i32, milliseconds: u64) {
             user: Uuid::new_v4(),
         },
     };
-    let identity = planter.identity;
-    for (table, id, values) in [
-        (
-            "organization",
-            identity.organization,
-            planter.organization(),
-        ),
-        (
-            "businessunit",
-            identity.business_unit,
-            planter.business_unit(),
-        ),
-        (
-            "transactioncurrency",
-            identity.currency,
-            Planter::currency(),
-        ),
-        (
-            "systemuser",
-            identity.user,
-            planter.user(guid(CLIENT_ID).unwrap_or_default()),
-        ),
-        ("team", Uuid::new_v4(), planter.team()),
-    ] {
+    for (table, id, values) in planter.rows() {
         if let Some(layout) = model.of_name(table) {
             let cells = planter.cells(layout, values);
             // A fresh environment has no other rows with which these could collide.
@@ -140,6 +121,28 @@ fn text(text: &'static str) -> Value<'static> {
     Value::Text(Cow::Borrowed(text))
 }
 
+const ACTIVE_ACCOUNTS: &str = "<fetch version=\"1.0\" mapping=\"logical\"><entity name=\"account\">\
+    <attribute name=\"name\" /><attribute name=\"primarycontactid\" />\
+    <attribute name=\"telephone1\" /><attribute name=\"accountid\" />\
+    <order attribute=\"name\" descending=\"false\" /><filter type=\"and\">\
+    <condition attribute=\"statecode\" operator=\"eq\" value=\"0\" /></filter></entity></fetch>";
+const ACTIVE_CONTACTS: &str = "<fetch version=\"1.0\" mapping=\"logical\"><entity name=\"contact\">\
+    <attribute name=\"fullname\" /><attribute name=\"parentcustomerid\" />\
+    <attribute name=\"emailaddress1\" /><attribute name=\"contactid\" />\
+    <order attribute=\"fullname\" descending=\"false\" /><filter type=\"and\">\
+    <condition attribute=\"statecode\" operator=\"eq\" value=\"0\" /></filter></entity></fetch>";
+
+fn view(name: &'static str, table: &'static str, fetch: &'static str) -> Named {
+    vec![
+        ("name", Some(text(name))),
+        ("returnedtypecode", Some(text(table))),
+        ("querytype", Some(Value::Integer(0))),
+        ("fetchxml", Some(text(fetch))),
+        ("isdefault", Some(Value::Boolean(true))),
+        ("ismanaged", Some(Value::Boolean(true))),
+    ]
+}
+
 struct Planter<'a> {
     model: &'a Model,
     now: Value<'static>,
@@ -148,6 +151,48 @@ struct Planter<'a> {
 }
 
 impl Planter<'_> {
+    /// What a fresh environment holds: table, id and values.
+    fn rows(&self) -> Vec<(&'static str, Uuid, Named)> {
+        let identity = self.identity;
+        let (role, publisher) = (Uuid::new_v4(), Uuid::new_v4());
+        vec![
+            ("organization", identity.organization, self.organization()),
+            ("businessunit", identity.business_unit, self.business_unit()),
+            (
+                "transactioncurrency",
+                identity.currency,
+                Planter::currency(),
+            ),
+            (
+                "systemuser",
+                identity.user,
+                self.user(guid(CLIENT_ID).unwrap_or_default()),
+            ),
+            ("team", Uuid::new_v4(), self.team()),
+            ("role", role, self.role()),
+            (
+                "systemuserroles",
+                Uuid::new_v4(),
+                vec![
+                    ("systemuserid", Some(Value::Guid(identity.user))),
+                    ("roleid", Some(Value::Guid(role))),
+                ],
+            ),
+            ("publisher", publisher, Planter::publisher()),
+            ("solution", DEFAULT_SOLUTION, self.solution(publisher)),
+            (
+                "savedquery",
+                Uuid::new_v4(),
+                view("Active Accounts", "account", ACTIVE_ACCOUNTS),
+            ),
+            (
+                "savedquery",
+                Uuid::new_v4(),
+                view("Active Contacts", "contact", ACTIVE_CONTACTS),
+            ),
+        ]
+    }
+
     fn organization(&self) -> Named {
         vec![
             ("name", Some(text("segue emulator"))),
@@ -200,6 +245,38 @@ impl Planter<'_> {
             ("businessunitid", self.root_unit()),
             ("teamtype", Some(Value::Integer(0))),
             ("isdefault", Some(Value::Boolean(true))),
+        ]
+    }
+
+    fn role(&self) -> Named {
+        vec![
+            ("name", Some(text("System Administrator"))),
+            ("businessunitid", self.root_unit()),
+        ]
+    }
+
+    fn publisher() -> Named {
+        vec![
+            ("uniquename", Some(text("DefaultPublishersegue"))),
+            ("friendlyname", Some(text("Default Publisher for segue"))),
+            ("customizationprefix", Some(text("new"))),
+            (
+                "customizationoptionvalueprefix",
+                Some(Value::Integer(10000)),
+            ),
+            ("isreadonly", Some(Value::Boolean(false))),
+        ]
+    }
+
+    fn solution(&self, publisher: Uuid) -> Named {
+        vec![
+            ("uniquename", Some(text("Default"))),
+            ("friendlyname", Some(text("Default Solution"))),
+            ("version", Some(text("1.0"))),
+            ("installedon", Some(self.now.clone())),
+            ("ismanaged", Some(Value::Boolean(false))),
+            ("isvisible", Some(Value::Boolean(true))),
+            ("publisherid", self.reference("publisher", publisher)),
         ]
     }
 

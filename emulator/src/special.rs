@@ -24,6 +24,8 @@ pub(crate) struct Special {
     pub(crate) exchange_rate: Option<Column>,
     /// First, middle and last name, where the primary name is made of them.
     pub(crate) full_name: Option<[Option<Column>; 3]>,
+    /// The customer of a contact, and what repeats it: the account, or the contact.
+    pub(crate) parents: Option<(Column, [(&'static str, Column); 2])>,
     /// Money columns with their amount in the base currency.
     pub(crate) money: Vec<(Column, Column)>,
     /// Columns that hold files, each with that of the file's name.
@@ -69,6 +71,7 @@ impl Special {
                 }
                 _ => None,
             },
+            parents: parents(def, columns),
             money: money_with_base(def, columns),
             files: files_with_name(def, columns),
             ticket: named("ticketnumber"),
@@ -76,6 +79,19 @@ impl Special {
             time_to_live: named("ttlinseconds").filter(|_| def.is_elastic()),
         }
     }
+}
+
+fn parents(
+    def: &TableDef,
+    columns: &HashMap<String, Column>,
+) -> Option<(Column, [(&'static str, Column); 2])> {
+    let named = |name: &str| columns.get(name).copied();
+    let customer = named("parentcustomerid").filter(|_| def.logical_name == "contact")?;
+    let repeated = [
+        ("account", named("accountid")?),
+        ("contact", named("parentcontactid")?),
+    ];
+    Some((customer, repeated))
 }
 
 fn files_with_name(def: &TableDef, columns: &HashMap<String, Column>) -> Vec<(Column, Column)> {

@@ -13,6 +13,7 @@ use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use crate::address::guid;
+use crate::base64;
 use crate::clients::{Registration, Registry, SecretState};
 use crate::lock;
 use crate::options::TENANT_ID;
@@ -137,7 +138,8 @@ pub(crate) fn answer(
     request: &Request,
 ) -> Response {
     let body = std::str::from_utf8(&request.body).unwrap_or_default();
-    let form = Form(body.split('&').filter_map(field).collect());
+    let mut form = Form(body.split('&').filter_map(field).collect());
+    form.add_credentials(request);
     let response = match grant(issuer, endpoint, tenant, &form) {
         Ok(token) => granted(issuer, endpoint, &form, &token),
         Err(denial) => denied(&denial, issuer.now),
@@ -152,7 +154,9 @@ pub(crate) fn answer(
 pub(crate) fn discovery(origin: &str, tenant: &str) -> Json {
     json!({
         "token_endpoint": format!("{origin}/{tenant}/oauth2/v2.0/token"),
-        "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt"],
+        "token_endpoint_auth_methods_supported": [
+            "client_secret_post", "private_key_jwt", "client_secret_basic",
+        ],
         "authorization_endpoint": format!("{origin}/{tenant}/oauth2/v2.0/authorize"),
         "issuer": format!("{origin}/{tenant}/v2.0"),
         "response_types_supported": ["code"],
@@ -167,6 +171,26 @@ pub(crate) fn discovery(origin: &str, tenant: &str) -> Json {
 struct Form(HashMap<String, String>);
 
 impl Form {
+    /// Takes what an `Authorization: Basic` header says of the client, where the form is silent:
+    /// both halves are form-encoded first. OAuth libraries do so unless they are told otherwise.
+    fn add_credentials(&mut self, request: &Request) {
+        let call = request.call();
+        let header = call.headers.get("Authorization").unwrap_or_default();
+        let (scheme, credentials) = header.split_once(' ').unwrap_or_default();
+        if !scheme.eq_ignore_ascii_case("Basic") {
+            return;
+        }
+        let text = base64::decoded(credentials.trim()).and_then(|b| String::from_utf8(b).ok());
+        let Some((client, secret)) = text.as_deref().and_then(|text| text.split_once(':')) else {
+            return;
+        };
+        for (name, value) in [("client_id", client), ("client_secret", secret)] {
+            if let (None, Some((_, value))) = (self.get(name), field(&format!("{name}={value}"))) {
+                self.0.insert(name.to_owned(), value);
+            }
+        }
+    }
+
     fn get(&self, name: &str) -> Option<&str> {
         let value = self.0.get(name).filter(|value| !value.is_empty());
         value.map(String::as_str)

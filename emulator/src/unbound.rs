@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use serde_json::{Value as Json, json};
 
 use crate::context::Context;
+use crate::eligibility;
 use crate::engine::Engine;
 use crate::metadata::{self, changes, csdl};
 use crate::odata::Answer;
@@ -89,12 +90,16 @@ fn function(
     query: &str,
 ) -> Result<Option<Answer>, Refusal> {
     let function = Function::read(path, query)?;
+    let is_get = call.method == "GET";
     let response = match function.name.as_str() {
         "WhoAmI"
         | "RetrieveVersion"
         | "RetrieveCurrentOrganization"
         | "RetrieveTotalRecordCount"
         | "RetrieveMetadataChanges"
+        | "RetrieveAvailableLanguages"
+        | "RetrieveProvisionedLanguages"
+        | "RetrieveInstalledLanguagePacks"
             if call.method != "GET" =>
         {
             let uri = format!("{}/{path}", context.base());
@@ -104,11 +109,19 @@ fn function(
         "RetrieveVersion" => told(context, "RetrieveVersion", json!({"Version": VERSION})),
         "RetrieveCurrentOrganization" => organization(context),
         "RetrieveTotalRecordCount" => total(engine, context, &function)?,
+        "RetrieveAvailableLanguages" => languages(engine, context, "LocaleIds", &function),
+        name @ ("RetrieveProvisionedLanguages" | "RetrieveInstalledLanguagePacks") => {
+            languages(engine, context, name, &function)
+        }
         "RetrieveMetadataChanges" => {
             let base = context.base();
             let (arguments, aliases) = (&function.arguments, &function.aliases);
             rendered(&changes::answer(context.schema, &base, arguments, aliases))
         }
+        name if is_get => match eligibility::list(context, name) {
+            Some(listed) => told(context, name, listed),
+            None => return Ok(None),
+        },
         _ => return Ok(None),
     };
     Ok(Some(response.into()))
@@ -195,6 +208,26 @@ fn organization(context: &Context<'_>) -> Response {
         },
     }});
     told(context, "RetrieveCurrentOrganization", body)
+}
+
+/// The languages that labels can have: English, and the base language.
+fn languages(
+    engine: &Engine,
+    context: &Context<'_>,
+    member: &str,
+    function: &Function,
+) -> Response {
+    let mut languages = vec![1033];
+    let organizations = context.model.of_name("organization");
+    let rows = organizations.and_then(|layout| Some((layout, engine.rows(layout)?)));
+    if let Some((layout, rows)) = rows
+        && let Some((_, row)) = rows.after(None).next()
+        && let Some(language) = crate::seed::language(layout, row)
+        && !languages.contains(&language)
+    {
+        languages.push(language);
+    }
+    told(context, &function.name, json!({member: languages}))
 }
 
 /// `RetrieveTotalRecordCount(EntityNames=['contact'])`

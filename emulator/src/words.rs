@@ -38,12 +38,26 @@ impl<'a> Words<'a> {
         )
     }
 
-    /// A list in JSON, if one stands here.
-    pub(crate) fn json_list(&mut self) -> Option<Vec<Json>> {
-        let rest = self.rest.trim_start();
-        let mut lists = serde_json::Deserializer::from_str(rest).into_iter::<Vec<Json>>();
-        let list = lists.next()?.ok()?;
-        self.rest = rest.get(lists.byte_offset()..)?;
+    /// A list in JSON, if one stands here; its texts may stand in single quotes, too, as integrators
+    /// write them.
+    pub(crate) fn list(&mut self) -> Option<Vec<Json>> {
+        let mut rest = self.rest.trim_start().strip_prefix('[')?.trim_start();
+        let mut list = Vec::new();
+        while !rest.starts_with(']') {
+            if !list.is_empty() {
+                rest = rest.strip_prefix(',')?.trim_start();
+            }
+            let (value, after) = if rest.starts_with('\'') {
+                let (text, after) = quoted(rest)?;
+                (Json::String(text), after)
+            } else {
+                let mut values = serde_json::Deserializer::from_str(rest).into_iter();
+                (values.next()?.ok()?, rest.get(values.byte_offset()..)?)
+            };
+            list.push(value);
+            rest = after.trim_start();
+        }
+        self.rest = rest.strip_prefix(']')?;
         Some(list)
     }
 
@@ -90,20 +104,10 @@ impl<'a> Words<'a> {
 
     pub(crate) fn token(&mut self) -> Result<Token<'a>, Refusal> {
         let text = self.rest.trim_start();
-        if let Some(quoted) = text.strip_prefix('\'') {
-            let mut value = String::new();
-            let mut characters = quoted.char_indices().peekable();
-            while let Some((place, character)) = characters.next() {
-                if character != '\'' {
-                    value.push(character);
-                } else if characters.next_if(|(_, next)| *next == '\'').is_some() {
-                    value.push('\'');
-                } else {
-                    self.rest = quoted.get(place + 1..).unwrap_or_default();
-                    return Ok(Token::Quoted(value));
-                }
-            }
-            return Err(self.syntax());
+        if text.starts_with('\'') {
+            let (value, rest) = quoted(text).ok_or_else(|| self.syntax())?;
+            self.rest = rest;
+            return Ok(Token::Quoted(value));
         }
         let end = text
             .find([' ', '(', ')', ',', '=', '\''])
@@ -115,4 +119,21 @@ impl<'a> Words<'a> {
         self.rest = rest;
         Ok(Token::Word(word))
     }
+}
+
+/// A text in single quotes, and what follows it.
+fn quoted(text: &str) -> Option<(String, &str)> {
+    let quoted = text.strip_prefix('\'')?;
+    let mut value = String::new();
+    let mut characters = quoted.char_indices().peekable();
+    while let Some((place, character)) = characters.next() {
+        if character != '\'' {
+            value.push(character);
+        } else if characters.next_if(|(_, next)| *next == '\'').is_some() {
+            value.push('\'');
+        } else {
+            return Some((value, quoted.get(place + 1..)?));
+        }
+    }
+    None
 }

@@ -20,7 +20,7 @@ use crate::roles::Access;
 use crate::schema::ColumnKind;
 use crate::table::fold_value;
 use crate::value::{Column, TableNumber, Value};
-use crate::words::Token;
+use crate::words::{Token, Words};
 
 const NAMESPACE: &str = "Microsoft.Dynamics.CRM.";
 
@@ -51,7 +51,7 @@ impl<'a> Parser<'a> {
 
     fn text_function(&mut self, name: &str) -> Result<Filter, Refusal> {
         let word = self.words.word()?;
-        let way = self.way(word)?;
+        let way = self.way(self.meant(word)?)?;
         let column = way.column()?;
         self.words.expect(',')?;
         let text = match self.words.token()? {
@@ -132,7 +132,7 @@ impl<'a> Parser<'a> {
 
     /// A list in JSON, a literal, or an alias of either.
     fn argument(&mut self) -> Result<Vec<String>, Refusal> {
-        if let Some(list) = self.words.json_list() {
+        if let Some(list) = self.words.list() {
             return Ok(texts(&list));
         }
         match self.words.token()? {
@@ -140,8 +140,9 @@ impl<'a> Parser<'a> {
             Token::Word(word) if word.starts_with('@') => {
                 let text = self.alias(word)?;
                 if text.starts_with('[') {
-                    let list: Result<Vec<Json>, _> = serde_json::from_str(text);
-                    return list.map_or_else(|_| Err(self.words.syntax()), |list| Ok(texts(&list)));
+                    let mut words = Words::of(text);
+                    let list = words.list().filter(|_| words.is_at_end());
+                    return list.map_or_else(|| Err(self.words.syntax()), |list| Ok(texts(&list)));
                 }
                 Ok(vec![unquoted(text).unwrap_or_else(|| text.to_owned())])
             }

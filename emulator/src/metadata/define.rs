@@ -10,6 +10,7 @@ mod guard;
 mod label;
 mod options;
 mod relationship;
+mod shared;
 mod table;
 
 use serde_json::{Map, Value as Json, json};
@@ -22,6 +23,7 @@ use crate::refusal::Refusal;
 use crate::schema::{Change, ColumnKind, Schema, TableDef};
 use guard::{exists, require_prefix};
 pub(crate) use options::{Message as OptionMessage, step as option_step};
+pub(crate) use shared::{Shared, step as shared_step};
 
 /// A body or a part of one.
 type Members = Map<String, Json>;

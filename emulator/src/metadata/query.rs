@@ -15,6 +15,8 @@ pub(super) struct Options {
     pub(super) select: Option<Vec<String>>,
     pub(super) filter: Option<Filter>,
     pub(super) expand: Vec<Expand>,
+    /// Whether the answer tells how many definitions there are.
+    pub(super) wants_count: bool,
 }
 
 /// `Attributes($select=LogicalName)`
@@ -60,6 +62,16 @@ impl Options {
                     .collect::<Result<_, _>>()?;
                 Ok(())
             }
+            "$count" if depth == 0 => match value.trim() {
+                "true" => {
+                    self.wants_count = true;
+                    Ok(())
+                }
+                "false" => Ok(()),
+                other => Err(Refusal::syntax(format!(
+                    "Invalid value '{other}' for $count query option found."
+                ))),
+            },
             // A word for plug-ins; it changes nothing else.
             "tag" if depth == 0 => Ok(()),
             other => Err(Refusal::option(other)),
@@ -207,7 +219,8 @@ mod tests {
         for query in [
             "$top=1",
             "$orderby=LogicalName",
-            "$count=true",
+            "$count=maybe",
+            "$expand=Attributes($count=true)",
             "$skip=1",
             "select=A",
             "$expand=Attributes($top=1)",

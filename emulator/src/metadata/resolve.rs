@@ -45,7 +45,16 @@ pub(super) fn resolve(
     match place.found {
         Found::Many(nodes) => {
             let value = show_all(schema, nodes, place.declared, options)?;
-            Ok(json!({"@odata.context": context, "value": value}))
+            let mut body = Map::new();
+            body.insert("@odata.context".into(), json!(context));
+            if options.wants_count {
+                body.insert(
+                    "@odata.count".into(),
+                    json!(value.as_array().map_or(0, Vec::len)),
+                );
+            }
+            body.insert("value".into(), value);
+            Ok(Value::Object(body))
         }
         Found::One(_) if options.filter.is_some() => Err(Refusal::option("$filter")),
         Found::One(node) => {

@@ -134,7 +134,7 @@ impl Asked {
             }
             "$deltatoken" => self.delta = Some(value.to_owned()),
             "$skip" => return refused("Skip Clause is not supported in CRM".to_owned()),
-            "fetchXml" | "savedQuery" | "userQuery" | "sql" => {
+            "fetchXml" | "sql" => {
                 return Err(Refusal::not_served(name));
             }
             _ if name.starts_with('$') => {

@@ -11,7 +11,8 @@ pub(super) struct Cookie {
     pub(super) page: usize,
     /// Rows on the pages before; counts only if the last row is gone.
     pub(super) passed: usize,
-    pub(super) last: Uuid,
+    /// Clients that make their own cookies say nothing but the page.
+    pub(super) last: Option<Uuid>,
     /// The version at the first page, where changes are tracked.
     pub(super) until: Option<u64>,
 }
@@ -23,15 +24,23 @@ impl Cookie {
         Self {
             page: page + 1,
             passed: passed + rows,
-            last,
+            last: Some(last),
             until: None,
         }
     }
 
+    /// The cookie with the rows that a mere page number means.
+    pub(super) fn placed(self, page_size: usize) -> Self {
+        let passed = match self.last {
+            Some(_) => self.passed,
+            None => self.page.saturating_sub(1).saturating_mul(page_size),
+        };
+        Self { passed, ..self }
+    }
+
     pub(super) fn written(self) -> String {
-        let Self {
-            page, passed, last, ..
-        } = self;
+        let Self { page, passed, .. } = self;
+        let last = self.last.unwrap_or_default();
         let (until, tracking) = match self.until {
             Some(until) => (format!(" {until}"), "True"),
             None => (String::new(), "False"),
@@ -44,20 +53,43 @@ impl Cookie {
     }
 
     pub(super) fn read(text: &str) -> Option<Self> {
-        let rest = text.strip_prefix("<cookie pagenumber=\"")?;
-        let (page, rest) = rest.split_once("\" pagingcookie=\"")?;
+        let Some((page, rest)) = text
+            .strip_prefix("<cookie pagenumber=\"")?
+            .split_once("\" pagingcookie=\"")
+        else {
+            return Self::of_page(text);
+        };
         let (inner, _) = rest.split_once("\" istracking=")?;
         let (passed, inner) = inner.split_once(' ')?;
         let (last, until) = match inner.split_once(' ') {
             Some((last, until)) => (last, Some(until.parse().ok()?)),
             None => (inner, None),
         };
-        let small = |number: &usize| *number < 1_000_000_000;
         Some(Self {
-            page: page.parse().ok().filter(small)?,
-            passed: passed.parse().ok().filter(small)?,
-            last: Uuid::try_parse(last).ok()?,
+            page: number(page)?,
+            passed: number(passed)?,
+            last: Some(Uuid::try_parse(last).ok()?),
             until,
         })
     }
+
+    /// `<cookie pagenumber="2" istracking="False" />`: the page alone, as clients write it that go
+    /// to a page by its number.
+    fn of_page(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix("<cookie pagenumber=\"")?;
+        let (page, rest) = rest.split_once('"')?;
+        let rest = rest.trim_start();
+        let rest = rest.strip_prefix("istracking=\"False\"").unwrap_or(rest);
+        (rest.trim_start() == "/>").then_some(())?;
+        Some(Self {
+            page: number(page).filter(|page| *page > 0)?,
+            passed: 0,
+            last: None,
+            until: None,
+        })
+    }
+}
+
+fn number(text: &str) -> Option<usize> {
+    text.parse().ok().filter(|number| *number < 1_000_000_000)
 }

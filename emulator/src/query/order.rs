@@ -46,6 +46,10 @@ pub(super) fn parse(
             (Some("desc"), None) => Direction::Descending,
             _ => return Err(Refusal::query_syntax()),
         };
+        // An alias may name the property.
+        let mut aliases = ground.aliases.iter();
+        let alias = aliases.find(|(name, _)| name == path);
+        let path = alias.map_or(path, |(_, property)| property.as_str());
         let (hops, column) = way(ground, layout, path)?;
         Ok(Order {
             hops,

@@ -36,6 +36,12 @@ pub(crate) enum Change {
     DropChoices {
         name: String,
     },
+    /// A reason is added to a state: one option by number.
+    Reason {
+        table: String,
+        state: i32,
+        option: Json,
+    },
     /// What a delete does to the rows of a relationship.
     Delete {
         relationship: String,
@@ -82,6 +88,11 @@ impl Schema {
                 display.clone_into(&mut self.table(table)?.display_name);
             }
             Change::Choices { name, options } => return self.set_choices(name, options),
+            Change::Reason {
+                table,
+                state,
+                option,
+            } => return self.add_reason(table, *state, option),
             Change::DropChoices { name } => self.choices.retain(|set| set.name != *name),
             Change::Delete {
                 relationship,
@@ -148,6 +159,29 @@ impl Schema {
             required: new.required,
             ..old.clone()
         };
+        Ok(())
+    }
+
+    fn add_reason(&mut self, name: &str, state: i32, option: &Json) -> Result<(), SchemaError> {
+        let written: Pairs<Labels> = serde_json::from_value(option.clone())?;
+        let refused = |problem| SchemaError::Table {
+            table: name.to_owned(),
+            problem,
+        };
+        let mut new = column::options(written, None).map_err(refused)?;
+        for option in &mut new {
+            option.state = Some(state);
+        }
+        let columns = &mut self.table(name)?.columns;
+        if let Some(reasons) = columns
+            .iter_mut()
+            .find_map(|column| match &mut column.kind {
+                ColumnKind::Status { options } => Some(options),
+                _ => None,
+            })
+        {
+            reasons.extend(new);
+        }
         Ok(())
     }
 

@@ -393,6 +393,16 @@ fn request_lines_take_paths_and_urls_and_nothing_that_smuggles() {
 }
 
 #[test]
+fn bare_line_feeds_are_read_before_two_more() {
+    let client = Client::fresh();
+    let set = change_set("cs", &[("1", create("B")), ("2", create("C"))]);
+    let bare = whole(&[part(&create("A")), set, part(&read("accounts"))]).replace("\r\n", "\n");
+    let answer = client.batch(&[], &format!("{bare}\n"));
+    assert_eq!(answer.status, 200, "{}", text(&answer));
+    assert_eq!(client.service.rows("account").len(), 3);
+}
+
+#[test]
 fn an_unreadable_batch_is_answered_as_json_and_does_nothing() {
     let client = Client::fresh();
     let good = whole(&[part(&create("A"))]);

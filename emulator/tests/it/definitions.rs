@@ -56,6 +56,19 @@ fn definition(client: &Client, path: &str) -> Value {
 }
 
 #[test]
+fn definitions_are_counted() {
+    let client = Client::fresh();
+    let found = definition(&client, "EntityDefinitions?$select=LogicalName&$count=true");
+    let many = found["value"].as_array().unwrap().len();
+    assert_eq!(found["@odata.count"], json!(many));
+    let found = definition(
+        &client,
+        "EntityDefinitions(LogicalName='account')/Keys?$select=LogicalName&$count=true",
+    );
+    assert!(found["@odata.count"].is_u64(), "{found}");
+}
+
+#[test]
 fn a_new_table_takes_rows_at_once() {
     let client = Client::fresh();
     let answer = client.post("EntityDefinitions", &visit().to_string());
@@ -711,4 +724,179 @@ fn what_a_delete_does_is_changed() {
     client.create("new_visits", &body);
     let answer = client.request("DELETE", &format!("accounts({account})"), &[], "");
     refused(&answer, 405, "0x80040227", "associated");
+}
+
+#[test]
+fn options_are_ordered_and_named_anew() {
+    let client = with_visits();
+    let options = json!({"@odata.type": "Microsoft.Dynamics.CRM.OptionSetMetadata", "IsGlobal": false,
+        "OptionSetType": "Picklist",
+        "Options": [{"Value": 1, "Label": label("A")}, {"Value": 2, "Label": label("B")}]});
+    done(&add(
+        &client,
+        "Picklist",
+        "new_Mood",
+        &json!({"OptionSet": options}),
+    ));
+    done(&add(
+        &client,
+        "Boolean",
+        "new_Paid",
+        &json!({"DefaultValue": true}),
+    ));
+    let act = |action: &str, column: &str, more: Value| {
+        let mut body = json!({"EntityLogicalName": "new_visit", "AttributeLogicalName": column});
+        for (member, value) in more.as_object().unwrap() {
+            body[member] = value.clone();
+        }
+        client.post(action, &body.to_string())
+    };
+    done(&act("OrderOption", "new_mood", json!({"Values": [2, 1]})));
+    for wrong in [json!([1]), json!([1, 1]), json!([1, 2, 3]), json!(null)] {
+        let answer = act("OrderOption", "new_mood", json!({"Values": wrong}));
+        refused(&answer, 400, "0x80048d19", "");
+    }
+    let cast = "Microsoft.Dynamics.CRM.PicklistAttributeMetadata";
+    let path = format!("{VISITS}/Attributes(LogicalName='new_mood')/{cast}?$expand=OptionSet");
+    let found = definition(&client, &path);
+    assert_eq!(found["OptionSet"]["Options"][0]["Value"], 2);
+
+    done(&act(
+        "UpdateOptionValue",
+        "new_paid",
+        json!({"Value": 1, "Label": label("Paid")}),
+    ));
+    let cast = "Microsoft.Dynamics.CRM.BooleanAttributeMetadata";
+    let path = format!("{VISITS}/Attributes(LogicalName='new_paid')/{cast}?$expand=OptionSet");
+    let found = definition(&client, &path);
+    let shown = &found["OptionSet"]["TrueOption"]["Label"]["UserLocalizedLabel"]["Label"];
+    assert_eq!(shown, "Paid");
+    assert_eq!(found["DefaultValue"], true);
+    let wrong = act(
+        "UpdateOptionValue",
+        "new_paid",
+        json!({"Value": 2, "Label": label("x")}),
+    );
+    assert_eq!(wrong.status, 400);
+}
+
+#[test]
+fn a_state_gets_another_reason() {
+    let client = with_visits();
+    let insert = |body: Value| client.post("InsertStatusValue", &body.to_string());
+    let mut body = json!({"EntityLogicalName": "new_visit", "AttributeLogicalName": "statuscode",
+        "Label": label("Frozen"), "StateCode": 1});
+    let answer = insert(body.clone());
+    assert_eq!(answer.status, 200, "{}", text(&answer));
+    let reason = json(&answer)["NewOptionValue"].clone();
+    let id = client.create("new_visits", r#"{"new_name":"A"}"#);
+    let row = format!("new_visits({id})");
+    let frozen = json!({"statecode": 1, "statuscode": reason}).to_string();
+    assert_eq!(client.patch(&row, &frozen).status, 204);
+    body["Value"] = reason;
+    assert_eq!(insert(body.clone()).status, 400);
+    body["Value"] = json!(7);
+    body["StateCode"] = json!(9);
+    assert_eq!(insert(body).status, 400);
+}
+
+fn shared_lookup(client: &Client, action: &str, name: &str, to: [&str; 2]) -> Response {
+    let relationships = to.map(|to| {
+        json!({"@odata.type": "Microsoft.Dynamics.CRM.ComplexOneToManyRelationshipMetadata",
+            "SchemaName": format!("{name}_{to}"), "ReferencedEntity": to,
+            "ReferencingEntity": "new_visit"})
+    });
+    let body = json!({"OneToManyRelationships": relationships, "Lookup": {
+        "@odata.type": "Microsoft.Dynamics.CRM.ComplexLookupAttributeMetadata",
+        "SchemaName": name, "DisplayName": label("Shared")}});
+    client.post(action, &body.to_string())
+}
+
+#[test]
+fn a_lookup_leads_to_several_tables() {
+    let client = with_visits();
+    let make = |action: &str, name: &str, to: [&str; 2]| shared_lookup(&client, action, name, to);
+    let answer = make(
+        "CreatePolymorphicLookupAttribute",
+        "new_Item",
+        ["lead", "account"],
+    );
+    assert_eq!(answer.status, 200, "{}", text(&answer));
+    let told = json(&answer);
+    assert_eq!(told["RelationshipIds"].as_array().unwrap().len(), 2);
+    let path = format!(
+        "{VISITS}/Attributes({})?$select=LogicalName",
+        told["AttributeId"].as_str().unwrap()
+    );
+    assert_eq!(definition(&client, &path)["LogicalName"], "new_item");
+    done(&make(
+        "CreateCustomerRelationships",
+        "new_Customer",
+        ["account", "contact"],
+    ));
+
+    let account = client.create("accounts", r#"{"name":"A"}"#);
+    let body = json!({"new_name": "V", "new_Item_account@odata.bind": format!("accounts({account})"),
+        "new_Customer_account@odata.bind": format!("accounts({account})")});
+    client.create("new_visits", &body.to_string());
+    let rows = client.query("new_visits?$expand=new_Item_account($select=name)");
+    assert_eq!(rows[0]["new_Item_account"]["name"], "A");
+    assert_eq!(rows[0]["_new_customer_value"], account);
+
+    for (action, name, to) in [
+        (
+            "CreateCustomerRelationships",
+            "new_Other",
+            ["account", "lead"],
+        ),
+        (
+            "CreatePolymorphicLookupAttribute",
+            "new_Other",
+            ["account", "account"],
+        ),
+        (
+            "CreatePolymorphicLookupAttribute",
+            "new_Item",
+            ["contact", "team"],
+        ),
+        (
+            "CreatePolymorphicLookupAttribute",
+            "Bare",
+            ["contact", "team"],
+        ),
+    ] {
+        let answer = make(action, name, to);
+        assert_eq!(answer.status, 400, "{action} {name}");
+    }
+    assert_eq!(client.post("CreateCustomerRelationships", "{}").status, 400);
+    assert_eq!(client.get("CreateCustomerRelationships").status, 404);
+}
+
+#[test]
+fn tables_tell_whether_they_can_be_related() {
+    let client = with_visits();
+    for (action, table, can) in [
+        ("CanBeReferenced", "new_visit", true),
+        ("CanBeReferenced", "teammembership", false),
+        ("CanBeReferencing", "contact", true),
+        ("CanManyToMany", "new_visit", true),
+        ("CanManyToMany", "sdkmessage", false),
+    ] {
+        let body = json!({"EntityName": table}).to_string();
+        let answer = client.post(action, &body);
+        assert_eq!(json(&answer)[action], can, "{action} {table}");
+        assert_eq!(client.get(action).status, 404);
+    }
+    let unknown = client.post("CanManyToMany", r#"{"EntityName":"nothing"}"#);
+    refused(&unknown, 404, "0x80041102", "nothing");
+    for function in [
+        "GetValidManyToMany()",
+        "GetValidReferencingEntities(ReferencedEntityName=@p1)?@p1='account'",
+        "GetValidReferencedEntities(ReferencingEntityName='account')",
+    ] {
+        let names = definition(&client, function)["EntityNames"].clone();
+        let names = names.as_array().unwrap();
+        assert!(names.contains(&json!("new_visit")), "{function}");
+        assert!(!names.contains(&json!("teammembership")), "{function}");
+    }
 }

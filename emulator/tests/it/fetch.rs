@@ -258,3 +258,41 @@ fn what_cannot_be_fetched_is_refused() {
         assert!(text(&answer).contains(message), "{xml}: {}", text(&answer));
     }
 }
+
+#[test]
+fn kept_queries_are_run_by_their_id() {
+    let client = Client::fresh();
+    for name in ["A", "B", "C", "D"] {
+        client.create("accounts", &format!(r#"{{"name":"{name}"}}"#));
+    }
+    let views = "savedqueries?$select=savedqueryid&$filter=name%20eq%20'Active%20Accounts'";
+    let views = client.query(views);
+    let view = views[0]["savedqueryid"].as_str().unwrap();
+    let prefer = [("Prefer", "odata.maxpagesize=3")];
+    let first = client.request("GET", &format!("accounts?savedQuery={view}"), &prefer, "");
+    let first = json(&first);
+    assert_eq!(first["value"].as_array().unwrap().len(), 3);
+    let next = first["@odata.nextLink"].as_str().unwrap();
+    let next = next.strip_prefix(&format!("{BASE}/")).unwrap();
+    let rest = json(&client.request("GET", next, &prefer, ""));
+    assert_eq!(rest["value"][0]["name"], "D");
+    assert!(rest["@odata.nextLink"].is_null());
+
+    let fetch = "<fetch><entity name='account'><attribute name='name' /><filter>\
+                 <condition attribute='name' operator='gt' value='B' /></filter></entity></fetch>";
+    let body = serde_json::json!({"name": "Mine", "returnedtypecode": "account", "querytype": 0,
+        "fetchxml": fetch});
+    let mine = client.create("userqueries", &body.to_string());
+    assert_eq!(client.query(&format!("accounts?userQuery={mine}")).len(), 2);
+
+    let absent = "00000000-0000-0000-0000-000000000001";
+    for (query, status) in [
+        (format!("accounts?savedQuery={absent}"), 404),
+        (format!("accounts?savedQuery={mine}"), 404),
+        ("accounts?savedQuery=x".to_owned(), 400),
+        (format!("contacts?savedQuery={view}"), 400),
+        (format!("accounts?savedQuery={view}&$skiptoken=x"), 400),
+    ] {
+        assert_eq!(client.get(&query).status, status, "{query}");
+    }
+}

@@ -310,3 +310,23 @@ fn owners_and_parents_that_cannot_be_are_refused() {
         "Creating this parental association would create a loop in Accounts hierarchy.",
     );
 }
+
+#[test]
+fn a_contact_repeats_its_customer_by_table() {
+    let client = with_rows();
+    let body =
+        format!(r#"{{"lastname":"Low","parentcustomerid_account@odata.bind":"accounts({A})"}}"#);
+    let answer = client.post("contacts", &body);
+    assert_eq!(answer.status, 204, "{}", text(&answer));
+    let found = |filter: &str| client.query(&format!("contacts?$filter={filter}")).len();
+    assert_eq!(found(&format!("_accountid_value%20eq%20{A}")), 1);
+    let low = client.query("contacts?$select=_accountid_value&$filter=lastname%20eq%20'Low'");
+    let path = format!("contacts({})", low[0]["contactid"].as_str().unwrap());
+    let other = client.query("contacts?$select=contactid&$filter=lastname%20ne%20'Low'");
+    let other = other[0]["contactid"].as_str().unwrap();
+    let body = format!(r#"{{"parentcustomerid_contact@odata.bind":"contacts({other})"}}"#);
+    assert_eq!(client.patch(&path, &body).status, 204);
+    let row = json(&client.get(&path));
+    assert_eq!(row["_accountid_value"], serde_json::Value::Null);
+    assert_eq!(row["_parentcontactid_value"], other);
+}

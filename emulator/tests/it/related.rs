@@ -197,7 +197,7 @@ const FUNCTIONS: &[(&str, &str)] = &[
 ];
 
 const UNREADABLE: &[&str] = &[
-    "NotIn(PropertyName='firstname',PropertyValues=['Ann'])",
+    "NotIn(PropertyName='firstname',PropertyValues=['Ann)",
     "LastXDays(PropertyName='firstname',PropertyValue=7)",
     "LastXDays(PropertyName='createdon',PropertyValue=x)",
     "Between(PropertyName='annualincome',PropertyValues=[\"1000\"])",
@@ -517,4 +517,16 @@ fn the_owning_user_or_the_owning_team_repeats_the_owner() {
     let write = r#"{"owninguser@odata.bind":"systemusers(00000000-0000-0000-0000-000000000001)"}"#;
     let answer = client.request("PATCH", &format!("contacts({id})"), &[], write);
     assert!((400..500).contains(&answer.status), "{}", text(&answer));
+}
+
+#[test]
+fn a_second_slash_behind_the_root_is_passed_over() {
+    let client = Client::fresh();
+    let account = client.create("accounts", r#"{"name":"A"}"#);
+    let contact = client.create("contacts", r#"{"lastname":"C"}"#);
+    let path = format!("accounts({account})/contact_customer_accounts");
+    let body = format!(r#"{{"@odata.id":"{BASE}//contacts({contact})"}}"#);
+    let answer = client.post(&format!("/{path}/$ref"), &body);
+    assert_eq!(answer.status, 204, "{}", text(&answer));
+    assert_eq!(client.query(&path).len(), 1);
 }

@@ -335,3 +335,36 @@ fn elastic_rows_go_by_themselves_and_tell_a_session() {
     assert_eq!(left[0]["contoso_name"], "b");
     assert_eq!(client.get("accounts").get("x-ms-session-token"), None);
 }
+
+#[test]
+fn roles_and_solutions_are_there_as_samples_use_them() {
+    let client = Client::fresh();
+    let who = json(&client.get("WhoAmI"));
+    let (user, unit) = (&who["UserId"], &who["BusinessUnitId"]);
+    let user = user.as_str().unwrap();
+    let roles = format!("systemusers({user})/systemuserroles_association");
+    let held = client.query(&format!("{roles}?$select=name"));
+    assert_eq!(held[0]["name"], "System Administrator");
+    let body = format!(
+        r#"{{"name":"Example","businessunitid@odata.bind":"businessunits({})"}}"#,
+        unit.as_str().unwrap()
+    );
+    let answer = client.post("roles", &body);
+    let role = answer.get("OData-EntityId").unwrap().to_owned();
+    let body = format!(r#"{{"@odata.id":"{role}"}}"#);
+    assert_eq!(client.post(&format!("{roles}/$ref"), &body).status, 204);
+    assert_eq!(client.query(&format!("{roles}?$select=name")).len(), 2);
+    let solution =
+        client.query("solutions?$filter=uniquename%20eq%20'Default'&$expand=publisherid");
+    assert_eq!(
+        solution[0]["solutionid"],
+        "fd140aaf-4df4-11dd-bd17-0019b9312238"
+    );
+    assert_eq!(solution[0]["publisherid"]["customizationprefix"], "new");
+    let publisher = solution[0]["publisherid"]["publisherid"].as_str().unwrap();
+    let body = format!(
+        r#"{{"uniquename":"mine","friendlyname":"Mine","version":"1.0.0.0",
+            "publisherid@odata.bind":"publishers({publisher})"}}"#
+    );
+    assert_eq!(client.post("solutions", &body).status, 204);
+}

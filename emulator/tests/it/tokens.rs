@@ -167,6 +167,26 @@ fn a_denial_says_which_part_is_wrong() {
 }
 
 #[test]
+fn credentials_may_stand_in_the_header() {
+    let client = Client::fresh();
+    let scope = "grant_type=client_credentials&scope=http%3A%2F%2F127.0.0.1%2F.default";
+    let sent = |credentials: &str, form: &str| {
+        let request = token_request(form).header("Authorization", credentials);
+        client.service.handle(&request)
+    };
+    // The application that every sandbox knows, with its secret.
+    let good =
+        "Basic NWU2MGUwMDAtMDAwMC00MDAwLTgwMDAtMDAwMDAwMDAwMGMxOnNlZ3VlLWVtdWxhdG9yLXNlY3JldA==";
+    assert_eq!(sent(good, scope).status, 200);
+    let wrong = format!("{scope}&client_secret=wrong");
+    assert_eq!(json(&sent(good, &wrong))["error_codes"], json!([7_000_215]));
+    for bad in ["Basic", "Basic *", "Basic Zm9v", "Bearer Zm9v"] {
+        let answer = sent(bad, scope);
+        assert_eq!(json(&answer)["error_codes"], json!([900_144]), "{bad}");
+    }
+}
+
+#[test]
 fn a_body_that_is_no_form_lacks_everything() {
     let client = Client::fresh();
     let answer = client
@@ -261,6 +281,49 @@ fn who_am_i_is_a_get() {
         "",
         &format!("No HTTP resource was found that matches the request URI '{BASE}/WhoAmI'."),
     );
+}
+
+#[test]
+fn languages_are_told() {
+    let options = segue_emulator::Options {
+        language_code: 1031,
+        ..segue_emulator::Options::default()
+    };
+    let client = Client::with(options);
+    for (path, member) in [
+        ("RetrieveAvailableLanguages", "LocaleIds"),
+        (
+            "RetrieveProvisionedLanguages()",
+            "RetrieveProvisionedLanguages",
+        ),
+        (
+            "RetrieveInstalledLanguagePacks()",
+            "RetrieveInstalledLanguagePacks",
+        ),
+    ] {
+        let answer = client.get(path);
+        assert_eq!(answer.status, 200, "{path}");
+        assert_eq!(json(&answer)[member], json!([1033, 1031]), "{path}");
+        assert_eq!(client.post(path, "{}").status, 404, "{path}");
+    }
+}
+
+#[test]
+fn a_function_that_is_not_served_is_not_there() {
+    let client = Client::fresh();
+    for path in [
+        "FormatAddress(Line1='1',City='C')",
+        "FormatAddress(Line1=@p1,City=@p2)?@p1='1'&@p2='C'",
+        "Unheard()",
+        "unheards(*)",
+    ] {
+        refused(
+            &client.get(path),
+            404,
+            "0x8006088a",
+            "Resource not found for the segment",
+        );
+    }
 }
 
 #[test]

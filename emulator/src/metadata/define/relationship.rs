@@ -11,16 +11,7 @@ use crate::schema::{Change, OnDelete, RelationshipDef, Schema, TableDef};
 /// Reads the definition of a new relationship, with the lookup that it brings.
 pub(super) fn read(schema: &Schema, body: &Members) -> Result<Step, Refusal> {
     let schema_name = text(body, "SchemaName")?;
-    require_prefix(schema_name, "Relationship")?;
-    let is_taken = schema.tables.values().any(|table| {
-        let mut lookups = table.relationships.iter();
-        let pairs = table.intersect().map(|it| it.schema_name.as_str());
-        lookups.any(|it| it.schema_name.eq_ignore_ascii_case(schema_name))
-            || pairs.is_some_and(|it| it.eq_ignore_ascii_case(schema_name))
-    });
-    if is_taken {
-        return Err(exists("An object with the specified name already exists"));
-    }
+    check_new(schema, schema_name)?;
     let written = match type_of(body) {
         Some("OneToManyRelationshipMetadata") => many(schema, schema_name, body)?,
         Some("ManyToManyRelationshipMetadata") => across(schema, schema_name, body)?,
@@ -37,7 +28,26 @@ pub(super) fn read(schema: &Schema, body: &Members) -> Result<Step, Refusal> {
     })
 }
 
-fn known<'s>(schema: &'s Schema, body: &Members, name: &str) -> Result<&'s TableDef, Refusal> {
+/// Whether a relationship may have this name.
+pub(super) fn check_new(schema: &Schema, schema_name: &str) -> Result<(), Refusal> {
+    require_prefix(schema_name, "Relationship")?;
+    let is_taken = schema.tables.values().any(|table| {
+        let mut lookups = table.relationships.iter();
+        let pairs = table.intersect().map(|it| it.schema_name.as_str());
+        lookups.any(|it| it.schema_name.eq_ignore_ascii_case(schema_name))
+            || pairs.is_some_and(|it| it.eq_ignore_ascii_case(schema_name))
+    });
+    if is_taken {
+        return Err(exists("An object with the specified name already exists"));
+    }
+    Ok(())
+}
+
+pub(super) fn known<'s>(
+    schema: &'s Schema,
+    body: &Members,
+    name: &str,
+) -> Result<&'s TableDef, Refusal> {
     let table = text(body, name)?;
     schema.tables.get(table).ok_or_else(|| {
         let message = format!("Could not find an entity with name {table}.");
@@ -46,7 +56,7 @@ fn known<'s>(schema: &'s Schema, body: &Members, name: &str) -> Result<&'s Table
 }
 
 /// A name that the client may leave to the service.
-fn given<'b>(body: &'b Members, name: &str, usual: &'b str) -> &'b str {
+pub(super) fn given<'b>(body: &'b Members, name: &str, usual: &'b str) -> &'b str {
     let given = body.get(name).and_then(Json::as_str);
     given.filter(|given| !given.is_empty()).unwrap_or(usual)
 }
@@ -97,7 +107,7 @@ pub(super) fn update(lookup: &RelationshipDef, body: &Members) -> Result<Step, R
     .into())
 }
 
-fn on_delete(body: &Members) -> Result<&'static str, Refusal> {
+pub(super) fn on_delete(body: &Members) -> Result<&'static str, Refusal> {
     let cascade = body.get("CascadeConfiguration");
     let delete = cascade
         .and_then(|it| it.get("Delete"))
