@@ -273,6 +273,8 @@ async fn records_without_the_new_key_are_not_forgotten_unasked() {
     contacts(&desk, "externaluseridentifier");
     let rekeyed = state(&desk, "rekey -m contacts.yaml --json").json();
     assert_eq!(rekeyed["carried"], 2, "{rekeyed}");
+    // What was the key has never travelled as a column.
+    assert_eq!(push().rows("created"), 0);
     assert_eq!(push().rows("unchanged"), 2);
     assert_eq!(desk.emulator.rows("contact").len(), 2);
 }
