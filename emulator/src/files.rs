@@ -4,10 +4,11 @@
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::base64;
 use crate::context::Context;
 use crate::draft::Draft;
 use crate::engine::{Engine, Upload, Written};
@@ -225,7 +226,7 @@ impl FileColumn<'_> {
             let mut body = String::from("{\"@odata.context\":");
             push_text(&mut body, &shape);
             body.push_str(",\"value\":");
-            push_text(&mut body, &base64::encoded(bytes));
+            push_text(&mut body, &BASE64.encode(bytes));
             body.push('}');
             body.into()
         });

@@ -12,7 +12,6 @@ mod api;
 mod arrivals;
 mod association;
 mod attend;
-mod base64;
 mod batch;
 mod bind;
 mod bulk;

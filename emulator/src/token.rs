@@ -8,12 +8,13 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use crate::address::guid;
-use crate::base64;
 use crate::clients::{Registration, Registry, SecretState};
 use crate::lock;
 use crate::options::TENANT_ID;
@@ -180,7 +181,10 @@ impl Form {
         if !scheme.eq_ignore_ascii_case("Basic") {
             return;
         }
-        let text = base64::decoded(credentials.trim()).and_then(|b| String::from_utf8(b).ok());
+        let text = BASE64
+            .decode(credentials.trim())
+            .ok()
+            .and_then(|b| String::from_utf8(b).ok());
         let Some((client, secret)) = text.as_deref().and_then(|text| text.split_once(':')) else {
             return;
         };
