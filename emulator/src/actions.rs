@@ -2,14 +2,16 @@
 //!
 //! Source: Microsoft Learn, "Use Web API actions".
 
+pub(crate) mod bulk_delete;
+pub(crate) mod closing;
+pub(crate) mod eligibility;
+pub(crate) mod qualify;
+
 use uuid::Uuid;
 
-use crate::bulk_delete;
-use crate::closing::{self, Closing};
+use crate::actions::closing::Closing;
 use crate::context::Context;
-use crate::eligibility;
 use crate::engine::Engine;
-use crate::qualify;
 use crate::refusal::Refusal;
 use crate::request::{Call, Response};
 

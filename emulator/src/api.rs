@@ -8,20 +8,20 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::arrivals::Arrival;
 use crate::batch;
+use crate::batch::multipart::{self, Part};
 use crate::chaos::{self, Fault, Trouble};
 use crate::context::{self, Context, Enclosure, Identity};
 use crate::engine::Engine;
 use crate::lock;
-use crate::multipart::{self, Part};
 use crate::odata;
+use crate::odata::payload::References;
 use crate::options::TENANT_ID;
-use crate::payload::References;
 use crate::refusal::Refusal;
 use crate::request::{Call, Delivery, Headers, Request, Response};
+use crate::roles::users;
 use crate::service::Service;
-use crate::users;
+use crate::service::arrivals::Arrival;
 
 /// How many requests at a time the environment likes best.
 pub(crate) const PARALLELISM: &str = "x-ms-dop-hint";

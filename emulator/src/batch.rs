@@ -2,18 +2,20 @@
 //!
 //! Source: Microsoft Learn, "Execute batch operations using the Web API".
 
+pub(crate) mod multipart;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use uuid::Uuid;
 
+use crate::batch::multipart::{Inner, Part};
 use crate::chaos::Trouble;
 use crate::context::{Context, Enclosure};
 use crate::engine::Engine;
-use crate::multipart::{Inner, Part};
+use crate::odata::payload::References;
 use crate::odata::{self, Answer};
 use crate::options::FailedChangeSet;
-use crate::payload::References;
 use crate::refusal::Refusal;
 use crate::request::{Call, Headers, Response};
 

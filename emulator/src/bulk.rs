@@ -6,25 +6,27 @@
 //! "Use bulk operation messages", "Bulk operations with elastic tables"; the refused key columns
 //! are as integrators report.
 
+pub(crate) mod messages;
+
 use std::collections::HashSet;
 
 use serde_json::json;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::address::RowKey;
-use crate::bind;
 use crate::context::Context;
 use crate::engine::Engine;
 use crate::model::Layout;
+use crate::odata::address::RowKey;
+use crate::odata::parameters::Parameters;
+use crate::odata::payload::{self, Assignments, Kind, Members, Purpose};
 use crate::options::RepeatedTargets;
-use crate::parameters::Parameters;
-use crate::payload::{self, Assignments, Kind, Members, Purpose};
 use crate::refusal::Refusal;
-use crate::removal;
 use crate::request::{Annotations, Condition, Response};
 use crate::schema::TableDef;
-use crate::value::Value;
+use crate::table::value::Value;
+use crate::write::bind;
+use crate::write::removal;
 use crate::write::{self, Done};
 
 /// Before the name of a bound action.

@@ -4,12 +4,16 @@
 //! strike is struck by chance, reads as well. The token endpoint is never touched. Source for the throttling answer: Microsoft Learn, "Service protection API
 //! limits".
 
+pub(crate) mod chance;
+pub(crate) mod dice;
+pub(crate) mod rules;
+
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::chance::ChaosSpec;
+use crate::chaos::chance::ChaosSpec;
 use crate::lock;
 use crate::refusal::Refusal;
 use crate::request::{Annotations, Delivery, Response};

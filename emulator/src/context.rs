@@ -5,16 +5,16 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use crate::clients::Registry;
+use crate::chaos::rules::Rule;
 use crate::engine::Engine;
 use crate::model::Model;
+use crate::odata::payload::References;
 use crate::options::{EmptyText, ReadOnly, RepeatedTargets};
-use crate::payload::References;
 use crate::refusal::Refusal;
 use crate::roles::Caller;
-use crate::rules::Rule;
 use crate::schema::Schema;
-use crate::value::Value;
+use crate::table::value::Value;
+use crate::token::clients::Registry;
 
 /// Below this path, with a version, stands the API.
 pub(crate) const ROOT: &str = "/api/data/";

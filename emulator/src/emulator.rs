@@ -12,11 +12,11 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::error::EmulatorError;
-use crate::line::Loopback;
 use crate::options::Options;
 use crate::server;
+use crate::server::line::Loopback;
+use crate::server::tls;
 use crate::service::Service;
-use crate::tls;
 
 /// How long a stop waits for requests under way.
 const GRACE: Duration = Duration::from_secs(5);

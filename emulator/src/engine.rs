@@ -5,6 +5,7 @@
 //! stands in the data file before it returns. Which values a row gets is decided elsewhere.
 
 mod attached;
+pub(crate) mod datafile;
 mod expiry;
 mod redefine;
 mod violation;
@@ -14,16 +15,16 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::datafile::DataFile;
-use crate::fold::Collation;
+use crate::engine::datafile::DataFile;
 use crate::journal::{Effect, EffectKind, Journal};
 use crate::model::{Layout, Model};
 use crate::refusal::Refusal;
 use crate::ring;
 use crate::schema::Schema;
+use crate::service::tally::Tally;
+use crate::table::fold::Collation;
+use crate::table::value::{Cells, Column, TableNumber, Value};
 use crate::table::{Row, Rows, fold_key};
-use crate::tally::Tally;
-use crate::value::{Cells, Column, TableNumber, Value};
 
 /// So many deletions are kept for those who ask what has changed.
 const DELETIONS: usize = 100_000;

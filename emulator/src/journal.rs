@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::model::Model;
 use crate::render;
 use crate::ring;
-use crate::value::{Column, TableNumber, Value};
+use crate::table::value::{Column, TableNumber, Value};
 
 /// What happened to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]

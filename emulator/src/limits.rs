@@ -2,6 +2,8 @@
 //!
 //! Who used how much is kept by `meter`. Source: Microsoft Learn, "Service protection API limits".
 
+pub(crate) mod meter;
+
 use std::time::Duration;
 
 use crate::refusal::Refusal;

@@ -3,17 +3,20 @@
 //! Tables and columns keep the numbers that a data file gave them, so that packed rows stay
 //! readable when a schema grows. The number of one that was dropped is not given again.
 
+pub(crate) mod collection;
+pub(crate) mod numbering;
+pub(crate) mod special;
+
 use std::collections::HashMap;
 
-use crate::collection;
-pub(crate) use crate::collection::Collection;
-use crate::numbering::{self, DROPPED, Missing, Numbering};
+pub(crate) use crate::model::collection::Collection;
+use crate::model::numbering::{DROPPED, Missing, Numbering};
+use crate::model::special::Special;
 use crate::refusal::Refusal;
 use crate::schema::{
     ColumnDef, ColumnKind, KeyIndexStatus, OnDelete, OptionDef, RequiredLevel, Schema, TableDef,
 };
-use crate::special::Special;
-use crate::value::{Column, TableNumber, Value};
+use crate::table::value::{Column, TableNumber, Value};
 
 /// All tables.
 pub(crate) struct Model {

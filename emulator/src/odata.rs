@@ -4,27 +4,33 @@
 //! table row using the Web API", "Update and delete table rows using the Web API", "Retrieve a
 //! table row using the Web API".
 
+pub(crate) mod address;
+pub(crate) mod definitions;
+pub(crate) mod files;
+pub(crate) mod parameters;
+pub(crate) mod payload;
+pub(crate) mod property;
+pub(crate) mod unbound;
+
 use uuid::Uuid;
 
 use crate::actions;
-use crate::address::{self, Address, Place, Predicate};
 use crate::bulk::{Bulk, Message, NAMESPACE};
 use crate::context::{Context, Enclosure};
-use crate::deep;
-use crate::definitions;
 use crate::engine::Engine;
-use crate::fetch;
 use crate::model::Layout;
-use crate::payload::{self, Purpose};
-use crate::privileges;
-use crate::property::Property;
+use crate::odata::address::{Address, Place, Predicate};
+use crate::odata::payload::Purpose;
+use crate::odata::property::Property;
+use crate::query::fetch;
+use crate::query::related::Related;
 use crate::query::{self, Asked, Listing};
 use crate::refusal::Refusal;
-use crate::related::Related;
-use crate::removal;
 use crate::render;
 use crate::request::{Call, Condition, Preferences, Response, decoded};
-use crate::unbound;
+use crate::roles::privileges;
+use crate::write::deep;
+use crate::write::removal;
 use crate::write::{self, Done};
 
 const LONGEST_URL: usize = 32_768;

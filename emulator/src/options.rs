@@ -4,10 +4,10 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::chance::ChaosSpec;
-use crate::clients::ClientOptions;
+use crate::chaos::chance::ChaosSpec;
 use crate::limits::Limits;
 use crate::schema::Schema;
+use crate::token::clients::ClientOptions;
 
 /// The tenant of every emulator. Not a secret.
 pub const TENANT_ID: &str = "5e60e000-0000-4000-8000-000000000001";

@@ -7,17 +7,21 @@ mod asked;
 mod changes;
 mod cookie;
 mod expand;
+pub(crate) mod fetch;
+pub(crate) mod filter;
 mod order;
+pub(crate) mod related;
+pub(crate) mod scan;
 
 use uuid::Uuid;
 
 use crate::engine::Engine;
-use crate::filter::Filter;
 use crate::model::Layout;
+use crate::query::filter::Filter;
+use crate::query::scan::Scan;
 use crate::refusal::Refusal;
 use crate::render::{View, push_text};
 use crate::request::{Preferences, Response};
-use crate::scan::Scan;
 use crate::schema::Schema;
 use crate::table::Row;
 pub(crate) use apply::Method;

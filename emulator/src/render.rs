@@ -11,11 +11,11 @@ use uuid::Uuid;
 
 use crate::engine::Engine;
 use crate::model::Layout;
-use crate::moment;
 use crate::request::Annotations;
 use crate::schema::{ColumnKind, OptionDef};
 use crate::table::Row;
-use crate::value::{Column, TableNumber, Value};
+use crate::table::moment;
+use crate::table::value::{Column, TableNumber, Value};
 
 const FORMATTED: &str = "OData.Community.Display.V1.FormattedValue";
 const LOGICAL_NAME: &str = "Microsoft.Dynamics.CRM.lookuplogicalname";

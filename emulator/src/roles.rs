@@ -5,6 +5,10 @@
 //! Source: Microsoft Learn, "Security roles and privileges", "`SecurityPrivilegeMetadata`" and
 //! "Use Web API functions", "Bound functions".
 
+pub(crate) mod access;
+pub(crate) mod privileges;
+pub(crate) mod users;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

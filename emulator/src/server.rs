@@ -2,6 +2,9 @@
 //!
 //! What is answered is left to the service.
 
+pub(crate) mod line;
+pub(crate) mod tls;
+
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,9 +17,9 @@ use axum::extract::{DefaultBodyLimit, Extension};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use bytes::Bytes;
 
-use crate::line::{Cut, Loopback};
 use crate::refusal::Refusal;
 use crate::request::{Annotations, Delivery, Request, Response};
+use crate::server::line::{Cut, Loopback};
 use crate::service::Service;
 
 /// Serves until `stop` completes, then finishes what is under way.

@@ -3,30 +3,37 @@
 //! Requests go in, responses come out: here they are told apart, and here stands what programs and
 //! tests ask of an environment. A request of the Web API is left to `api`.
 
+pub(crate) mod arrivals;
+pub(crate) mod attend;
+pub(crate) mod clock;
+pub(crate) mod counts;
+pub(crate) mod restore;
+pub(crate) mod seed;
+pub(crate) mod tally;
+
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use crate::arrivals::Arrival;
-use crate::attend::Workers;
 use crate::chaos::{Chaos, Fault};
-use crate::clients::Registry;
-use crate::clock::Clock;
 use crate::context::Identity;
-use crate::counts::{Counters, Counts};
-use crate::datafile::DataFile;
 use crate::engine::Engine;
+use crate::engine::datafile::DataFile;
 use crate::error::EmulatorError;
 use crate::journal::JournalEntry;
+use crate::limits::meter::Meter;
 use crate::lock;
-use crate::meter::Meter;
 use crate::options::Options;
 use crate::refusal::Refusal;
 use crate::render::{Shown, View};
 use crate::request::{Annotations, Request, Response};
-use crate::restore;
 use crate::schema::Schema;
+use crate::service::arrivals::Arrival;
+use crate::service::attend::Workers;
+use crate::service::clock::Clock;
+use crate::service::counts::{Counters, Counts};
+use crate::token::clients::Registry;
 use crate::token::{self, Endpoint, Issuer, Tokens};
 
 /// Everything below belongs to the environment, not to the login service.

@@ -3,13 +3,17 @@
 //! An alternate key is a unique index filtered on every column being non-null, compared by the
 //! environment's collation. Source: Microsoft Learn, "Define alternate keys for a table".
 
+pub(crate) mod fold;
+pub(crate) mod moment;
+pub(crate) mod value;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use uuid::Uuid;
 
-use crate::fold::Collation;
 use crate::model::Layout;
-use crate::value::{Cells, Column, Value};
+use crate::table::fold::Collation;
+use crate::table::value::{Cells, Column, Value};
 
 /// A row without its id.
 #[derive(Debug, Clone)]

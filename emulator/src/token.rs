@@ -4,6 +4,8 @@
 //! assertion is always refused. Source: Microsoft Learn, "OAuth 2.0 client credentials flow on the
 //! Microsoft identity platform" and "Microsoft Entra authentication and authorization error codes".
 
+pub(crate) mod clients;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -14,12 +16,12 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use crate::address::guid;
-use crate::clients::{Registration, Registry, SecretState};
 use crate::lock;
+use crate::odata::address::guid;
 use crate::options::TENANT_ID;
 use crate::request::{Request, Response, decoded};
 use crate::ring;
+use crate::token::clients::{Registration, Registry, SecretState};
 
 /// Tokens kept at a time; older ones are forgotten, which a client sees as their end.
 pub(crate) const TOKENS: usize = 100_000;

@@ -4,24 +4,30 @@
 //! upsert requests"; for states "Define custom state model transitions" and what integrators
 //! report of `statecode` on create.
 
+pub(crate) mod association;
+pub(crate) mod bind;
+pub(crate) mod check;
+pub(crate) mod deep;
+pub(crate) mod draft;
+pub(crate) mod parties;
+pub(crate) mod removal;
+pub(crate) mod state;
+
 use uuid::Uuid;
 
-use crate::address::RowKey;
-use crate::check;
 use crate::context::Context;
-use crate::draft::Draft;
 use crate::engine::{Engine, Written};
 use crate::model::Layout;
+use crate::odata::address::RowKey;
+use crate::odata::payload::Assignments;
 use crate::options::ReadOnly;
-use crate::parties;
-use crate::payload::Assignments;
 use crate::refusal::Refusal;
 use crate::render;
 use crate::request::Condition;
 use crate::schema::ColumnDef;
-use crate::state;
 use crate::table::Row;
-use crate::value::{Cells, Column, Value};
+use crate::table::value::{Cells, Column, Value};
+use crate::write::draft::Draft;
 
 /// What a write did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

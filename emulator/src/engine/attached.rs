@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::Engine;
 use crate::model::Layout;
 use crate::table::Row;
-use crate::value::{Column, TableNumber, Value};
+use crate::table::value::{Column, TableNumber, Value};
 
 /// Uploads in pieces that may be under way at a time.
 const SESSIONS: usize = 64;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Engine;
 use crate::model::Layout;
 use crate::table::Row;
-use crate::value::Value;
+use crate::table::value::Value;
 
 /// When a row goes, in seconds since 1970; `None` if it stays.
 pub(super) fn of(layout: &Layout, row: &Row) -> Option<i64> {

@@ -7,11 +7,11 @@
 use std::sync::Arc;
 
 use super::Engine;
-use crate::messages;
+use crate::bulk::messages;
 use crate::model::Model;
 use crate::refusal::Refusal;
 use crate::schema::{Change, KeyIndexStatus, Schema, SchemaError};
-use crate::value::Column;
+use crate::table::value::Column;
 
 /// Numbers are not given twice, so there is an end to them.
 const MOST_TABLES: usize = 20_000;

@@ -3,7 +3,7 @@
 use crate::model::{Layout, Model};
 use crate::refusal::{Refusal, xml_escaped};
 use crate::render;
-use crate::value::{Cells, Value};
+use crate::table::value::{Cells, Value};
 
 /// Refuses what the key with this number does not allow.
 pub(super) fn of_key(model: &Model, layout: &Layout, key: usize, cells: &Cells) -> Refusal {

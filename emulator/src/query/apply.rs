@@ -9,16 +9,16 @@ use std::collections::{HashMap, HashSet};
 use rust_decimal::Decimal;
 
 use super::{Asked, Listing};
-use crate::filter::{self, Filter, Ground};
-use crate::fold::Collation;
 use crate::model::Layout;
+use crate::query::filter::{self, Filter, Ground};
+use crate::query::scan::{Scan, compare};
 use crate::refusal::Refusal;
 use crate::render::{Shown, View, push_text, push_value, value_of};
 use crate::request::Preferences;
-use crate::scan::{Scan, compare};
 use crate::schema::ColumnKind;
+use crate::table::fold::Collation;
+use crate::table::value::{Column, Value};
 use crate::table::{FoldedKey, fold_value};
-use crate::value::{Column, Value};
 
 /// Rows that may be aggregated.
 const MOST_ROWS: usize = 50_000;

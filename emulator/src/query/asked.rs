@@ -7,12 +7,12 @@ use super::expand::{self, Expand};
 use super::order::{self, Order};
 use crate::context::Context;
 use crate::engine::Engine;
-use crate::filter::{self, Aliases, Filter, Ground};
 use crate::model::Layout;
+use crate::query::filter::{self, Aliases, Filter, Ground};
 use crate::refusal::Refusal;
 use crate::render::Shown;
 use crate::request::{Preferences, decoded};
-use crate::value::Column;
+use crate::table::value::Column;
 
 /// The options of a query.
 pub(crate) struct Asked {

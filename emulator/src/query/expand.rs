@@ -12,16 +12,16 @@ use super::cookie::Cookie;
 use super::{MOST, sort};
 use crate::context::Context;
 use crate::engine::Engine;
-use crate::filter::Ground;
 use crate::model::{Collection, Layout};
+use crate::query::filter::Ground;
+use crate::query::related;
+use crate::query::scan::Scan;
 use crate::refusal::Refusal;
-use crate::related;
 use crate::render::{View, push_principal, push_text, value_of};
 use crate::request::Annotations;
 use crate::roles::Access;
-use crate::scan::Scan;
 use crate::table::Row;
-use crate::value::{Column, TableNumber, Value};
+use crate::table::value::{Column, TableNumber, Value};
 
 /// A query may expand so often, on all levels together.
 const MOST_EXPANDS: usize = 15;

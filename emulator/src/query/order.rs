@@ -6,14 +6,14 @@ use std::cmp::Ordering;
 
 use uuid::Uuid;
 
-use crate::filter::Ground;
 use crate::model::Layout;
+use crate::query::filter::Ground;
+use crate::query::related;
+use crate::query::scan::{Scan, compare};
 use crate::refusal::Refusal;
-use crate::related;
 use crate::render::value_of;
-use crate::scan::{Scan, compare};
 use crate::table::Row;
-use crate::value::{Column, TableNumber, Value};
+use crate::table::value::{Column, TableNumber, Value};
 
 /// An order may follow only so many lookups.
 const FARTHEST: usize = 8;
