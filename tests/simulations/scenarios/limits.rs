@@ -110,5 +110,5 @@ async fn a_size_that_shrank_grows_back_by_a_tenth_at_a_time() {
         assert!(*size <= largest + (largest / 10).max(1) * 8, "{sizes:?}");
         largest = largest.max(*size);
     }
-    assert_eq!(largest, 100);
+    assert!(largest > 2 * sizes[8], "{sizes:?}");
 }
