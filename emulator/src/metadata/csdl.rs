@@ -100,7 +100,7 @@ impl Document<'_> {
     /// The lookups, by navigation property; the owner's has one for all of its tables.
     fn lookups(&mut self, table: &TableDef) {
         let mut seen: Vec<&str> = Vec::new();
-        for lookup in &table.relationships {
+        for lookup in table.relationships.iter().filter(|it| it.is_told) {
             if seen.contains(&lookup.navigation.as_str()) {
                 continue;
             }
@@ -130,7 +130,7 @@ impl Document<'_> {
     fn collections(&mut self, table: &TableDef) {
         for referencing in self.schema.tables.values() {
             for lookup in &referencing.relationships {
-                if lookup.target == table.logical_name {
+                if lookup.is_told && lookup.target == table.logical_name {
                     self.element(format_args!(
                         "<NavigationProperty Name=\"{}\" Type=\"Collection(mscrm.{})\" \
                          Partner=\"{}\" />",
@@ -193,7 +193,7 @@ impl Document<'_> {
             "<EntitySet Name=\"{set}\" EntityType=\"Microsoft.Dynamics.CRM.{name}\">"
         ));
         let mut seen: Vec<&str> = Vec::new();
-        for lookup in &table.relationships {
+        for lookup in table.relationships.iter().filter(|it| it.is_told) {
             let target = self.schema.tables.get(&lookup.target);
             if let Some(target) = target.filter(|_| !seen.contains(&lookup.navigation.as_str())) {
                 seen.push(&lookup.navigation);

@@ -116,7 +116,7 @@ impl<'a> Node<'a> {
                 Linked::Many(table.keys.iter().map(|key| Node::Key(table, key)).collect())
             }
             (Self::Entity(table), Link::ManyToOne) => {
-                let lookups = table.relationships.iter();
+                let lookups = table.relationships.iter().filter(|it| it.is_told);
                 Linked::Many(
                     lookups
                         .map(|lookup| Node::Relationship(table, lookup))
@@ -128,7 +128,7 @@ impl<'a> Node<'a> {
                     let to_us = referencing
                         .relationships
                         .iter()
-                        .filter(|r| r.target == table.logical_name);
+                        .filter(|it| it.is_told && it.target == table.logical_name);
                     to_us.map(move |lookup| Node::Relationship(referencing, lookup))
                 });
                 Linked::Many(lookups.collect())
@@ -164,7 +164,7 @@ pub(super) fn intersects(schema: &Schema) -> impl Iterator<Item = Node<'_>> {
 /// All lookups, as relationships.
 pub(super) fn lookups(schema: &Schema) -> impl Iterator<Item = Node<'_>> {
     schema.tables.values().flat_map(|table| {
-        let lookups = table.relationships.iter();
+        let lookups = table.relationships.iter().filter(|it| it.is_told);
         lookups.map(move |lookup| Node::Relationship(table, lookup))
     })
 }

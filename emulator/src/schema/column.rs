@@ -332,6 +332,7 @@ fn relationships(
             }
         });
         RelationshipDef {
+            is_told: !written.untold,
             on_delete: match written.delete {
                 WrittenDelete::RemoveLink => OnDelete::RemoveLink,
                 WrittenDelete::Restrict => OnDelete::Restrict,

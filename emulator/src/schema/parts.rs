@@ -212,6 +212,8 @@ pub struct RelationshipDef {
     pub collection: String,
     /// What a delete of the target does: `CascadeConfiguration.Delete`.
     pub on_delete: OnDelete,
+    /// Whether it is told in definitions. Columns that only repeat another lookup have none that clients could follow.
+    pub is_told: bool,
 }
 
 /// What becomes of lookups when the row that they point to is deleted.

@@ -91,6 +91,8 @@ pub(super) struct WrittenFullTarget {
     pub(super) collection: Option<String>,
     #[serde(default)]
     pub(super) delete: WrittenDelete,
+    #[serde(default)]
+    pub(super) untold: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]

@@ -330,3 +330,17 @@ fn a_contact_repeats_its_customer_by_table() {
     assert_eq!(row["_accountid_value"], serde_json::Value::Null);
     assert_eq!(row["_parentcontactid_value"], other);
 }
+
+#[test]
+fn a_column_that_repeats_another_has_no_navigation_property() {
+    let client = with_rows();
+    let told = client.get(
+        "EntityDefinitions(LogicalName='contact')/ManyToOneRelationships?$select=ReferencingAttribute",
+    );
+    let told = text(&told);
+    assert!(told.contains("\"parentcustomerid\""), "{told}");
+    assert!(!told.contains("\"accountid\""), "{told}");
+    let csdl = text(&client.get("$metadata"));
+    assert!(csdl.contains("_accountid_value"));
+    assert!(!csdl.contains("contact_parentcontactid_contact"));
+}
