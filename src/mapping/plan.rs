@@ -18,7 +18,7 @@ use crate::model::{
 };
 
 /// A mapping compiled against a table and the header of an extract. It re-checks nothing and cannot fail as a whole:
-/// each row becomes a [`Record`] or a [`Reject`].
+/// each row becomes a [`Record`] or a [`Reject`](crate::model::Reject).
 ///
 /// Every [`Rows`] that it is given must have the columns of [`Plan::source_columns`], in that order.
 #[derive(Debug, Clone)]
