@@ -199,9 +199,11 @@ impl Recorder {
                 recorded.flags = recorded.flags.with(StandingFlags::PENDING);
                 recorded
             }
-            Verdict::Skipped(_) | Verdict::Rejected(_) | Verdict::NotAttempted(_) => {
-                return (self.pass == Pass::First).then(|| refused(outcome))?;
+            // The second pass notes no doubt that a refusal could take back.
+            Verdict::Skipped(_) | Verdict::Rejected(_) if self.pass == Pass::First => {
+                return refused(outcome);
             }
+            Verdict::Skipped(_) | Verdict::Rejected(_) | Verdict::NotAttempted(_) => return None,
         };
         Some(Entry::Standing(recorded))
     }

@@ -39,7 +39,9 @@ pub(super) fn flags(
 }
 
 /// What the ledger keeps of a record that was deleted for a mark: the same mark is nothing to do tomorrow.
-pub(super) fn grave(Outcome { operation, verdict }: &Outcome) -> Option<Entry> {
+/// A record whose deletion was refused is what it was.
+pub(super) fn grave(outcome: &Outcome) -> Option<Entry> {
+    let Outcome { operation, verdict } = outcome;
     match verdict {
         Verdict::Accepted(_) | Verdict::Unchanged | Verdict::Skipped(_) => {
             Some(Entry::Standing(Recorded {
@@ -49,7 +51,9 @@ pub(super) fn grave(Outcome { operation, verdict }: &Outcome) -> Option<Entry> {
                 columns: Vec::new(),
             }))
         }
-        Verdict::Rejected(_) | Verdict::NotAttempted(_) | Verdict::Partly { .. } => None,
+        Verdict::Rejected(_) | Verdict::NotAttempted(_) | Verdict::Partly { .. } => {
+            refused(outcome)
+        }
     }
 }
 
@@ -149,5 +153,56 @@ pub(super) fn unrecorded(notes: &mut [Note]) {
                 outcome.verdict = Verdict::NotAttempted(ServiceError::default());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::model::{
+        Action, ColumnSet, ColumnState, KeyDigest, Position, Record, RecordId, Reject, RejectCode,
+    };
+
+    #[test]
+    fn a_record_whose_deletion_was_refused_is_what_it_was() {
+        let id = RecordId(Uuid::from_u128(7));
+        let standing = Standing {
+            id: Some(id),
+            flags: StandingFlags::default().with(StandingFlags::CREATED_BY_US),
+            columns: vec![ColumnState::NEVER_SENT],
+        };
+        let operation = Operation {
+            row: RowTag {
+                position: Position::NOWHERE,
+                key: KeyDigest([1; 16]),
+                source: SourceDigest([2; 16]),
+            },
+            record: Arc::new(Record { values: Vec::new() }),
+            digests: Box::default(),
+            columns: ColumnSet::new(),
+            action: Action::Delete(id),
+            standing: Some(Arc::new(standing.clone())),
+        };
+        let verdict = Verdict::Rejected(Reject {
+            position: Position::NOWHERE,
+            column: None,
+            code: RejectCode("restricted"),
+            reason: "others need it".to_owned(),
+            advice: "Let go of it first.".into(),
+            service: None,
+        });
+        let Some(Entry::Standing(kept)) = grave(&Outcome { operation, verdict }) else {
+            panic!("the doubt stays");
+        };
+        assert_eq!(
+            (kept.id, kept.flags, kept.columns),
+            (standing.id, standing.flags, standing.columns)
+        );
+        // Its row is looked at again whatever it says.
+        assert_eq!(kept.row.source, SourceDigest([0; 16]));
     }
 }
