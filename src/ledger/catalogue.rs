@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use super::LedgerError;
-use super::database::{self, Mode, Schema};
+use super::database::{self, Schema};
 use super::held;
 use super::identity::{Identity, Owner};
 use super::layout::{Layout, LayoutColumn, LayoutId};
@@ -24,7 +24,6 @@ CREATE TABLE IF NOT EXISTS layouts(
   PRIMARY KEY (id, ordinal)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS runs(
   number INTEGER PRIMARY KEY, id TEXT NOT NULL, started TEXT NOT NULL, ending TEXT) STRICT;",
-    mode: Mode::Rollback,
 };
 
 /// So many runs are remembered.

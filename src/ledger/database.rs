@@ -19,16 +19,6 @@ pub(super) struct Schema {
     pub(super) application: i32,
     /// The statements that make its tables, harmless if they are there.
     pub(super) tables: &'static str,
-    pub(super) mode: Mode,
-}
-
-/// How SQLite makes commits durable.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Mode {
-    /// A rollback journal, gone after each commit: for a file that is written seldom and read without leaving a trace.
-    Rollback,
-    /// A write-ahead log: for a file that is appended to all the time.
-    WriteAhead,
 }
 
 /// Opens a database for reading and writing; makes it if it is not there.
@@ -40,11 +30,9 @@ pub(super) fn open(path: &Path, schema: Schema) -> Result<Connection, LedgerErro
     let connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
     connection.busy_timeout(PATIENCE).map_err(sqlite)?;
     let state = recognise(&connection, path, schema)?;
-    // Without `EXTRA` a power failure could bring back a rollback journal, and with it undo a commit.
-    let durable = match schema.mode {
-        Mode::Rollback => "PRAGMA journal_mode = DELETE; PRAGMA synchronous = EXTRA;",
-        Mode::WriteAhead => "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
-    };
+    // A rollback journal is gone after each commit: the file is written seldom, and read without leaving a trace.
+    // Without `EXTRA` a power failure could bring the journal back, and with it undo a commit.
+    let durable = "PRAGMA journal_mode = DELETE; PRAGMA synchronous = EXTRA;";
     connection.execute_batch(durable).map_err(sqlite)?;
     if let State::Blank = state {
         let tables = format!(
@@ -130,7 +118,6 @@ mod tests {
     const SCHEMA: Schema = Schema {
         application: 77,
         tables: "CREATE TABLE IF NOT EXISTS t(n INTEGER) STRICT;",
-        mode: Mode::Rollback,
     };
 
     fn refused(path: &Path) -> LedgerError {
@@ -219,18 +206,14 @@ mod tests {
     fn the_side_files_are_as_private_as_the_database() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
-        let logged = Schema {
-            mode: Mode::WriteAhead,
-            ..SCHEMA
-        };
-        let connection = open(&folder.path().join("x.db"), logged).unwrap();
+        let connection = open(&folder.path().join("x.db"), SCHEMA).unwrap();
         connection
-            .execute_batch("INSERT INTO t VALUES (1)")
+            .execute_batch("BEGIN; INSERT INTO t VALUES (1)")
             .unwrap();
         let modes: Vec<u32> = std::fs::read_dir(folder.path())
             .unwrap()
             .map(|entry| entry.unwrap().metadata().unwrap().permissions().mode() & 0o777)
             .collect();
-        assert_eq!(modes, [0o600; 3]);
+        assert_eq!(modes, [0o600; 2]);
     }
 }

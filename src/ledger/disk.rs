@@ -1,7 +1,7 @@
 //! Writing to disk: private files, synced folders, and where a test makes the power fail.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use super::LedgerError;
@@ -56,6 +56,15 @@ impl Disk {
             power.wrote(file, path, bytes);
         }
         written.map_err(|source| LedgerError::io("write to", path, source))
+    }
+
+    /// Takes back what stands behind the first `length` bytes; what is written next goes there.
+    pub(super) fn cut(&self, file: &mut File, path: &Path, length: u64) -> Result<(), LedgerError> {
+        self.step("cut", path)
+            .and_then(|()| file.set_len(length))
+            .and_then(|()| file.seek(SeekFrom::Start(length)))
+            .map(|_| ())
+            .map_err(|source| LedgerError::io("write to", path, source))
     }
 
     pub(super) fn sync(&self, file: &File, path: &Path) -> Result<(), LedgerError> {

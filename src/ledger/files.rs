@@ -6,8 +6,6 @@ use super::LedgerError;
 use super::disk::Disk;
 use super::format::FileKind;
 use super::generation;
-use super::journal::Journal;
-use super::replace::Replacement;
 
 /// Files of generations without a catalogue cannot be read: the secret is gone.
 pub(super) fn refuse_remains(folder: &Path) -> Result<(), LedgerError> {
@@ -23,6 +21,12 @@ pub(super) fn refuse_remains(folder: &Path) -> Result<(), LedgerError> {
 
 /// A fold writes the next generation and no other. Later ones mean that the catalogue is older than its files.
 pub(super) fn refuse_later(folder: &Path, in_force: u32) -> Result<(), LedgerError> {
+    // Before the first release a journal was a database.
+    let database = folder.join(format!("journal.{in_force}.db"));
+    if database.exists() {
+        let what = "a version before the first release left it when it was stopped; what it holds cannot be read";
+        return Err(LedgerError::foreign(&database, what));
+    }
     let numbers = generations_in(folder)?;
     match numbers.last() {
         Some(later) if *later > in_force + 1 => {
@@ -44,8 +48,7 @@ pub(super) fn remove_leftovers(
     let mut numbers = generations_in(folder)?;
     numbers.retain(|number| *number != in_force);
     let mut others = numbers.into_iter();
-    others.try_for_each(|number| remove_generation(disk, folder, number))?;
-    Replacement::clear(disk, folder)
+    others.try_for_each(|number| remove_generation(disk, folder, number))
 }
 
 pub(super) fn remove_generation(
@@ -53,14 +56,10 @@ pub(super) fn remove_generation(
     folder: &Path,
     number: u32,
 ) -> Result<(), LedgerError> {
-    let journal = Journal::path_in(folder, number);
-    // The journal's side files go last: SQLite must never find a journal without them.
-    disk.remove(&journal)?;
-    for side in ["db-wal", "db-shm"] {
-        disk.remove(&journal.with_extension(side))?;
+    for kind in [FileKind::Journal, FileKind::Digests, FileKind::Columns] {
+        disk.remove(&generation::path_in(folder, kind, number))?;
     }
-    disk.remove(&generation::path_in(folder, FileKind::Digests, number))?;
-    disk.remove(&generation::path_in(folder, FileKind::Columns, number))
+    Ok(())
 }
 
 /// What is only tidied up may fail: the next run that opens the ledger does it again.
@@ -84,11 +83,7 @@ fn generations_in(folder: &Path) -> Result<Vec<u32>, LedgerError> {
             continue;
         };
         let number: Option<u32> = match kind {
-            "digests" | "columns" => rest.parse().ok(),
-            "journal" => rest
-                .split('.')
-                .next()
-                .and_then(|number| number.parse().ok()),
+            "digests" | "columns" | "journal" => rest.parse().ok(),
             _ => continue,
         };
         numbers.extend(number);

@@ -7,6 +7,8 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
 
 use super::LedgerError;
 use super::format::{KEY_BYTES, KeyRow, RowKind, key_of};
@@ -16,10 +18,11 @@ use super::layout::{Layout, LayoutId, Translation};
 use super::spill::{CHUNK_BYTES, Spill, chain_of};
 use crate::model::{KeyDigest, StandingFlags};
 
-/// A chain of the sort is in memory as a whole; so much of it costs little and keeps the number of chains small.
-const CHAIN_BYTES: u64 = 8 * 1024 * 1024;
+/// A chain of the sort is in memory as a whole, two more behind it; so much of it costs little and keeps the number of
+/// chains small.
+const CHAIN_BYTES: u64 = 4 * 1024 * 1024;
 
-/// With this many chains their chunks take 16 MiB, and the sort holds 8 GiB of entries in chains of the usual size.
+/// With this many chains their chunks take 16 MiB, and the sort holds 4 GiB of entries in chains of the usual size.
 const MOST_CHAINS: u64 = 1024;
 
 /// What a fold reads, besides the layouts.
@@ -39,7 +42,21 @@ impl Fold<'_> {
         mut next: GenerationWriter,
         layout_of: impl Fn(LayoutId) -> Result<Option<Layout>, LedgerError>,
     ) -> Result<Generation, LedgerError> {
-        let mut changes = self.sort(next.layout(), layout_of)?;
+        let changes = &self.gather(next.layout(), layout_of)?;
+        // One thread sorts a chain while this one writes the chain before it.
+        let (sender, sorted) = mpsc::sync_channel(1);
+        thread::scope(|scope| {
+            let spawned = thread::Builder::new()
+                .name("fold".to_owned())
+                .spawn_scoped(scope, move || sort_each(changes, &sender));
+            spawned.map_err(|source| LedgerError::io("sort in", self.spill, source))?;
+            self.merge(Changes::new(sorted), &mut next)
+        })?;
+        next.finish()
+    }
+
+    /// Writes what stands and what was learned, in the order of keys.
+    fn merge(&self, mut changes: Changes, next: &mut GenerationWriter) -> Result<(), LedgerError> {
         let translation = next.layout().translation(self.previous.layout());
         let mut translated = Vec::new();
         let mut keys = self.previous.keys(0, self.previous.len());
@@ -50,7 +67,7 @@ impl Fold<'_> {
             let standing = keys.current().map(|(_, row)| row.key);
             let learned = changes.current().map(|(key, _)| key);
             let order = match (standing, learned) {
-                (None, None) => break,
+                (None, None) => return Ok(()),
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
                 (Some(standing), Some(learned)) => standing.cmp(&learned),
@@ -69,25 +86,24 @@ impl Fold<'_> {
             if let (Ordering::Equal | Ordering::Greater, Some((_, change))) =
                 (order, changes.current())
             {
-                write_change(change, &mut next)?;
+                write_change(change, next)?;
                 changes.advance()?;
             }
         }
-        next.finish()
     }
 
     fn is_old_grave(&self, row: &KeyRow) -> bool {
         row.id.is_none() && row.flags.has(StandingFlags::REMOVED) && row.run < self.graves_from
     }
 
-    /// Sorts the journal's entries by key, with their states in the next layout.
-    fn sort(
+    /// The journal's entries in chains by key, with their states in the next layout.
+    fn gather(
         &self,
         layout: &Layout,
         layout_of: impl Fn(LayoutId) -> Result<Option<Layout>, LedgerError>,
-    ) -> Result<Changes, LedgerError> {
+    ) -> Result<Spill, LedgerError> {
         let stride = KEY_BYTES + layout.width();
-        let chains = (self.journal.entry_bytes()? / CHAIN_BYTES + 1).min(MOST_CHAINS);
+        let chains = (self.journal.frame_bytes() / CHAIN_BYTES + 1).min(MOST_CHAINS);
         let chains = usize::try_from(chains).unwrap_or(1);
         let mut spill = Spill::new(self.spill, stride, chains, chains * CHUNK_BYTES);
         let mut known: HashMap<LayoutId, (usize, Translation)> = HashMap::new();
@@ -120,7 +136,7 @@ impl Fold<'_> {
             }
             Ok(())
         })?;
-        Ok(Changes::new(spill, stride))
+        Ok(spill)
     }
 }
 
@@ -132,29 +148,66 @@ fn write_change(change: &[u8], next: &mut GenerationWriter) -> Result<(), Ledger
     }
 }
 
+/// A chain in memory, and its order.
+#[derive(Debug, Default)]
+struct SortedChain {
+    rows: Vec<u8>,
+    /// Key and number of each row, sorted. A number compares faster than a digest, and alike.
+    order: Vec<(u128, usize)>,
+    stride: usize,
+}
+
+impl SortedChain {
+    fn load(spill: &Spill, chain: usize) -> Result<Self, LedgerError> {
+        let (stride, rows) = (spill.stride(), spill.rows(chain));
+        let mut sorted = Self {
+            rows: Vec::with_capacity(rows * stride),
+            order: Vec::with_capacity(rows),
+            stride,
+        };
+        let mut chunk = Vec::new();
+        let mut number = 0;
+        while spill.read_chunk(chain, number, &mut chunk)? {
+            let keys = chunk.chunks_exact(stride).filter_map(key_of);
+            let keys = keys.map(|key| u128::from_be_bytes(key.0));
+            sorted.order.extend(keys.zip(sorted.order.len()..));
+            sorted.rows.extend_from_slice(&chunk);
+            number += 1;
+        }
+        sorted.order.sort_unstable();
+        Ok(sorted)
+    }
+
+    fn row(&self, number: usize) -> Option<&[u8]> {
+        let from = number * self.stride;
+        self.rows.get(from..from + self.stride)
+    }
+}
+
+/// Sorts chain after chain, until all are done or nobody takes them.
+fn sort_each(spill: &Spill, sorted: &mpsc::SyncSender<Result<SortedChain, LedgerError>>) {
+    for chain in 0..spill.chains() {
+        let loaded = SortedChain::load(spill, chain);
+        if sorted.send(loaded).is_err() {
+            return;
+        }
+    }
+}
+
 /// The last entry of each key, in the order of keys. It begins before the first.
 struct Changes {
-    spill: Spill,
-    stride: usize,
-    /// The chain that is loaded next.
-    chain: usize,
-    rows: Vec<u8>,
-    /// Key and number of each row in memory, sorted. A number compares faster than a digest, and alike.
-    order: Vec<(u128, usize)>,
-    /// How many of `order` were passed.
+    sorted: mpsc::Receiver<Result<SortedChain, LedgerError>>,
+    chain: SortedChain,
+    /// How many of the chain were passed.
     passed: usize,
     current: Option<(KeyDigest, usize)>,
 }
 
 impl Changes {
-    fn new(spill: Spill, stride: usize) -> Self {
-        let (rows, order) = (Vec::new(), Vec::new());
+    fn new(sorted: mpsc::Receiver<Result<SortedChain, LedgerError>>) -> Self {
         Self {
-            spill,
-            stride,
-            chain: 0,
-            rows,
-            order,
+            sorted,
+            chain: SortedChain::default(),
             passed: 0,
             current: None,
         }
@@ -162,42 +215,27 @@ impl Changes {
 
     fn current(&self) -> Option<(KeyDigest, &[u8])> {
         let (key, number) = self.current?;
-        let from = number * self.stride;
-        Some((key, self.rows.get(from..from + self.stride)?))
+        Some((key, self.chain.row(number)?))
     }
 
     fn advance(&mut self) -> Result<(), LedgerError> {
         loop {
-            while let Some(entry) = self.order.get(self.passed).copied() {
+            let order = &self.chain.order;
+            while let Some((key, number)) = order.get(self.passed).copied() {
                 self.passed += 1;
-                let next = self.order.get(self.passed);
-                if next.is_none_or(|(key, _)| *key != entry.0) {
-                    self.current = Some((KeyDigest(entry.0.to_be_bytes()), entry.1));
+                let next = order.get(self.passed);
+                if next.is_none_or(|(other, _)| *other != key) {
+                    self.current = Some((KeyDigest(key.to_be_bytes()), number));
                     return Ok(());
                 }
             }
-            if self.chain == self.spill.chains() {
-                self.current = None;
+            self.current = None;
+            // The sorter hangs up after the last.
+            let Ok(chain) = self.sorted.recv() else {
                 return Ok(());
-            }
-            self.load_chain()?;
+            };
+            self.chain = chain?;
+            self.passed = 0;
         }
-    }
-
-    fn load_chain(&mut self) -> Result<(), LedgerError> {
-        self.rows.clear();
-        self.order.clear();
-        self.passed = 0;
-        let (rows, order) = (&mut self.rows, &mut self.order);
-        self.spill.each(self.chain, |row| {
-            if let Some(key) = key_of(row) {
-                order.push((u128::from_be_bytes(key.0), order.len()));
-                rows.extend_from_slice(row);
-            }
-            Ok(())
-        })?;
-        order.sort_unstable();
-        self.chain += 1;
-        Ok(())
     }
 }

@@ -27,6 +27,8 @@ pub(super) enum FileKind {
     Digests,
     /// `columns.<generation>`
     Columns,
+    /// `journal.<generation>`
+    Journal,
 }
 
 impl FileKind {
@@ -34,6 +36,7 @@ impl FileKind {
         match self {
             Self::Digests => *b"segueDIG",
             Self::Columns => *b"segueCOL",
+            Self::Journal => *b"segueJOU",
         }
     }
 }

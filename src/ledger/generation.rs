@@ -268,6 +268,7 @@ pub(super) fn path_in(folder: &Path, kind: FileKind, number: u32) -> PathBuf {
     match kind {
         FileKind::Digests => folder.join(format!("digests.{number}")),
         FileKind::Columns => folder.join(format!("columns.{number}")),
+        FileKind::Journal => folder.join(format!("journal.{number}")),
     }
 }
 

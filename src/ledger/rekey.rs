@@ -143,7 +143,7 @@ impl Rekey {
             })?;
         }
         if unkeyed > 0 && those_without == Unkeyed::Stop {
-            replacement.discard()?;
+            drop(replacement);
             return Ok(Rekeyed {
                 carried: 0,
                 forgotten: 0,

@@ -5,16 +5,15 @@ use std::path::{Path, PathBuf};
 use super::LedgerError;
 use super::catalogue::Catalogue;
 use super::disk::Disk;
-use super::files::tidy;
 use super::fold::Fold;
 use super::format::{KeyRow, SecretCheck};
 use super::generation::{Generation, GenerationWriter, Place};
-use super::journal::Journal;
-use super::layout::{self, Layout};
+use super::journal::{Frame, Journal};
+use super::layout::Layout;
 use crate::model::ColumnState;
 
-/// So many bytes of entries are appended in one transaction.
-const TOGETHER_BYTES: usize = 1024 * 1024;
+/// So many entries are appended at once.
+const TOGETHER: usize = 4096;
 
 /// What a ledger is to hold, before it does.
 #[derive(Debug)]
@@ -23,8 +22,9 @@ pub(super) struct Replacement {
     layout: Layout,
     check: SecretCheck,
     next: u32,
+    /// Has no name: nothing is left of it however the program ends.
     journal: Journal,
-    pending: Vec<u8>,
+    pending: Frame,
 }
 
 impl Replacement {
@@ -35,26 +35,23 @@ impl Replacement {
         layout: &Layout,
         check: SecretCheck,
     ) -> Result<Self, LedgerError> {
-        Self::clear(&Disk::Steady, folder)?;
         Ok(Self {
             folder: folder.to_owned(),
             layout: layout.clone(),
             check,
             next,
-            journal: Journal::open(&path_in(folder), check)?,
-            pending: Vec::new(),
+            journal: Journal::passing(folder, check)?,
+            pending: Frame::new(layout, TOGETHER),
         })
     }
 
     /// Takes a key; of entries for one key the last one wins.
     pub(super) fn add(&mut self, row: KeyRow, states: &[ColumnState]) -> Result<(), LedgerError> {
-        self.pending.extend_from_slice(&row.to_bytes());
-        layout::put_states(states, &self.layout, &mut self.pending);
-        if self.pending.len() >= TOGETHER_BYTES {
-            self.flush()
-        } else {
-            Ok(())
+        self.pending.push(row, states, &self.layout);
+        if self.pending.entries() < TOGETHER {
+            return Ok(());
         }
+        self.flush()
     }
 
     /// Writes the generation and puts it in force. Tells how many keys it holds.
@@ -77,34 +74,12 @@ impl Replacement {
         disk.sync_folder(&self.folder)?;
         disk.before("switch", catalogue.path())?;
         catalogue.replace_by(self.next, key)?;
-        drop(self.journal);
-        tidy(Self::clear(disk, &self.folder));
         Ok(written.len())
     }
 
-    /// Leaves everything as it was.
-    pub(super) fn discard(self) -> Result<(), LedgerError> {
-        drop(self.journal);
-        Self::clear(&Disk::Steady, &self.folder)
-    }
-
-    /// Removes what one that was never put in force left behind.
-    pub(super) fn clear(disk: &Disk, folder: &Path) -> Result<(), LedgerError> {
-        let path = path_in(folder);
-        disk.remove(&path)?;
-        disk.remove(&path.with_extension("db-wal"))?;
-        disk.remove(&path.with_extension("db-shm"))
-    }
-
     fn flush(&mut self) -> Result<(), LedgerError> {
-        if !self.pending.is_empty() {
-            self.journal.append(self.layout.id(), &self.pending)?;
-            self.pending.clear();
-        }
-        Ok(())
+        let next = Frame::new(&self.layout, TOGETHER);
+        let full = std::mem::replace(&mut self.pending, next);
+        self.journal.append(&Disk::Steady, full)
     }
-}
-
-fn path_in(folder: &Path) -> PathBuf {
-    folder.join("replacement.db")
 }

@@ -60,8 +60,8 @@ impl Snapshot {
         let newest = |stored: &Stored, catalogue: &Catalogue| {
             let check = SecretCheck::of(&stored.secret);
             let path = Journal::path_in(folder, stored.generation);
-            let journal = Journal::open_to_read(&path, check)?;
-            let last = journal.map_or(Ok(None), |journal| journal.last_layout())?;
+            let journal = Journal::open_to_read(&path, stored.generation, check)?;
+            let last = journal.and_then(|journal| journal.last_layout());
             let last = last.map_or(Ok(None), |id| catalogue.layout(id))?;
             match (last, stored.generation) {
                 (Some(layout), _) => Ok(layout),
@@ -188,11 +188,12 @@ pub(super) fn load(
         0 => Generation::empty(layout.clone()),
         number => Generation::open(folder, number, check, |id| catalogue.layout(id))?,
     };
-    let journal = Journal::open_to_read(&Journal::path_in(folder, number), check)?;
+    let path = Journal::path_in(folder, number);
+    let journal = Journal::open_to_read(&path, number, check)?;
     let Some(journal) = journal else {
         return Ok(generation);
     };
-    if journal.entry_bytes()? == 0 {
+    if journal.is_empty() {
         return Ok(generation);
     }
     super::disk::create_folder(spill)?;

@@ -52,6 +52,11 @@ impl Spill {
         self.chains.len()
     }
 
+    /// The width of a row.
+    pub(super) fn stride(&self) -> usize {
+        self.stride
+    }
+
     /// Appends a row to a chain.
     #[inline]
     pub(super) fn push(&mut self, chain: usize, row: &[u8]) -> Result<(), LedgerError> {
