@@ -201,7 +201,7 @@ impl Run {
             ledger.end_run(number, ending)?;
             // Nobody else has it: every part of the pipe has ended.
             let ledger = Arc::into_inner(ledger);
-            effort::logged("fold", || ledger.map_or(Ok(()), Ledger::fold))?;
+            effort::logged_alone("fold", || ledger.map_or(Ok(()), Ledger::fold))?;
             tracing::info!(elapsed_ms = milliseconds(began), "ledger folded");
             Ok(())
         });
