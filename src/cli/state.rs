@@ -34,7 +34,7 @@ pub(super) struct StateArguments {
 enum Command {
     /// Show what the ledgers hold: of all mappings, or of one.
     Show(ShowArguments),
-    /// Fill an empty ledger from what Dataverse holds, so that a first push sends only differences.
+    /// Fill a ledger from what Dataverse holds, before anything was pushed, so that a first push sends only differences.
     Adopt(LedgerArguments),
     /// Carry a ledger over to the key that the mapping has now; records are recognised by their GUIDs.
     Rekey(RekeyArguments),

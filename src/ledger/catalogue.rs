@@ -130,14 +130,31 @@ impl Catalogue {
         self.write("UPDATE ledger SET generation = ?1", [generation])
     }
 
-    /// Puts a generation in force whose keys are made of these columns.
-    pub(super) fn replace_by(&self, generation: u32, key: &str) -> Result<(), LedgerError> {
-        self.write(
-            "UPDATE ledger SET generation = ?1, key_columns = ?2",
-            params![generation, key],
-        )?;
-        // Their keys are made of other columns; left behind by a kill, they match no row.
-        self.write("DELETE FROM rejects", ())
+    /// Puts a generation in force that was written under this secret for that owner.
+    pub(super) fn replace_by(
+        &self,
+        generation: u32,
+        owner: &Owner,
+        secret: &DigestSecret,
+    ) -> Result<(), LedgerError> {
+        let replace = || -> rusqlite::Result<()> {
+            let transaction = self.connection.unchecked_transaction()?;
+            transaction.execute(
+                "UPDATE ledger SET organisation = ?1, table_name = ?2, key_columns = ?3, mapping = ?4, secret = ?5, generation = ?6",
+                params![
+                    owner.organisation.as_bytes(),
+                    owner.table,
+                    owner.key,
+                    owner.mapping,
+                    secret.0,
+                    generation,
+                ],
+            )?;
+            // Their keys are made of other columns, or digested under another secret: they match no row.
+            transaction.execute("DELETE FROM rejects", ())?;
+            transaction.commit()
+        };
+        replace().map_err(|source| LedgerError::database(&self.path, source))
     }
 
     /// Reads by several statements.

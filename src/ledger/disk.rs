@@ -86,6 +86,22 @@ impl Disk {
             .map_err(|source| LedgerError::io(doing, path, source))
     }
 
+    /// Gives a folder another name; tells whether it was there.
+    pub(super) fn rename(&self, from: &Path, to: &Path) -> Result<Renamed, LedgerError> {
+        let renamed = self
+            .step("rename", from)
+            .and_then(|()| std::fs::rename(from, to));
+        #[cfg(test)]
+        if let (Self::Failing(power), Ok(())) = (self, &renamed) {
+            power.renamed(from, to);
+        }
+        match renamed {
+            Ok(()) => Ok(Renamed::Done),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(Renamed::NotThere),
+            Err(source) => Err(LedgerError::io("rename", from, source)),
+        }
+    }
+
     /// Removes a file; one that is not there is fine.
     pub(super) fn remove(&self, path: &Path) -> Result<(), LedgerError> {
         let removed = self
@@ -98,6 +114,13 @@ impl Disk {
             _ => Ok(()),
         }
     }
+}
+
+/// What became of a folder that was to have another name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Renamed {
+    Done,
+    NotThere,
 }
 
 /// Makes a folder, and those above it, that only its owner can enter. Their names are durable when this returns:

@@ -4,20 +4,21 @@
 //! that a file that was cut short is recognised. Digests are hexadecimal. The secret is in it: without it the digests
 //! mean nothing, and with it the file is to be kept as the ledger itself.
 
-use std::io::{BufRead, Write};
+use std::io::{self, BufRead, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::LedgerError;
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, Stored};
 use super::disk::{self, Disk};
-use super::format::{KeyRow, RowKind, SecretCheck};
+use super::files::{refuse_later, remove_generation, tidy};
+use super::format::{KeyRow, RowKind};
 use super::identity::Owner;
 use super::layout::{Layout, LayoutColumn};
 use super::replace::Replacement;
-use super::reset::{beside, remove, set_aside, sync_above};
+use super::reset::{beside, remove, reset_on, sync_above};
 use super::snapshot::Snapshot;
 use crate::model::{
     ColumnState, DigestSecret, KeyDigest, LogicalName, RecordId, SourceDigest, StandingFlags,
@@ -108,14 +109,14 @@ pub fn export(
 }
 
 fn put(out: &mut impl Write, line: &impl Serialize) -> Result<(), LedgerError> {
-    let written = serde_json::to_writer(&mut *out, line).map_err(std::io::Error::from);
+    let written = serde_json::to_writer(&mut *out, line).map_err(io::Error::from);
     written
         .and_then(|()| out.write_all(b"\n"))
         .map_err(|source| LedgerError::io("write", Path::new("the exported ledger"), source))
 }
 
-/// Makes the ledger in `folder` from what [`export`] wrote, in place of the one that is there; tells how many keys it
-/// has. Stopped at any instant, there is the one ledger or the other, or, for the moment between two renames, none.
+/// Makes the ledger in `folder` hold what [`export`] wrote, in place of what it holds; tells how many keys it has.
+/// Stopped at any instant, there is the one ledger or the other. Only one that is damaged goes before the other is there.
 ///
 /// `file` is what the text is called in errors.
 ///
@@ -123,85 +124,141 @@ fn put(out: &mut impl Write, line: &impl Serialize) -> Result<(), LedgerError> {
 /// If the text is no exported ledger, is cut short or of a newer format, is of another table or organisation than the
 /// ledger that is there, or if the disk refuses; then nothing changed.
 pub fn import(folder: &Path, file: &Path, text: impl BufRead) -> Result<u64, LedgerError> {
+    import_on(&Disk::Steady, folder, file, text)
+}
+
+pub(super) fn import_on(
+    disk: &Disk,
+    folder: &Path,
+    file: &Path,
+    text: impl BufRead,
+) -> Result<u64, LedgerError> {
+    let mut lines = text.lines();
+    let import = Import::begin(file, &mut lines)?;
     let aside = beside(folder, "imported");
-    remove(&aside)?;
-    let made = make(&aside, folder, file, text);
-    let records = match made {
+    // What an import that was stopped left behind.
+    remove(disk, &aside)?;
+    remove(disk, &beside(folder, "removed"))?;
+    if let Some(there) = in_force(folder) {
+        import.refuse_other(&there.owner)?;
+        let records = import.write(disk, folder, there.generation, lines)?;
+        tidy(remove_generation(disk, folder, there.generation));
+        return Ok(records);
+    }
+    let records = match import.write(disk, &aside, 0, lines) {
         Ok(records) => records,
         Err(error) => {
-            remove(&aside)?;
+            tidy(remove(disk, &aside));
             return Err(error);
         }
     };
-    // The one that was there is gone only once the other has its name for good.
-    let before = set_aside(folder)?;
-    std::fs::rename(&aside, folder).map_err(|source| LedgerError::io("rename", &aside, source))?;
-    sync_above(folder)?;
-    before.map_or(Ok(()), |before| remove(&before))?;
+    reset_on(disk, folder)?;
+    disk.rename(&aside, folder)?;
+    sync_above(disk, folder)?;
     Ok(records)
 }
 
-/// A ledger that can be read is not replaced by one of something else. One that is damaged has no say.
-fn refuse_other(there: &Path, file: &Path, owner: &Owner) -> Result<(), LedgerError> {
-    let catalogue = Catalogue::open_to_read(there).ok().flatten();
-    let stored = catalogue.and_then(|it| it.stored().ok().flatten());
-    let Some(held) = stored.map(|it| it.owner) else {
-        return Ok(());
-    };
-    if held.table == owner.table && held.organisation == owner.organisation {
-        return Ok(());
-    }
-    let what = format!(
-        "it is of table `{}` in organisation {}, and the ledger that is there of `{}` in {}",
-        owner.table, owner.organisation, held.table, held.organisation
-    );
-    Err(LedgerError::foreign(file, what))
+/// What the ledger in the folder is; `None` if there is none, or one that has no say since it is damaged.
+fn in_force(folder: &Path) -> Option<Stored> {
+    let catalogue = Catalogue::open_to_read(folder).ok().flatten()?;
+    let stored = catalogue.stored().ok().flatten()?;
+    refuse_later(folder, stored.generation).ok()?;
+    Some(stored)
 }
 
-/// Makes the ledger in `folder`; `there` is where the one is that it will replace.
-fn make(folder: &Path, there: &Path, file: &Path, text: impl BufRead) -> Result<u64, LedgerError> {
-    let mut lines = text.lines();
-    let first = lines.next().transpose();
-    let first = first.map_err(|source| LedgerError::io("read", file, source))?;
-    let head = head(file, &first.unwrap_or_default())?;
-    let foreign = |what: &str| LedgerError::foreign(file, what.to_owned());
-    let secret = secret(&head.secret).ok_or_else(|| foreign("its secret cannot be read"))?;
-    let columns = head.columns.iter().map(|column| {
-        Some(LayoutColumn {
-            name: LogicalName::parse(&column.name).ok()?,
-            type_tag: column.type_tag.clone(),
+/// An exported ledger whose first line was read.
+struct Import<'a> {
+    file: &'a Path,
+    owner: Owner,
+    secret: DigestSecret,
+    layout: Layout,
+    records: u64,
+}
+
+impl<'a> Import<'a> {
+    fn begin(
+        file: &'a Path,
+        lines: &mut impl Iterator<Item = io::Result<String>>,
+    ) -> Result<Self, LedgerError> {
+        let first = lines.next().transpose();
+        let first = first.map_err(|source| LedgerError::io("read", file, source))?;
+        let head = head(file, &first.unwrap_or_default())?;
+        let foreign = |what: &str| LedgerError::foreign(file, what.to_owned());
+        let secret = secret(&head.secret).ok_or_else(|| foreign("its secret cannot be read"))?;
+        let columns = head.columns.iter().map(|column| {
+            Some(LayoutColumn {
+                name: LogicalName::parse(&column.name).ok()?,
+                type_tag: column.type_tag.clone(),
+            })
+        });
+        let columns = columns.collect::<Option<Vec<_>>>();
+        Ok(Self {
+            file,
+            owner: Owner {
+                organisation: head.organisation,
+                table: head.table,
+                key: head.key,
+                mapping: head.mapping,
+            },
+            secret,
+            layout: Layout {
+                columns: columns.ok_or_else(|| foreign("a column's name cannot be read"))?,
+            },
+            records: head.records,
         })
-    });
-    let columns = columns.collect::<Option<Vec<_>>>();
-    let layout = Layout {
-        columns: columns.ok_or_else(|| foreign("a column's name cannot be read"))?,
-    };
-    let owner = Owner {
-        organisation: head.organisation,
-        table: head.table,
-        key: head.key,
-        mapping: head.mapping,
-    };
-    refuse_other(there, file, &owner)?;
-    disk::create_folder(folder)?;
-    let mut catalogue = Catalogue::open(folder)?;
-    catalogue.make(&owner, &secret)?;
-    catalogue.keep_layout(&layout)?;
-    let mut replacement = Replacement::begin(folder, 1, &layout, SecretCheck::of(&secret))?;
-    let mut read = 0;
-    for line in lines {
-        let line = line.map_err(|source| LedgerError::io("read", file, source))?;
-        read += 1;
-        let (row, states) = row(&line).ok_or_else(|| {
-            LedgerError::torn(file, format!("line {} is not about a key", read + 1))
-        })?;
-        replacement.add(row, &states)?;
     }
-    if read != head.records {
-        let what = format!("it has {read} of {} records", head.records);
-        return Err(LedgerError::torn(file, what));
+
+    /// A ledger that can be read is not replaced by one of something else.
+    fn refuse_other(&self, held: &Owner) -> Result<(), LedgerError> {
+        let owner = &self.owner;
+        if held.table == owner.table && held.organisation == owner.organisation {
+            return Ok(());
+        }
+        let what = format!(
+            "it is of table `{}` in organisation {}, and the ledger that is there of `{}` in {}",
+            owner.table, owner.organisation, held.table, held.organisation
+        );
+        Err(LedgerError::foreign(self.file, what))
     }
-    replacement.put_in_force(&Disk::Steady, &catalogue, &owner.key)
+
+    /// Puts the records in force in a folder whose ledger has that generation; 0 where there is none.
+    fn write(
+        &self,
+        disk: &Disk,
+        folder: &Path,
+        generation: u32,
+        lines: impl Iterator<Item = io::Result<String>>,
+    ) -> Result<u64, LedgerError> {
+        disk::create_folder(folder)?;
+        let mut catalogue = Catalogue::open(folder)?;
+        catalogue.make(&self.owner, &self.secret)?;
+        catalogue.keep_layout(&self.layout)?;
+        let mut replacement =
+            Replacement::begin(folder, generation + 1, &self.layout, &self.secret)?;
+        self.take(&mut replacement, lines)?;
+        replacement.put_in_force(disk, &catalogue, &self.owner)
+    }
+
+    fn take(
+        &self,
+        replacement: &mut Replacement,
+        lines: impl Iterator<Item = io::Result<String>>,
+    ) -> Result<(), LedgerError> {
+        let mut read = 0;
+        for line in lines {
+            let line = line.map_err(|source| LedgerError::io("read", self.file, source))?;
+            read += 1;
+            let (row, states) = row(&line).ok_or_else(|| {
+                LedgerError::torn(self.file, format!("line {} is not about a key", read + 1))
+            })?;
+            replacement.add(row, &states)?;
+        }
+        if read != self.records {
+            let what = format!("it has {read} of {} records", self.records);
+            return Err(LedgerError::torn(self.file, what));
+        }
+        Ok(())
+    }
 }
 
 fn head(file: &Path, line: &str) -> Result<Head, LedgerError> {

@@ -13,7 +13,7 @@ use super::fold::Fold;
 use super::format::{KeyRow, RowKind, SecretCheck, fresh_secret};
 use super::generation::{Generation, GenerationWriter, Place};
 use super::holders::rows_of_entries;
-use super::identity::{Identity, Ownership};
+use super::identity::{Identity, Owner, Ownership};
 use super::journal::{Frame, Journal};
 use super::layout::Layout;
 use super::replace::Replacement;
@@ -194,7 +194,7 @@ impl Ledger {
     /// Begins to write everything that the ledger is to hold instead of what it holds.
     pub(super) fn replacement(&self) -> Result<Replacement, LedgerError> {
         let next = self.snapshot.generation().number() + 1;
-        Replacement::begin(&self.folder, next, &self.layout, self.check)
+        Replacement::begin(&self.folder, next, &self.layout, self.snapshot.secret())
     }
 
     /// Puts a replacement in force, under a key of these columns. Stopped at any instant, the ledger holds the one
@@ -206,9 +206,23 @@ impl Ledger {
             .unwrap_or_else(PoisonError::into_inner);
         drop(self.journal);
         let number = self.snapshot.generation().number();
-        let records = by.put_in_force(&self.disk, &catalogue, key)?;
+        let torn = || LedgerError::torn(catalogue.path(), "it does not keep what is written");
+        let owner = Owner {
+            key: key.to_owned(),
+            ..catalogue.stored()?.ok_or_else(torn)?.owner
+        };
+        let records = by.put_in_force(&self.disk, &catalogue, &owner)?;
         tidy(remove_generation(&self.disk, &self.folder, number));
         Ok(records)
+    }
+
+    /// Forgets every key, all at once: for whoever fills the ledger anew.
+    ///
+    /// # Errors
+    /// If the disk refuses; then it holds what it held.
+    pub fn clear(self, identity: &Identity) -> Result<(), LedgerError> {
+        let nothing = self.replacement()?;
+        self.replace(nothing, &identity.key_columns()).map(|_| ())
     }
 
     /// Makes the journal part of the next generation, at the end of a run. Stopped at any instant, the ledger holds

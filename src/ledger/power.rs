@@ -47,6 +47,8 @@ struct Seen {
     created: Vec<PathBuf>,
     /// What was removed; a name may come back.
     removed: Vec<(PathBuf, Vec<u8>)>,
+    /// Folders that got another name, and that name.
+    renamed: Vec<(PathBuf, PathBuf)>,
 }
 
 impl Power {
@@ -80,6 +82,7 @@ impl Power {
                 let stays = |name: &Path| name.parent() != Some(path);
                 seen.created.retain(|name| stays(name));
                 seen.removed.retain(|(name, _)| stays(name));
+                seen.renamed.retain(|(name, _)| stays(name));
             }
             "sync" => {
                 let length = fs::metadata(path).map_or(0, |about| about.len());
@@ -102,6 +105,12 @@ impl Power {
         let length = bytes.len() as u64;
         let write = (path.to_owned(), end - length, length);
         self.seen().writes.push(write);
+    }
+
+    /// A folder that has another name now, in the same folder.
+    pub(super) fn renamed(&self, from: &Path, to: &Path) {
+        let names = (from.to_owned(), to.to_owned());
+        self.seen().renamed.push(names);
     }
 
     /// A write in which the power failed: its beginning may be there.
@@ -136,6 +145,12 @@ impl Power {
             }
         };
         let seen = self.seen();
+        // Of names in one folder the later ones are not kept without the earlier ones.
+        if !seen.renamed.is_empty() && is_lost() {
+            for (from, to) in seen.renamed.iter().rev() {
+                fs::rename(to, from).ok();
+            }
+        }
         let mut ends = seen.synced.clone();
         for (path, from, length) in &seen.writes {
             let end = ends.entry(path.clone()).or_default();

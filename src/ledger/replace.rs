@@ -8,9 +8,10 @@ use super::disk::Disk;
 use super::fold::Fold;
 use super::format::{KeyRow, SecretCheck};
 use super::generation::{Generation, GenerationWriter, Place};
+use super::identity::Owner;
 use super::journal::{Frame, Journal};
 use super::layout::Layout;
-use crate::model::ColumnState;
+use crate::model::{ColumnState, DigestSecret};
 
 /// So many entries are appended at once.
 const TOGETHER: usize = 4096;
@@ -20,6 +21,7 @@ const TOGETHER: usize = 4096;
 pub(super) struct Replacement {
     folder: PathBuf,
     layout: Layout,
+    secret: DigestSecret,
     check: SecretCheck,
     next: u32,
     /// Has no name: nothing is left of it however the program ends.
@@ -33,11 +35,13 @@ impl Replacement {
         folder: &Path,
         next: u32,
         layout: &Layout,
-        check: SecretCheck,
+        secret: &DigestSecret,
     ) -> Result<Self, LedgerError> {
+        let check = SecretCheck::of(secret);
         Ok(Self {
             folder: folder.to_owned(),
             layout: layout.clone(),
+            secret: secret.clone(),
             check,
             next,
             journal: Journal::passing(folder, check)?,
@@ -54,12 +58,12 @@ impl Replacement {
         self.flush()
     }
 
-    /// Writes the generation and puts it in force. Tells how many keys it holds.
+    /// Writes the generation and puts it in force, for that owner. Tells how many keys it holds.
     pub(super) fn put_in_force(
         mut self,
         disk: &Disk,
         catalogue: &Catalogue,
-        key: &str,
+        owner: &Owner,
     ) -> Result<u64, LedgerError> {
         self.flush()?;
         let place = Place::Ledger(&self.folder);
@@ -73,7 +77,7 @@ impl Replacement {
         .write(writer, |id| catalogue.layout(id))?;
         disk.sync_folder(&self.folder)?;
         disk.before("switch", catalogue.path())?;
-        catalogue.replace_by(self.next, key)?;
+        catalogue.replace_by(self.next, owner, &self.secret)?;
         Ok(written.len())
     }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::LedgerError;
-use super::disk::Disk;
+use super::disk::{Disk, Renamed};
 
 /// Removes the ledger in `folder`; tells whether there was one. A damaged ledger is removed as well.
 ///
@@ -12,31 +12,26 @@ use super::disk::Disk;
 /// # Errors
 /// If the disk refuses.
 pub fn reset(folder: &Path) -> Result<bool, LedgerError> {
-    let Some(aside) = set_aside(folder)? else {
+    reset_on(&Disk::Steady, folder)
+}
+
+pub(super) fn reset_on(disk: &Disk, folder: &Path) -> Result<bool, LedgerError> {
+    let aside = beside(folder, "removed");
+    remove(disk, &aside)?;
+    if disk.rename(folder, &aside)? == Renamed::NotThere {
         return Ok(false);
-    };
+    }
     // A ledger must not come back, with half of its files, when the power fails.
-    sync_above(folder)?;
-    remove(&aside)?;
+    sync_above(disk, folder)?;
+    remove(disk, &aside)?;
     Ok(true)
 }
 
-/// Gives a ledger another name; tells which. None if there is no ledger.
-pub(super) fn set_aside(folder: &Path) -> Result<Option<PathBuf>, LedgerError> {
-    let aside = beside(folder, "removed");
-    remove(&aside)?;
-    match std::fs::rename(folder, &aside) {
-        Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(LedgerError::io("rename", folder, source)),
-        Ok(()) => Ok(Some(aside)),
-    }
-}
-
 /// Makes the names beside a ledger durable.
-pub(super) fn sync_above(folder: &Path) -> Result<(), LedgerError> {
+pub(super) fn sync_above(disk: &Disk, folder: &Path) -> Result<(), LedgerError> {
     folder
         .parent()
-        .map_or(Ok(()), |above| Disk::Steady.sync_folder(above))
+        .map_or(Ok(()), |above| disk.sync_folder(above))
 }
 
 /// A folder next to the ledger's, which no mapping can have: the name of a mapping has no dot in front.
@@ -45,7 +40,9 @@ pub(super) fn beside(folder: &Path, what: &str) -> PathBuf {
     folder.with_file_name(format!(".{name}.{what}"))
 }
 
-pub(super) fn remove(folder: &Path) -> Result<(), LedgerError> {
+/// Removes a folder that no ledger is in any more, with all its files; one that is not there is fine.
+pub(super) fn remove(disk: &Disk, folder: &Path) -> Result<(), LedgerError> {
+    disk.before("remove", folder)?;
     match std::fs::remove_dir_all(folder) {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
             Err(LedgerError::io("remove", folder, source))

@@ -13,7 +13,7 @@ use super::identity::{Identity, Owner};
 use super::journal::Journal;
 use super::layout::{self, Layout, Translation};
 use super::survey::{SurveyBuilder, SurveyOptions};
-use crate::model::{DigestSecret, Standing};
+use crate::model::{DigestSecret, Standing, StandingFlags};
 
 /// A dry run looks again when the ledger was folded under its eyes; each fold ends a whole run, so this is plenty.
 const MOST_LOOKS: u32 = 5;
@@ -138,6 +138,22 @@ impl Snapshot {
     /// Whether it holds no key.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether some key stands for a record that this mapping wrote. Reads every key until it meets one.
+    ///
+    /// # Errors
+    /// If the files cannot be read or are damaged.
+    pub fn holds_written(&self) -> Result<bool, LedgerError> {
+        let mut keys = self.generation.keys(0, self.len());
+        keys.advance()?;
+        while let Some((_, row)) = keys.current() {
+            if !row.flags.has(StandingFlags::SEEN) {
+                return Ok(true);
+            }
+            keys.advance()?;
+        }
+        Ok(false)
     }
 
     /// What is known of the key in a slot, with the columns of the current layout.

@@ -34,7 +34,7 @@ pub enum StateError {
     /// What would stop a run as well.
     #[error(transparent)]
     Push(#[from] PushError),
-    /// Only an empty ledger adopts.
+    /// Only a ledger in which nothing was written adopts.
     #[error("the ledger holds {records} records already")]
     NotEmpty {
         /// So many.
@@ -139,6 +139,24 @@ impl Workbench {
         Ok(Arc::new(ledger))
     }
 
+    /// The ledger, empty: one in which nothing was written holds what an adoption that was stopped came to, and is
+    /// filled anew.
+    async fn unwritten_ledger(&self) -> Result<Arc<Ledger>, StateError> {
+        let ledger = self.ledger().await?;
+        let records = ledger.snapshot().len();
+        if records == 0 {
+            return Ok(ledger);
+        }
+        let snapshot = ledger.snapshot().clone();
+        if blocking(move || snapshot.holds_written()).await? {
+            return Err(StateError::NotEmpty { records });
+        }
+        let identity = self.identity.clone();
+        let clear = move || Arc::into_inner(ledger).map_or(Ok(()), |it| it.clear(&identity));
+        blocking(clear).await?;
+        self.ledger().await
+    }
+
     /// Records entries; the file is synced on a thread that may wait.
     async fn amend(ledger: &Arc<Ledger>, entries: Vec<Entry>) -> Result<(), StateError> {
         let ledger = Arc::clone(ledger);
@@ -170,22 +188,19 @@ impl Workbench {
     }
 }
 
-/// Fills an empty ledger from what Dataverse holds: records whose key the extract has, with all their columns. So
+/// Fills a ledger in which nothing was written from what Dataverse holds: records whose key the extract has, with all their columns. So
 /// a first push sends only differences. Adopted records count as never written, their columns as not owned.
 /// While the extract has a row whose key cannot be read, that row may be any record: then all of them are adopted.
 ///
 /// # Errors
-/// What would stop a run before it sends; or if the ledger is not empty.
+/// What would stop a run before it sends; or if the mapping wrote records already.
 ///
 /// # Cancellation
-/// Not cancel-safe: dropped, the ledger may hold a part of the records. Each of them is true.
+/// Not cancel-safe: dropped, the ledger may hold a part of the records, or records that the extract has not. Each of
+/// them is true, none is written, and adopting again begins anew.
 pub async fn adopt(request: &Request) -> Result<Adopted, StateError> {
     let workbench = Workbench::set_up(request, "adopt").await?;
-    let ledger = workbench.ledger().await?;
-    let records = ledger.snapshot().len();
-    if records > 0 {
-        return Err(StateError::NotEmpty { records });
-    }
+    let ledger = workbench.unwritten_ledger().await?;
     let Opened {
         plan, environment, ..
     } = &*workbench.opened;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::folder::private;
 use super::{Reason, RejectResults};
 use crate::model::{Position, Reject};
 
@@ -241,14 +242,6 @@ fn write_chunk<E>(
         file.write_record(own.into_iter().chain(padded))?;
     }
     Ok(())
-}
-
-fn private(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 #[cfg(test)]

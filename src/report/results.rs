@@ -1,11 +1,13 @@
 //! The results object: what a run did, for machines. Names are added, never renamed.
 
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::folder::{private, sync_folder};
 use super::{RowCounts, SendingResults, Status};
 
 /// One run, as `run_results.json` holds it.
@@ -136,12 +138,21 @@ impl RunResults {
     /// # Errors
     /// If the folder cannot be written.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        serde_json::to_writer_pretty(&mut file, self)?;
-        file.write_all(b"\n")?;
-        file.as_file().sync_all()?;
-        file.persist(folder.join("run_results.json"))?;
-        Ok(())
+        let mut text = serde_json::to_vec_pretty(self)?;
+        text.push(b'\n');
+        let unfinished = folder.join("run_results.json.unfinished");
+        let mut file = private(&unfinished)?;
+        let written = file.write_all(&text).and_then(|()| file.sync_all());
+        if let Err(error) = written {
+            // The room that it takes may be what is lacking.
+            fs::remove_file(&unfinished).ok();
+            return Err(error);
+        }
+        fs::rename(&unfinished, folder.join("run_results.json"))?;
+        // Who was told how the run ended finds it told after a power failure as well: the names of the file and of the
+        // folder must last as the bytes do.
+        sync_folder(folder)?;
+        folder.parent().map_or(Ok(()), sync_folder)
     }
 }
 

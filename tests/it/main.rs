@@ -16,6 +16,7 @@ mod duplicates;
 mod figures;
 mod formats;
 mod history;
+mod killed;
 mod limits;
 mod lookups;
 mod main_job;

@@ -26,7 +26,7 @@ async fn kept_waiting() -> (Desk, Child) {
 }
 
 /// It says so when it has to wait: no need to guess when.
-fn wait_until_throttled(child: &mut Child) {
+pub(crate) fn wait_until_throttled(child: &mut Child) {
     let lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let mut lines = lines.map_while(Result::ok);
     assert!(

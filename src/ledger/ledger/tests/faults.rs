@@ -51,7 +51,7 @@ fn at_every_step(
             let context = format!("{loss:?}, {torn:?}, after {steps} steps");
             judge(&house, &context);
             if power.stayed() {
-                assert!(steps > 10, "{context}");
+                assert!(steps > 3, "{context}");
                 break;
             }
         }
@@ -151,6 +151,87 @@ fn a_rekey_that_the_power_fails_in_is_made_or_not_made() {
             Err(other) => panic!("{context}: {other}"),
         }
         assert_eq!(house.files().len(), 3, "{context}");
+    });
+}
+
+/// What `export` writes of a ledger.
+fn exported(house: &House) -> Vec<u8> {
+    let mut text = Vec::new();
+    let spill = house.base.path().join("spill");
+    crate::ledger::export(&house.folder(), &spill, &mut text).unwrap();
+    text
+}
+
+fn import_on(power: &Arc<Power>, house: &House, text: &[u8]) -> Result<u64, LedgerError> {
+    let disk = Disk::Failing(Arc::clone(power));
+    let file = Path::new("kept.ndjson");
+    crate::ledger::exchange::import_on(&disk, &house.folder(), file, text)
+}
+
+#[test]
+fn an_import_that_the_power_fails_in_is_made_or_not_made() {
+    let template = House::new();
+    let (first, second) = (many(0..300, 1), many(200..500, 2));
+    template.record(&first).fold().unwrap();
+    let text = exported(&template);
+    // It has learned since, in a generation and in a journal.
+    template.record(&second).fold().unwrap();
+    let third = many(500..600, 3);
+    drop(template.record(&third));
+    let old = expected(&[first.clone(), second, third].concat());
+    let new = expected(&first);
+    let work = |power: &Arc<Power>, house: &House| drop(import_on(power, house, &text));
+    at_every_step(&template, work, |house, context| {
+        let held = contents(house.open().unwrap().snapshot());
+        assert!(held == old || held == new, "{context}");
+        assert_eq!(house.files().len(), 3, "{context}");
+    });
+    let done = Arc::new(Power::fails_after(1000, Torn::Nothing));
+    assert_eq!(import_on(&done, &template, &text).unwrap(), 300);
+    assert_eq!(contents(template.open().unwrap().snapshot()), new);
+}
+
+#[test]
+fn a_damaged_ledger_goes_before_the_imported_one_is_there_and_nothing_else_does() {
+    let template = House::new();
+    let entries = many(0..300, 1);
+    template.record(&entries).fold().unwrap();
+    let text = exported(&template);
+    let catalogue = template.folder().join("catalogue.db");
+    std::fs::write(&catalogue, "no catalogue").unwrap();
+    let new = expected(&entries);
+    let work = |power: &Arc<Power>, house: &House| drop(import_on(power, house, &text));
+    at_every_step(&template, work, |house, context| {
+        match house.open() {
+            Ok(ledger) if ledger.snapshot().is_empty() => {}
+            Ok(ledger) => assert_eq!(contents(ledger.snapshot()), new, "{context}"),
+            Err(error) => assert!(matches!(error, LedgerError::Foreign { .. }), "{context}"),
+        }
+        let power = Arc::new(Power::fails_after(1000, Torn::Nothing));
+        assert_eq!(import_on(&power, house, &text).unwrap(), 300, "{context}");
+        let beside = std::fs::read_dir(house.folder().parent().unwrap()).unwrap();
+        assert_eq!(beside.count(), 1, "{context}");
+    });
+}
+
+#[test]
+fn a_reset_that_the_power_fails_in_is_made_or_not_made() {
+    let template = House::new();
+    let entries = many(0..300, 1);
+    template.record(&entries).fold().unwrap();
+    let held = expected(&entries);
+    let work = |power: &Arc<Power>, house: &House| {
+        let disk = Disk::Failing(Arc::clone(power));
+        drop(crate::ledger::reset::reset_on(&disk, &house.folder()));
+    };
+    at_every_step(&template, work, |house, context| {
+        if house.folder().exists() {
+            let ledger = house.open().unwrap();
+            assert!(contents(ledger.snapshot()) == held, "{context}");
+        }
+        crate::ledger::reset(&house.folder()).unwrap();
+        let beside = std::fs::read_dir(house.folder().parent().unwrap()).unwrap();
+        assert_eq!(beside.count(), 0, "{context}");
     });
 }
 
