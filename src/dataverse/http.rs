@@ -99,6 +99,15 @@ pub(super) enum Intent {
     Write,
 }
 
+/// What another try may add to an answer.
+pub(super) enum Lacks {
+    Nothing,
+    Something {
+        /// When to try, if the answer says so.
+        retry_after: Option<Duration>,
+    },
+}
+
 /// What came back.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -125,6 +134,9 @@ pub(super) struct Http {
 
 /// The first pause before a question is asked again; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
+
+/// Where nobody is reached the pauses end with this one: after three seconds.
+const LONGEST_UNREACHABLE_PAUSE: Duration = Duration::from_millis(1_600);
 
 /// Questions that are asked again at most so often.
 const MOST_REPEATS: u32 = 6;
@@ -189,11 +201,24 @@ impl Http {
 
     /// Asks for something to read, and again while the service says that it cannot answer now.
     pub(super) async fn read_patiently(&self, request: &Request) -> Result<Answer, DataverseError> {
+        self.read_until(request, |_| Lacks::Nothing).await
+    }
+
+    /// The same, and again while an answer lacks something.
+    pub(super) async fn read_until(
+        &self,
+        request: &Request,
+        lacks: impl Fn(&Answer) -> Lacks,
+    ) -> Result<Answer, DataverseError> {
         let until = tokio::time::Instant::now() + self.patience;
         let mut pause = FIRST_PAUSE;
         for _ in 0..MOST_REPEATS {
             let answer = self.read(request).await;
-            let Some(wait) = not_now(&answer, pause) else {
+            let later = || match lacks(answer.as_ref().ok()?) {
+                Lacks::Nothing => None,
+                Lacks::Something { retry_after } => Some(retry_after.unwrap_or(pause)),
+            };
+            let Some(wait) = not_now(&answer, pause).or_else(later) else {
                 return answer;
             };
             if tokio::time::Instant::now() + wait > until {
@@ -293,6 +318,10 @@ fn not_now(answer: &Result<Answer, DataverseError>, usual: Duration) -> Option<D
         },
         Err(DataverseError::Unavailable { retry_after, .. }) => Some(retry_after.unwrap_or(usual)),
         Err(DataverseError::Unanswered { .. }) => Some(usual),
+        // A front end that is just being replaced is back within seconds; at a wrong address nobody ever answers.
+        Err(DataverseError::Unreachable { .. }) => {
+            (usual <= LONGEST_UNREACHABLE_PAUSE).then_some(usual)
+        }
         Err(_) => None,
     }
 }

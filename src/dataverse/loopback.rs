@@ -122,14 +122,19 @@ impl Loopback {
     }
 
     pub(super) fn http_with(&self, options: &WireOptions) -> Arc<Http> {
+        self.http_of(options, Duration::ZERO)
+    }
+
+    /// One that asks again.
+    pub(super) fn patient_http(&self) -> Arc<Http> {
+        let options = WireOptions::default();
+        self.http_of(&options, options.patience)
+    }
+
+    fn http_of(&self, options: &WireOptions, patience: Duration) -> Arc<Http> {
         let address = Address::parse(&self.origin).unwrap();
         let client = client_of(&address.host, options).unwrap();
-        Arc::new(Http::new(
-            client,
-            address,
-            self.tokens(),
-            std::time::Duration::ZERO,
-        ))
+        Arc::new(Http::new(client, address, self.tokens(), patience))
     }
 }
 

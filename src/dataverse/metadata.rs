@@ -8,10 +8,9 @@ use serde::Deserialize;
 use super::DataverseError;
 use super::address::BASE;
 use super::attributes::{self, Details, TypeDetails};
-use super::batch::BatchBody;
 use super::codes;
-use super::http::{Answer, Http, Intent, Request};
-use super::multipart::{self, Part};
+use super::http::{Answer, Http, Request};
+use super::questions::{self, Told};
 use super::said::Said;
 use crate::model::{
     AlternateKey, Cause, Collation, EntitySetName, KeyStatus, LogicalName, Relationship, Table,
@@ -180,50 +179,35 @@ fn close_names(name: &str, tables: &[Listed]) -> Vec<String> {
 
 /// What the types add, by column, and how the environment compares text.
 async fn details(http: &Http, table: &LogicalName) -> Result<(Details, Collation), DataverseError> {
-    let mut batch = BatchBody::new();
     let columns = format!("{BASE}/EntityDefinitions(LogicalName='{table}')/Attributes");
-    for (name, select) in TYPES {
-        batch.get(&format!(
-            "{columns}/Microsoft.Dynamics.CRM.{name}AttributeMetadata?$select={select}"
-        ));
-    }
-    batch.get(&format!("{BASE}/organizations?$select=languagecode"));
-    let answer = http.read_patiently(&batch.finish(Intent::Read)).await?;
-    let content_type = answer.header(reqwest::header::CONTENT_TYPE);
-    let Some(parts) = multipart::parts(content_type.unwrap_or_default(), &answer.body) else {
-        return Err(DataverseError::from_said(answer.said()));
+    let of_type = |(name, select): &(&str, &str)| {
+        format!("{columns}/Microsoft.Dynamics.CRM.{name}AttributeMetadata?$select={select}")
     };
-    if parts.len() != TYPES.len() + 1 {
-        return Err(unexpected(
-            table.as_str(),
-            "it has not one part per question",
-        ));
-    }
+    let mut paths: Vec<String> = TYPES.iter().map(of_type).collect();
+    paths.push(format!("{BASE}/organizations?$select=languagecode"));
+    let told = questions::ask(http, &paths).await?;
     let mut details = Details::new();
-    for ((type_name, _), part) in TYPES.iter().zip(&parts) {
-        for column in type_details(table, type_name, part.as_ref())? {
+    for ((type_name, _), told) in TYPES.iter().zip(&told) {
+        for column in type_details(table, type_name, told)? {
             details.insert(column.name().to_owned(), column);
         }
     }
-    Ok((details, collation(parts.last().and_then(Option::as_ref))))
+    Ok((details, collation(told.last())))
 }
 
 /// A type that the environment does not know leaves its columns without details; nothing else may.
 fn type_details(
     table: &LogicalName,
     type_name: &str,
-    part: Option<&Part<'_>>,
+    told: &Told,
 ) -> Result<Vec<TypeDetails>, DataverseError> {
-    let about = || format!("the {type_name} columns of `{table}`");
-    let Some(part) = part else {
-        return Err(unexpected(&about(), "its part is not an HTTP response"));
-    };
-    if part.status == 200 {
-        return serde_json::from_slice::<Page<TypeDetails>>(part.body)
+    let about = format!("the {type_name} columns of `{table}`");
+    if told.status == 200 {
+        return serde_json::from_slice::<Page<TypeDetails>>(&told.body)
             .map(|page| page.value)
-            .map_err(|error| unexpected(&about(), &error.to_string()));
+            .map_err(|error| unexpected(&about, &error.to_string()));
     }
-    let said = Said::read(part.status, part.retry_after(), part.body);
+    let said = Said::read(told.status, None, &told.body);
     match said.cause(None) {
         Cause::Contract | Cause::Row(_) => {
             tracing::warn!(table = %table, columns = type_name, error = %said.error, "limits of columns are not known");
@@ -238,10 +222,10 @@ fn type_details(
 /// How an environment of that base language compares text. Case never counts; in the languages below accents do.
 ///
 /// Source: Microsoft Learn, "Dataverse language collations".
-fn collation(part: Option<&Part<'_>>) -> Collation {
-    let language = part
-        .filter(|part| part.status == 200)
-        .and_then(|part| serde_json::from_slice::<Page<Organization>>(part.body).ok())
+fn collation(told: Option<&Told>) -> Collation {
+    let language = told
+        .filter(|told| told.status == 200)
+        .and_then(|told| serde_json::from_slice::<Page<Organization>>(&told.body).ok())
         .and_then(|page| {
             page.value
                 .first()

@@ -25,6 +25,7 @@ mod loopback;
 mod metadata;
 mod multipart;
 mod privileges;
+mod questions;
 mod refusal;
 mod reply;
 mod said;

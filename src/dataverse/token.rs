@@ -247,7 +247,11 @@ impl Tokens {
         let number = denied.as_ref().map_or(0, Denied::number);
         if let Some(denied) = &denied {
             said.error.code = denied.code();
-            denied.error_description.clone_into(&mut said.error.message);
+            // The text begins with the code that is told anyway.
+            let text = denied.error_description.as_str();
+            let rest = text.strip_prefix(said.error.code.as_str());
+            let rest = rest.and_then(|rest| rest.strip_prefix(": "));
+            rest.unwrap_or(text).clone_into(&mut said.error.message);
         }
         // A host that repeats what it was sent must not make us repeat it.
         said.error.message =
@@ -494,7 +498,7 @@ mod tests {
             };
             assert_eq!(got, cause);
             assert_eq!(error.code, format!("AADSTS{number}"));
-            assert_eq!(error.message, format!("AADSTS{number}: No. Trace ID: x"));
+            assert_eq!(error.message, "No. Trace ID: x");
         }
     }
 

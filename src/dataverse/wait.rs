@@ -4,9 +4,12 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 /// How long `Retry-After` asks to wait, if it can be read.
 ///
 /// A time of day is counted from what the service itself calls now, its `Date`: this machine's clock may be another one.
+/// Where there is no `Date`, this machine's clock has to do, unless it says that the time is over already.
 pub(super) fn told(retry_after: &str, date: Option<&str>) -> Option<Duration> {
     let told = retry_after.trim();
     if let Ok(seconds) = told.parse() {
@@ -16,12 +19,19 @@ pub(super) fn told(retry_after: &str, date: Option<&str>) -> Option<Duration> {
         // Some gateways tell fractions, which the standard does not know.
         return Duration::try_from_secs_f64(seconds).ok();
     }
-    let seconds = (time(told)? - time(date?)?).get_seconds();
-    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+    let until = time(told)?;
+    match date.and_then(time) {
+        Some(now) => {
+            let seconds = (until - now).get_seconds();
+            Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+        }
+        // Beside the start of a run the only time of the calendar that is asked of this machine: there is no other one.
+        None => until.duration_since(Timestamp::now()).try_into().ok(),
+    }
 }
 
 /// `Sat, 21 Nov 2026 03:33:38 GMT`
-fn time(date: &str) -> Option<jiff::Timestamp> {
+fn time(date: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::DateTimeParser::new()
         .parse_timestamp(date)
         .ok()
@@ -54,6 +64,12 @@ mod tests {
             minutes("Sat, 21 Nov 2026 03:33:00 GMT"),
             Some(Duration::ZERO)
         );
-        assert_eq!(told("Sat, 21 Nov 2026 03:35:40 GMT", None), None);
+    }
+
+    #[test]
+    fn without_a_clock_of_the_service_this_machines_clock_has_to_do() {
+        let longest = Duration::from_hours(1_000_000);
+        assert!(told("Wed, 01 Dec 9999 00:00:00 GMT", None).is_some_and(|wait| wait > longest));
+        assert_eq!(told("Sat, 01 Jan 2000 00:00:00 GMT", None), None);
     }
 }

@@ -77,7 +77,7 @@ fn counted(problems: usize) -> String {
 fn stop_text(cause: &StopCause) -> String {
     let said = |what: &str, error: &ServiceError| format!("{what}: {error}");
     match cause {
-        StopCause::Credential(error) => said("the environment refuses us", error),
+        StopCause::Credential(error) => DataverseError::from_service(error.clone()).to_string(),
         StopCause::Contract(error) => said("the environment refuses every row", error),
         StopCause::Exhausted(error) => said("the environment does not answer as it should", error),
         StopCause::Interrupted => "the run was interrupted; what was done is recorded".to_owned(),
@@ -132,7 +132,7 @@ impl PushError {
             Self::Dataverse(error) => error.help(),
             Self::Ledger(error) => error.help().into(),
             Self::Guard { .. } => "Look at the extract; change the guard only if it is right.".into(),
-            Self::Stopped(StopCause::Credential(_)) => "Run `segue check`.".into(),
+            Self::Stopped(StopCause::Credential(error)) => DataverseError::from_service(error.clone()).help().into_owned().into(),
             Self::Stopped(StopCause::Contract(_)) => "Compare the mapping with the table.".into(),
             Self::Stopped(_) => "Run the same command again: it goes on where this run ended.".into(),
             Self::Moved { .. } => "Write extracts under another name and rename them when they are whole, then run again.".into(),

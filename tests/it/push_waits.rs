@@ -290,6 +290,11 @@ async fn a_secret_that_is_rotated_while_a_run_sends_stops_it_and_the_next_one_co
     let rows = report.results.rows;
     assert_eq!((code, rows.read), (3, ROWS as u64), "{:?}", report.stopped);
     assert_eq!(rows.created + rows.not_attempted, ROWS as u64);
+    let stopped = report.stopped.unwrap();
+    let text = stopped.to_string();
+    assert!(text.contains("the client secret is wrong"), "{text}");
+    assert_eq!(text.matches("AADSTS7000215").count(), 1, "{text}");
+    assert!(stopped.help().contains("Certificates & secrets"));
     desk.emulator.client().set_secret(CLIENT_SECRET);
     let next = Running::of(request(&desk, Purpose::Send, Patience::default()));
     let (code, report) = next.ended().await;
