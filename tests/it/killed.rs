@@ -365,7 +365,7 @@ async fn a_rekey_killed_before_any_step_is_made_or_made_by_the_next() {
             assert_eq!(again.json()["carried"], 2, "before {name}: {again:?}");
         },
     );
-    assert!(has(&made, "create", "replacement.db"), "{made:#?}");
+    assert!(has(&made, "sync", "columns"), "{made:#?}");
     let ran = desk.push(&[]);
     assert_eq!(
         (ran.rows("created"), ran.rows("deleted")),
