@@ -6,13 +6,13 @@
 use std::error::Error;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use segue::ledger::{Entry, Identity, Layout, LayoutColumn, Ledger, Recorded};
 use segue::model::{
     ColumnDigest, ColumnState, KeyDigest, LogicalName, Position, RecordId, RowTag, RunId,
     SourceDigest, StandingFlags,
 };
+use tokio::time::Instant;
 use uuid::Uuid;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128};
 
