@@ -44,6 +44,22 @@ pub(crate) fn written(query: &str, option: &str) -> Option<Result<String, Refusa
     Some(text.ok_or_else(Refusal::query_syntax))
 }
 
+/// What a query without parameter aliases is read on, and its table for as long as the model is there.
+fn ground<'a, 'm>(
+    engine: &'a Engine,
+    context: &'a Context<'m>,
+    layout: &Layout,
+) -> Result<(Ground<'a>, &'m Layout), Refusal> {
+    const NO_ALIASES: &Aliases = &Aliases::new();
+    let layout = context.model.layout(layout.number);
+    let ground = Ground {
+        engine,
+        context,
+        aliases: NO_ALIASES,
+    };
+    Ok((ground, layout.ok_or_else(Refusal::query_syntax)?))
+}
+
 /// The rows of a document as JSON.
 pub(crate) fn list(
     engine: &Engine,
@@ -52,15 +68,7 @@ pub(crate) fn list(
     text: &str,
     preferences: &Preferences,
 ) -> Result<String, Refusal> {
-    let ground = Ground {
-        engine,
-        context,
-        aliases: &Aliases::new(),
-    };
-    let layout = context
-        .model
-        .layout(layout.number)
-        .ok_or_else(Refusal::query_syntax)?;
+    let (ground, layout) = ground(engine, context, layout)?;
     let plan = Plan::read(ground, context, layout, text)?;
     let page = Page::find(engine, &plan, &preferences.annotations)?;
     Ok(page.written(&context.base(), &plan, &preferences.annotations))
@@ -85,15 +93,7 @@ pub(crate) fn select(
     let page = written(query, "$skiptoken").transpose()?;
     let page = page.map_or(Ok(1), |cookie| page_of(&cookie))?;
     let size = preferences.page_size.unwrap_or(MOST).clamp(1, MOST);
-    let ground = Ground {
-        engine,
-        context,
-        aliases: &Aliases::new(),
-    };
-    let layout = context
-        .model
-        .layout(layout.number)
-        .ok_or_else(Refusal::query_syntax)?;
+    let (ground, layout) = ground(engine, context, layout)?;
     let plan = sql::plan(ground, context, layout, &text, (size, page))?;
     let annotations = &preferences.annotations;
     let page = Page::find(engine, &plan, annotations)?;

@@ -101,23 +101,29 @@ fn holds(engine: &Engine, plan: &Plan<'_>, condition: &Across, rows: &Joined<'_>
 /// Nulls come first; equal rows stay as they are.
 pub(super) fn sort(engine: &Engine, plan: &Plan<'_>, rows: &mut [Joined<'_>]) {
     rows.sort_by(|left, right| {
-        for order in &plan.orders {
-            let By::Column(entity, column) = order.by else {
-                continue;
+        by_orders(plan, |by| {
+            let By::Column(entity, column) = *by else {
+                return Ordering::Equal;
             };
             let value = |rows| cell(plan, rows, entity, column);
-            let ordering = ordered(engine, value(left).as_ref(), value(right).as_ref());
-            let ordering = if order.is_descending {
-                ordering.reverse()
-            } else {
-                ordering
-            };
-            if ordering.is_ne() {
-                return ordering;
-            }
-        }
-        Ordering::Equal
+            ordered(engine, value(left).as_ref(), value(right).as_ref())
+        })
     });
+}
+
+/// The first of the plan's orders that tells two things apart decides.
+pub(super) fn by_orders(plan: &Plan<'_>, compared: impl Fn(&By) -> Ordering) -> Ordering {
+    let mut orderings = plan.orders.iter().map(|order| {
+        let ordering = compared(&order.by);
+        if order.is_descending {
+            ordering.reverse()
+        } else {
+            ordering
+        }
+    });
+    orderings
+        .find(|ordering| ordering.is_ne())
+        .unwrap_or(Ordering::Equal)
 }
 
 pub(super) fn ordered(

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
 use super::plan::{Attribute, By, Plan, Role};
-use super::rows::{Joined, cell, ordered};
+use super::rows::{Joined, by_orders, cell, ordered};
 use crate::engine::Engine;
 use crate::query::Method;
 use crate::refusal::Refusal;
@@ -162,31 +162,24 @@ fn sort(
     attributes: &[(usize, &Attribute)],
     groups: &mut [Vec<Total>],
 ) {
+    let place_of = |by: &By| {
+        let By::Alias(alias) = by else {
+            return None;
+        };
+        let is_it = |(_, a): &(usize, &Attribute)| a.alias.as_ref() == Some(alias);
+        attributes.iter().position(is_it)
+    };
     groups.sort_by(|left, right| {
-        for order in &plan.orders {
-            let By::Alias(alias) = &order.by else {
-                continue;
-            };
-            let is_it = |(_, a): &(usize, &Attribute)| a.alias.as_ref() == Some(alias);
-            let Some(place) = attributes.iter().position(is_it) else {
-                continue;
-            };
-            let ordering = match (left.get(place), right.get(place)) {
+        by_orders(plan, |by| {
+            let place = place_of(by);
+            let totals = place.map(|place| (left.get(place), right.get(place)));
+            match totals.unwrap_or_default() {
                 (Some(Total::Count(left)), Some(Total::Count(right))) => left.cmp(right),
                 (Some(Total::Value(left)), Some(Total::Value(right))) => {
                     ordered(engine, left.as_ref(), right.as_ref())
                 }
                 _ => Ordering::Equal,
-            };
-            let ordering = if order.is_descending {
-                ordering.reverse()
-            } else {
-                ordering
-            };
-            if ordering.is_ne() {
-                return ordering;
             }
-        }
-        Ordering::Equal
+        })
     });
 }
