@@ -1,9 +1,11 @@
 //! Checks of `target.key`: the table must have that key, and rows must bring its values.
 
+use std::ops::Range;
+
 use super::compile::{Compiler, TargetKey};
 use super::compile_codes as codes;
 use super::compile_words::{kind_in_words, listed};
-use super::{ColumnMapping, Origin, TooLong, Written};
+use super::{ColumnMapping, Literal, Origin, TooLong, Written};
 use crate::model::{AlternateKey, ColumnKind, KeyStatus, LogicalName, When};
 
 impl Compiler<'_> {
@@ -135,13 +137,8 @@ impl Compiler<'_> {
         let steps = &line.steps;
         let truncate = steps.max.as_ref();
         let truncate = truncate.filter(|max| max.value == TooLong::Truncate);
+        self.firm_origin(line);
         let loose = [
-            match &line.origin {
-                Origin::Value(value) => Some((&value.at, "every row would have the same key")),
-                Origin::Stamp(stamp) => Some((&stamp.at, "every row would have the same key")),
-                Origin::Lookup(lookup) => Some((&lookup.table.at, "a reference is no key")),
-                Origin::From(_) => None,
-            },
             steps
                 .default
                 .as_ref()
@@ -158,17 +155,45 @@ impl Compiler<'_> {
                 .map(|it| (&it.at, "every write needs the key")),
         ];
         for (at, label) in loose.into_iter().flatten() {
-            self.tell(
-                codes::KEY_NOT_FIRM,
-                at,
-                format!(
-                    "key column `{}` must come from a source column as it is",
-                    line.target.value
-                ),
-                label,
-                "Take it out; rows without a usable key are rejected.".to_owned(),
-            );
+            let help = "Take it out; rows without a usable key are rejected.".to_owned();
+            self.not_firm(line, at, label, help);
         }
+    }
+
+    /// A fixed value may be a part of the key, such as the system that the rows come from, if another part tells rows
+    /// apart.
+    fn firm_origin(&mut self, line: &ColumnMapping) {
+        let (at, label) = match &line.origin {
+            Origin::From(_) => return,
+            Origin::Value(value) if value.value == Literal::Null => {
+                (&value.at, "no record has an empty key")
+            }
+            Origin::Value(_) if self.tells_rows_apart() => return,
+            Origin::Value(value) => (&value.at, "every row would have the same key"),
+            Origin::Stamp(stamp) => (&stamp.at, "every run would make each record anew"),
+            Origin::Lookup(lookup) => (&lookup.table.at, "a reference is no key"),
+        };
+        let help = format!(
+            "Write `{}: source_column`. A fixed value can be a part of a key of several columns.",
+            line.target.value
+        );
+        self.not_firm(line, at, label, help);
+    }
+
+    fn not_firm(&mut self, line: &ColumnMapping, at: &Range<usize>, label: &str, help: String) {
+        let name = &line.target.value;
+        let what = format!("key column `{name}` must come from a source column as it is");
+        self.tell(codes::KEY_NOT_FIRM, at, what, label, help);
+    }
+
+    /// Whether some column of the key comes from the rows.
+    fn tells_rows_apart(&self) -> bool {
+        let is_key = |line: &&ColumnMapping| {
+            let mut key = self.mapping.key.iter();
+            key.any(|name| name.value == line.target.value)
+        };
+        let mut lines = self.mapping.columns.iter().filter(is_key);
+        lines.any(|line| matches!(line.origin, Origin::From(_)))
     }
 
     fn key_type(&mut self, name: &Written<String>) {

@@ -134,6 +134,72 @@ async fn a_ledger_of_such_keys_is_kept_moved_adopted_and_carried_over() {
     assert_eq!(rekeyed.json()["carried"], 4, "{rekeyed:?}");
 }
 
+/// One part is the same for every row of this mapping, and another one's for the rows of another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_may_be_a_fixed_value() {
+    let desk = pushed("").await;
+    mapping(&desk, KEY, "{ value: Plus }", "name: plus\nmissing: delete");
+    desk.write("subs.csv", "cust,name\nK1,mine\nK5,new\n,none\nk1,again\n");
+    let ran = push(&desk, &[]);
+    assert_eq!(
+        counts(&ran, ["created", "updated", "rejected"]),
+        [1, 1, 2],
+        "{ran:?}"
+    );
+    assert!(
+        ran.rejects().contains("subs.csv:5,k1,"),
+        "{}",
+        ran.rejects()
+    );
+    desk.write("subs.csv", "cust,name\nK1,mine\nK5,new\n");
+    assert_eq!(push(&desk, &[]).rows("unchanged"), 2);
+    for key in ["K5", "cust=K5", "new_customernumber=k5"] {
+        let ran = push(&desk, &["--full-refresh", "--key", key]);
+        assert_eq!(
+            counts(&ran, ["updated", "skipped"]),
+            [1, 1],
+            "{key}: {ran:?}"
+        );
+    }
+    assert_eq!(state(&desk, &["reset", "--yes"]).code, Some(0));
+    let adopted = state(&desk, &["adopt", "--json"]);
+    assert_eq!(adopted.json()["adopted"], 2, "{adopted:?}");
+    assert_eq!(push(&desk, &[]).rows("unchanged"), 2);
+    // Who leaves the segment of this value leaves the others alone.
+    desk.write("subs.csv", "cust,name\nK5,new\nK6,newer\n");
+    assert_eq!(push(&desk, &[]).rows("created"), 1);
+    desk.write("subs.csv", "cust,name\nK5,new\n");
+    let ran = push(&desk, &[]);
+    assert_eq!(ran.rows("deleted"), 1, "{ran:?}");
+    assert_eq!(desk.emulator.rows("new_subscription").len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_the_same_for_every_row_is_told() {
+    let desk = Desk::new().await;
+    desk.write("subs.csv", WHOLE);
+    for (cust, plan, told) in [
+        (
+            "{ value: K1 }",
+            "{ value: Plus }",
+            "every row would have the same key",
+        ),
+        ("cust", "{ value: null }", "no record has an empty key"),
+    ] {
+        mapping(&desk, KEY, plan, "");
+        let text = desk.read("subs.yaml");
+        let line = format!("new_customernumber: {cust}");
+        desk.write("subs.yaml", text.replace("new_customernumber: cust", &line));
+        let ran = push(&desk, &[]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(
+            ran.err.contains("SG0119") && ran.err.contains(told),
+            "{}",
+            ran.err
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_leaves_is_removed_and_returns_under_the_whole_key() {
     for (treatment, counter) in [
