@@ -51,8 +51,9 @@ impl Kept {
         if self.shared > 0 {
             let by: Vec<&str> = self.by.iter().map(String::as_str).collect();
             warnings.push(format!(
-                "{} left the extract and will stay: the ledger of another mapping holds them too ({}); if that mapping is no longer \
-                 used, remove its ledger: `segue state reset`",
+                "{} left the extract and will stay: the ledger of another mapping holds them too ({}); if they left \
+                 that mapping's extract as well, let it give them up (`segue state forget KEY` with its file) and push this one \
+                 again; if it is no longer used, remove its ledger: `segue state reset`",
                 records(self.shared),
                 by.join(", ")
             ));

@@ -147,6 +147,33 @@ async fn what_another_mapping_writes_stays() {
     assert_eq!((ran.rows("deleted"), ran.err.as_str()), (1, ""), "{ran:?}");
 }
 
+/// Each would wait for the other: the advice ends it.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_left_two_mappings_goes_when_one_of_them_gives_up() {
+    for treatment in ["missing: delete", "missing: deactivate"] {
+        let desk = thirty(treatment).await;
+        mapping(&desk, "others", treatment);
+        numbers(&desk, "others", 1..=2);
+        let others = || desk.run(&["push", "-m", "others.yaml", "--json"]);
+        assert_eq!(others().rows("updated"), 2);
+        numbers(&desk, "people", 2..=30);
+        numbers(&desk, "others", [2]);
+        for _ in 0..2 {
+            assert_eq!(others().rows("kept"), 1);
+            let ran = push(&desk, &[]);
+            assert_eq!(ran.rows("kept"), 1, "{ran:?}");
+            let advice = "let it give them up (`segue state forget KEY` with its file) and push this one again";
+            assert!(ran.err.contains(advice), "{}", ran.err);
+        }
+        let forgot = desk.run(&["state", "forget", "C1", "-m", "others.yaml"]);
+        assert_eq!(forgot.code, Some(0), "{forgot:?}");
+        let ran = push(&desk, &[]);
+        let removed = ran.rows("deleted") + ran.rows("deactivated");
+        assert_eq!((removed, ran.rows("kept")), (1, 0), "{ran:?}");
+        assert_eq!(ran.err, "");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_whose_key_moved_is_not_removed_behind_its_back() {
     let desk = thirty("missing: delete").await;
