@@ -108,16 +108,27 @@ impl Catalogue {
 
     /// Makes the ledger: empty, with that secret.
     pub(super) fn make(&self, owner: &Owner, secret: &DigestSecret) -> Result<(), LedgerError> {
-        self.write(
-            "INSERT OR IGNORE INTO ledger VALUES (1, ?1, ?2, ?3, ?4, ?5, 0)",
-            params![
-                owner.organisation.as_bytes(),
-                owner.table,
-                owner.key,
-                owner.mapping,
-                secret.0,
-            ],
-        )
+        let made = self.put("INSERT OR IGNORE", owner, secret, 0);
+        made.map_err(|source| LedgerError::database(&self.path, source))
+    }
+
+    fn put(
+        &self,
+        how: &str,
+        owner: &Owner,
+        secret: &DigestSecret,
+        generation: u32,
+    ) -> rusqlite::Result<()> {
+        let statement = format!("{how} INTO ledger VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)");
+        let values = params![
+            owner.organisation.as_bytes(),
+            owner.table,
+            owner.key,
+            owner.mapping,
+            secret.0,
+            generation,
+        ];
+        self.connection.execute(&statement, values).map(|_| ())
     }
 
     /// The mapping file has another place now.
@@ -139,17 +150,7 @@ impl Catalogue {
     ) -> Result<(), LedgerError> {
         let replace = || -> rusqlite::Result<()> {
             let transaction = self.connection.unchecked_transaction()?;
-            transaction.execute(
-                "UPDATE ledger SET organisation = ?1, table_name = ?2, key_columns = ?3, mapping = ?4, secret = ?5, generation = ?6",
-                params![
-                    owner.organisation.as_bytes(),
-                    owner.table,
-                    owner.key,
-                    owner.mapping,
-                    secret.0,
-                    generation,
-                ],
-            )?;
+            self.put("INSERT OR REPLACE", owner, secret, generation)?;
             // Their keys are made of other columns, or digested under another secret: they match no row.
             transaction.execute("DELETE FROM rejects", ())?;
             transaction.commit()
