@@ -136,7 +136,10 @@ fn in_words(error: &PushError) -> String {
     let mut words = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
-        words = format!("{words}: {error}");
+        let more = error.to_string();
+        if !words.contains(&more) {
+            words = format!("{words}: {more}");
+        }
         cause = error.source();
     }
     words

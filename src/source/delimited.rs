@@ -90,11 +90,7 @@ impl Delimited {
         let found = self
             .rows
             .read_byte_record(row)
-            .map_err(|error| SourceError::Read {
-                file: Arc::clone(&self.name),
-                line: self.lines.line,
-                source: io::Error::from(error),
-            })?;
+            .map_err(|error| self.unreadable(error))?;
         if !found {
             return Ok(None);
         }
@@ -122,6 +118,25 @@ impl Delimited {
         self.lines.pass(body);
         Ok(Some(line))
     }
+
+    fn unreadable(&self, error: csv::Error) -> SourceError {
+        let file = Arc::clone(&self.name);
+        let source = match error.into_kind() {
+            csv::ErrorKind::Io(source) => source,
+            other => io::Error::other(format!("{other:?}")),
+        };
+        if is_the_systems(&source) {
+            let line = self.lines.line;
+            SourceError::Read { file, line, source }
+        } else {
+            SourceError::Packed { file, source }
+        }
+    }
+}
+
+/// Whether the system refused to read, or else what was read could not be unpacked.
+fn is_the_systems(error: &io::Error) -> bool {
+    error.raw_os_error().is_some()
 }
 
 /// What ends a line.
@@ -212,9 +227,13 @@ fn marked_encoding(
     let file = || Arc::clone(name);
     let mut first = Vec::with_capacity(4);
     let begin = (&mut bytes).take(4).read_to_end(&mut first);
-    begin.map_err(|source| SourceError::Open {
-        file: file(),
-        source,
+    begin.map_err(|source| {
+        let file = file();
+        if is_the_systems(&source) {
+            SourceError::Open { file, source }
+        } else {
+            SourceError::Packed { file, source }
+        }
     })?;
     if first.is_empty() {
         return Err(SourceError::Empty { file: file() });

@@ -71,6 +71,9 @@ pub enum SourceError {
         /// The file.
         file: Arc<str>,
     },
+    /// Nothing came by standard input.
+    #[error("standard input: no extract came")]
+    NothingCame,
     /// The file ends before the row that names the columns.
     #[error("{file}: there is no header row")]
     NoHeader {
@@ -104,8 +107,16 @@ pub enum SourceError {
     /// The cells do not make a batch.
     #[error("rows cannot be joined to a batch: {0}")]
     Batch(#[source] arrow_schema::ArrowError),
+    /// What is unpacked of a compressed file ends or breaks.
+    #[error("{file}: the compressed file is cut short or damaged: {source}")]
+    Packed {
+        /// The file.
+        file: Arc<str>,
+        /// What the decompressor says.
+        source: io::Error,
+    },
     /// Reading failed midway.
-    #[error("{file}:{line}: cannot be read on: {source}")]
+    #[error("{file}:{line}: cannot be read any further: {source}")]
     Read {
         /// The file.
         file: Arc<str>,
@@ -234,9 +245,11 @@ impl SourceError {
     pub fn kind(&self) -> SourceFailure {
         match self {
             Self::Changed { .. } => SourceFailure::Changed,
-            Self::Read { .. } | Self::OpenQuote { .. } | Self::Batch(_) | Self::Table { .. } => {
-                SourceFailure::Unreadable
-            }
+            Self::Read { .. }
+            | Self::Packed { .. }
+            | Self::OpenQuote { .. }
+            | Self::Batch(_)
+            | Self::Table { .. } => SourceFailure::Unreadable,
             _ => SourceFailure::NotThere,
         }
     }
@@ -244,8 +257,17 @@ impl SourceError {
     /// What to do about it.
     pub fn help(&self) -> &'static str {
         match self {
-            Self::Missing { .. } | Self::NoFiles { .. } => {
+            Self::Missing { .. } => {
                 "check the path: `source.path` is taken from the folder of the mapping, `--extract` from the working folder"
+            }
+            Self::NoFiles { .. } => {
+                "check that the export was written there, and the path: `source.path` is taken from the folder of the mapping, `--extract` from the working folder; of a folder the files are read that end in .csv, .tsv or .parquet, also in .gz or .zst"
+            }
+            Self::NothingCame => {
+                "hand the extract over, as in `segue push --mapping FILE < EXTRACT`, or name a file in `source.path`; `segue retry` needs it once more"
+            }
+            Self::Packed { .. } => {
+                "the file may still be on its way: export or copy it again; if it is not compressed, take .gz or .zst off its name"
             }
             Self::Pattern { .. } => "write the pattern with `*`, `?`, `[…]` and `**/`",
             Self::TooManyFiles { .. } => "join the files, or split the load into several mappings",

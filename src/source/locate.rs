@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, Metadata};
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -127,15 +127,20 @@ fn sweep(spool: &NamedTempFile) {
 fn spool(format: Format) -> Result<Files, SourceError> {
     let name: Arc<str> = "standard input".into();
     let written = || {
+        // Who sits at the keyboard has forgotten to hand over a file, and would wait for us for ever.
+        if io::stdin().is_terminal() {
+            return Ok(None);
+        }
         let mut file = tempfile::Builder::new().prefix(SPOOL).tempfile()?;
         sweep(&file);
-        io::copy(&mut io::stdin().lock(), &mut file)?;
-        Ok(file.into_temp_path())
+        let length = io::copy(&mut io::stdin().lock(), &mut file)?;
+        Ok((length > 0).then(|| file.into_temp_path()))
     };
-    let path = written().map_err(|source| SourceError::Open {
+    let written = written().map_err(|source| SourceError::Open {
         file: Arc::clone(&name),
         source,
     })?;
+    let path = written.ok_or(SourceError::NothingCame)?;
     let located = Located {
         path: path.to_path_buf(),
         name,

@@ -111,6 +111,47 @@ async fn an_extract_that_is_not_there_is_wrong_usage() {
     assert_eq!(desk.writes(), 0);
 }
 
+/// Wherever a compressed file is cut, the words are about that, and not about rights or disks.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compressed_file_that_is_cut_is_told_as_such() {
+    let desk = Desk::new().await;
+    // Of numbers that do not pack well, or there would be nothing to cut.
+    let line = |row: u64| {
+        let number = row.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        format!("A{row},Shop {number:x}\n")
+    };
+    let lines: String = (0..5_000).map(line).collect();
+    let lines = format!("number,name\n{lines}");
+    let gz = |level| {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), level);
+        std::io::Write::write_all(&mut packed, lines.as_bytes()).unwrap();
+        packed.finish().unwrap()
+    };
+    let gz = gz(flate2::Compression::default());
+    let zst = zstd::encode_all(lines.as_bytes(), 3).unwrap();
+    for (name, bytes) in [
+        ("half.csv.gz", &gz[..gz.len() / 2]),
+        ("nearly.csv.gz", &gz[..gz.len() - 1]),
+        ("header.csv.gz", &gz[..6]),
+        ("none.csv.gz", b"number,name\nA1,never packed\n"),
+        ("half.csv.zst", &zst[..zst.len() / 2]),
+        ("header.csv.zst", &zst[..6]),
+        ("none.csv.zst", b"number,name\nA1,never packed\n"),
+    ] {
+        desk.write(name, bytes);
+        desk.accounts(&format!("{{ path: {name} }}"), "");
+        let ran = desk.push(&[]);
+        assert_eq!(ran.code, Some(7), "{name}: {ran:?}");
+        let told = format!("{name}: the compressed file is cut short or damaged");
+        assert!(ran.err.contains(&told), "{}", ran.err);
+        assert!(ran.err.contains("export or copy it again"), "{}", ran.err);
+        let results = ran.json()["runs"][0].clone();
+        let why = results["stopped_by"].as_str().unwrap();
+        assert_eq!(why.matches(": ").count(), 2, "said twice: {why}");
+    }
+    assert_eq!(desk.writes(), 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_header_alone_is_no_rows_and_a_guard_may_stop_it() {
     let desk = Desk::new().await;
