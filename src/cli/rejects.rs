@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use clap::Args;
 
 use super::output;
-use super::runs::{unknown, unreadable};
+use super::runs::chosen;
 use super::settings::SettingsArguments;
 use super::stop::Stop;
-use crate::report::{ExitCode, RejectFile, RejectLine, RunHistory, RunResults};
+use crate::report::{ExitCode, RejectFile, RejectLine, RunResults};
 use crate::source::encode;
 
 /// Arguments of `segue rejects`.
 #[derive(Args)]
 pub(super) struct RejectsArguments {
-    /// The run [default: the latest].
+    /// The run [default: the latest that read rows].
     run: Option<String>,
     /// Print the rows as the extract has them, to mend and push with --extract.
     #[arg(long)]
@@ -28,18 +28,9 @@ const SHOWN: usize = 3;
 
 pub(super) fn run(arguments: &RejectsArguments) -> Result<ExitCode, Stop> {
     let config = arguments.settings.read()?;
-    let history = RunHistory::read(config.state()).map_err(|error| unreadable(&error))?;
-    let runs = history.runs;
-    let chosen = match &arguments.run {
-        Some(wanted) => runs.iter().find(|run| run.run == *wanted),
-        None => runs.first(),
-    };
-    let Some(run) = chosen else {
-        let Some(wanted) = &arguments.run else {
-            output::say("There are no runs yet.");
-            return Ok(ExitCode::Done);
-        };
-        return Err(unknown(wanted));
+    let Some(run) = chosen(config.state(), arguments.run.as_deref())? else {
+        output::say("There are no runs yet.");
+        return Ok(ExitCode::Done);
     };
     let Some(file) = &run.rejects.file else {
         output::say(&format!("{} has no rejects.", run.run));
@@ -58,7 +49,7 @@ pub(super) fn run(arguments: &RejectsArguments) -> Result<ExitCode, Stop> {
         let rows = rejects.rows(&run.extract).map_err(unreadable)?;
         output::print_bytes(&encode(&rows, &run.extract.encoding));
     } else {
-        let text = grouped(run, file, rejects).map_err(unreadable)?;
+        let text = grouped(&run, file, rejects).map_err(unreadable)?;
         output::print(text.trim_end());
     }
     Ok(ExitCode::Done)

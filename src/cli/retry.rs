@@ -7,17 +7,17 @@ use super::output;
 use super::progress::Show;
 use super::push::{self, PatienceArguments, PushArguments, Selection};
 use super::rejects::not_kept;
-use super::runs::{unknown, unreadable};
+use super::runs::chosen;
 use super::settings::SettingsArguments;
 use super::stop::Stop;
 use crate::ledger::mapping_file;
 use crate::push::PushError;
-use crate::report::{ExitCode, RunHistory};
+use crate::report::ExitCode;
 
 /// Arguments of `segue retry`.
 #[derive(Args)]
 pub(super) struct RetryArguments {
-    /// The run whose rejected rows are pushed, as `segue runs` lists it [default: the latest].
+    /// The run whose rejected rows are pushed, as `segue runs` lists it [default: the latest that read rows].
     run: Option<String>,
     #[command(flatten)]
     settings: SettingsArguments,
@@ -39,21 +39,12 @@ pub(super) struct RetryArguments {
 
 pub(super) async fn run(arguments: RetryArguments) -> Result<ExitCode, Stop> {
     let config = arguments.settings.read()?;
-    let history = RunHistory::read(config.state()).map_err(|error| unreadable(&error))?;
-    let runs = history.runs;
-    let chosen = match &arguments.run {
-        Some(wanted) => runs.iter().find(|run| run.run == *wanted),
-        None => runs.first(),
-    };
-    let Some(run) = chosen else {
-        return Err(match &arguments.run {
-            Some(wanted) => unknown(wanted),
-            None => Stop::new(
-                "there are no runs yet",
-                "Push first: `segue push --mapping FILE`.",
-                ExitCode::Usage,
-            ),
-        });
+    let Some(run) = chosen(config.state(), arguments.run.as_deref())? else {
+        return Err(Stop::new(
+            "there are no runs yet",
+            "Push first: `segue push --mapping FILE`.",
+            ExitCode::Usage,
+        ));
     };
     let Some(rejects) = &run.rejects.file else {
         output::say(&format!("{} has no rejects.", run.run));
@@ -73,8 +64,20 @@ pub(super) async fn run(arguments: RetryArguments) -> Result<ExitCode, Stop> {
     if !std::path::Path::new(rejects).exists() {
         return Err(not_kept(&run.run));
     }
+    let file = config.base().join(mapping);
+    if !file.exists() {
+        return Err(Stop::new(
+            format!(
+                "{} was made with the mapping {}, which is not there any more",
+                run.run,
+                file.display()
+            ),
+            "Bring the file back, or push the mapping that took its place: rejected rows are due whenever it is pushed.",
+            ExitCode::Usage,
+        ));
+    }
     let arguments = PushArguments {
-        mappings: MappingArguments::of(config.base().join(mapping)),
+        mappings: MappingArguments::of(file),
         settings: arguments.settings.to(&run.destination),
         selection: Selection::default(),
         patience: arguments.patience,

@@ -1,5 +1,7 @@
 //! `segue runs`
 
+use std::path::Path;
+
 use clap::Args;
 use serde_json::json;
 
@@ -23,7 +25,7 @@ pub(super) struct RunsArguments {
 pub(super) fn run(arguments: &RunsArguments) -> Result<ExitCode, Stop> {
     let config = arguments.settings.read()?;
     let RunHistory { runs, unfinished } =
-        RunHistory::read(config.state()).map_err(|error| unreadable(&error))?;
+        RunHistory::read(config.state()).map_err(|error| unreadable(config.state(), &error))?;
     match &arguments.run {
         None if arguments.json => {
             let list = json!({ "schema": "segue.runs/1", "runs": runs, "unfinished": unfinished });
@@ -45,12 +47,30 @@ pub(super) fn run(arguments: &RunsArguments) -> Result<ExitCode, Stop> {
     Ok(ExitCode::Done)
 }
 
-pub(super) fn unreadable(error: &std::io::Error) -> Stop {
-    let help = "Mend the permissions of the state folder.";
-    Stop::of(error, help, ExitCode::Usage)
+/// The run that was named, otherwise the latest that read rows; `None` if there are no runs.
+pub(super) fn chosen(state: &Path, wanted: Option<&str>) -> Result<Option<RunResults>, Stop> {
+    let history = RunHistory::read(state).map_err(|error| unreadable(state, &error))?;
+    match wanted {
+        None => Ok(history.latest().cloned()),
+        Some(wanted) => {
+            let found = history.runs.into_iter().find(|run| run.run == *wanted);
+            found.map(Some).ok_or_else(|| unknown(wanted))
+        }
+    }
 }
 
-pub(super) fn unknown(run: &str) -> Stop {
+fn unreadable(state: &Path, error: &std::io::Error) -> Stop {
+    Stop::new(
+        format!(
+            "the runs in the state folder {} cannot be read: {error}",
+            state.display()
+        ),
+        "Let the user that runs segue read it, or name another folder as `state:` in segue.yaml.",
+        ExitCode::Usage,
+    )
+}
+
+fn unknown(run: &str) -> Stop {
     Stop::new(
         format!("there is no run `{run}`"),
         "List the runs with `segue runs`.",

@@ -337,11 +337,12 @@ fn private(file: &Path) -> std::io::Result<File> {
 
 fn imported(arguments: &ImportArguments) -> Result<ExitCode, Stop> {
     let place = arguments.ledger.place()?;
-    let text = File::open(&arguments.from).map_err(|error| {
+    let unreadable = |error: &std::io::Error| {
         let text = format!("{} cannot be read: {error}", arguments.from.display());
         let help = "Name a file that `segue state export` wrote.";
         Stop::new(text, help, ExitCode::Usage)
-    })?;
+    };
+    let text = File::open(&arguments.from).map_err(|error| unreadable(&error))?;
     let lock = lock(&place)?;
     let is_there = place.folder.join("catalogue.db").exists();
     if is_there && !arguments.yes {
@@ -355,7 +356,10 @@ fn imported(arguments: &ImportArguments) -> Result<ExitCode, Stop> {
         ));
     }
     let records = import(&place.folder, &arguments.from, BufReader::new(text));
-    let records = records.map_err(not_imported)?;
+    let records = records.map_err(|error| match error {
+        LedgerError::Io { path, source, .. } if path == arguments.from => unreadable(&source),
+        error => not_imported(error),
+    })?;
     drop(lock);
     let words = format!("the ledger holds {records} records");
     let counts = json!({ "records": records });

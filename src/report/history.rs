@@ -46,6 +46,13 @@ impl RunHistory {
         history.unfinished.sort_by(|one, other| other.cmp(one));
         Ok(history)
     }
+
+    /// The run that people mean when they name none: the latest that read rows. One that could not begin has told so,
+    /// and hides no rejects of the run before. Without such a run it is the latest.
+    pub fn latest(&self) -> Option<&RunResults> {
+        let mut runs = self.runs.iter();
+        runs.find(|run| run.rows.read > 0).or(self.runs.first())
+    }
 }
 
 #[cfg(test)]

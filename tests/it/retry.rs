@@ -3,7 +3,7 @@
 use segue_emulator::{ChaosSpec, Options};
 use serde_json::Value as Json;
 
-use crate::desk::{Desk, Ran, numbered};
+use crate::desk::{Desk, Ran, numbered, ran};
 
 /// An environment that refuses accounts of some names.
 async fn refusing(spec: &str) -> Desk {
@@ -160,6 +160,45 @@ async fn a_retry_pushes_the_rejected_rows_alone_and_removes_nothing() {
     assert!(none.err.contains("has no rejects"), "{none:?}");
     let unknown = desk.run(&["retry", "nothing"]);
     assert_eq!(unknown.code, Some(2), "{unknown:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_extract_that_came_by_standard_input_is_needed_once_more() {
+    let desk = refusing("rule=name:Shop 2").await;
+    desk.accounts("{ path: \"-\" }", "");
+    let given = |arguments: &[&str]| {
+        let extract = std::fs::File::open(desk.path("a.csv")).unwrap();
+        ran(desk.command(arguments).stdin(extract))
+    };
+    let first = given(&["push", "-m", "accounts.yaml", "--json"]);
+    assert_eq!((first.rows("created"), first.rows("rejected")), (4, 1));
+    let nothing = retry(&desk, &[]);
+    assert_eq!(nothing.code, Some(2), "{nothing:?}");
+    for told in ["no extract came", "segue retry", "< EXTRACT"] {
+        assert!(nothing.err.contains(told), "{nothing:?}");
+    }
+    // The run that could not begin hides nothing.
+    let listed = desk.run(&["rejects"]);
+    assert!(listed.out.contains("business_rule"), "{listed:?}");
+    desk.write("a.csv", numbered(5).replace("Shop 2", "Mended"));
+    let again = given(&["retry", "--json"]);
+    assert_eq!(
+        (again.code, again.rows("created")),
+        (Some(0), 1),
+        "{again:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mapping_that_is_gone_is_told_with_what_to_do() {
+    let desk = refusing("rule=name:Shop 2").await;
+    let run = run_of(&desk.push(&[]));
+    std::fs::rename(desk.path("accounts.yaml"), desk.path("shops.yaml")).unwrap();
+    let ran = retry(&desk, &[&run]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    for told in ["accounts.yaml", "is not there any more", "push the mapping"] {
+        assert!(ran.err.contains(told), "{ran:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
