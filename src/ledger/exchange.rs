@@ -27,6 +27,9 @@ use crate::model::{
 /// What a file of this kind begins with.
 const SCHEMA: &str = "segue.ledger/1";
 
+/// And what its first line begins with, whatever its format.
+const BEGINNING: &str = "{\"schema\":\"segue.ledger/";
+
 /// The first line.
 #[derive(Serialize, Deserialize)]
 struct Head {
@@ -267,7 +270,13 @@ fn head(file: &Path, line: &str) -> Result<Head, LedgerError> {
         schema: String,
     }
     let foreign = || LedgerError::foreign(file, "it is no exported ledger");
-    let named: Named = serde_json::from_str(line).map_err(|_| foreign())?;
+    let named: Named = serde_json::from_str(line).map_err(|_| {
+        if line.starts_with(BEGINNING) {
+            LedgerError::torn(file, "it ends in its first line")
+        } else {
+            foreign()
+        }
+    })?;
     let version = named.schema.strip_prefix("segue.ledger/");
     let version: u32 = version.and_then(|it| it.parse().ok()).ok_or_else(foreign)?;
     if version > 1 {

@@ -195,6 +195,7 @@ async fn what_is_no_whole_export_changes_nothing() {
     let cases = [
         (format!("{but_last}\n"), "has 2 of 3 records"),
         (format!("{but_last}\n{half}"), "line 4 is not about a key"),
+        (whole.chars().take(100).collect(), "ends in its first line"),
         (whole.replace("ledger/1", "ledger/9"), "format 9"),
         (String::new(), "no exported ledger"),
         ("number,name\n".to_owned(), "no exported ledger"),
@@ -229,8 +230,19 @@ async fn what_is_exported_elsewhere_does_not_replace_a_good_ledger() {
         assert!(refused.err.contains("nothing was changed"), "{refused:?}");
         assert_eq!(desk.push(&[]).rows("unchanged"), 3);
     }
-    let none = state(&desk, "import -m accounts.yaml --from none.ndjson --yes");
-    assert!(none.err.contains("none.ndjson cannot be read"), "{none:?}");
+    std::fs::create_dir(desk.path("folder")).unwrap();
+    for from in ["none.ndjson", "folder"] {
+        let none = state(
+            &desk,
+            &format!("import -m accounts.yaml --from {from} --yes"),
+        );
+        assert_eq!(none.code, Some(2), "{none:?}");
+        assert!(
+            none.err.contains(&format!("{from} cannot be read")),
+            "{none:?}"
+        );
+        assert!(none.err.contains("segue state export"), "{none:?}");
+    }
     let nowhere = state(&desk, "export -m accounts.yaml --out none/kept.ndjson");
     assert!(
         nowhere.err.contains("none/kept.ndjson cannot be written"),
