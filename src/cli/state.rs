@@ -1,23 +1,22 @@
 //! `segue state`
 
+mod exchange;
 mod show;
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufReader, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
+use self::exchange::{ExportArguments, ImportArguments, exported, imported};
 use self::show::{ShowArguments, show};
 use super::journey::now;
 use super::output;
 use super::settings::{SettingsArguments, reach};
 use super::stop::Stop;
-use crate::ledger::{
-    Extent, LedgerError, RunLock, Scope, Unkeyed, export, import, overview, reset,
-};
+use crate::ledger::{Extent, LedgerError, RunLock, Scope, Unkeyed, overview, reset};
 use crate::mapping::{Config, Mapping};
 use crate::model::{LogicalName, RunId};
 use crate::push::{Patience, Purpose, PushError, Request, StateError, adopt, forget, rekey};
@@ -83,27 +82,6 @@ struct ResetArguments {
     #[command(flatten)]
     ledger: LedgerArguments,
     /// Do it: what is removed cannot be brought back.
-    #[arg(long)]
-    yes: bool,
-}
-
-#[derive(Args)]
-struct ExportArguments {
-    #[command(flatten)]
-    ledger: LedgerArguments,
-    /// The file to write, readable by its owner only; stdout otherwise.
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
-}
-
-#[derive(Args)]
-struct ImportArguments {
-    /// What `export` wrote.
-    #[arg(long, value_name = "FILE")]
-    from: PathBuf,
-    #[command(flatten)]
-    ledger: LedgerArguments,
-    /// Replace the ledger that is there.
     #[arg(long)]
     yes: bool,
 }
@@ -257,15 +235,19 @@ async fn forgotten(arguments: &ForgetArguments) -> Result<ExitCode, Stop> {
 }
 
 /// Whoever changes a ledger as a whole keeps runs out. Of a ledger that cannot be read nobody knows the table: then no
-/// run may write to any.
-fn lock(place: &Place) -> Result<Vec<RunLock>, Stop> {
+/// run may write to any. Where there is none, it is the table of the one that is coming, if any.
+fn lock(place: &Place, coming: Option<(Uuid, LogicalName)>) -> Result<Vec<RunLock>, Stop> {
     let (state, run) = (place.config.state(), RunId::new("state"));
+    let named = |name: &str| LogicalName::parse(name).ok();
     let held = match overview(&place.folder, &place.folder) {
-        Ok(None) => return Ok(Vec::new()),
-        Ok(Some(held)) => LogicalName::parse(&held.table).map(|table| (held.organisation, table)),
-        Err(_) => return RunLock::acquire_all(state, &run).map_err(stop),
+        Ok(None) => match coming {
+            None => return Ok(Vec::new()),
+            coming => coming,
+        },
+        Ok(Some(held)) => named(&held.table).map(|table| (held.organisation, table)),
+        Err(_) => None,
     };
-    let Ok((organisation, table)) = held else {
+    let Some((organisation, table)) = held else {
         return RunLock::acquire_all(state, &run).map_err(stop);
     };
     let lock = RunLock::acquire(state, organisation, &table, &run).map_err(stop)?;
@@ -274,7 +256,7 @@ fn lock(place: &Place) -> Result<Vec<RunLock>, Stop> {
 
 fn removed(arguments: &ResetArguments) -> Result<ExitCode, Stop> {
     let place = arguments.ledger.place()?;
-    let lock = lock(&place)?;
+    let lock = lock(&place, None)?;
     if !arguments.yes {
         return Err(Stop::new(
             format!(
@@ -291,92 +273,6 @@ fn removed(arguments: &ResetArguments) -> Result<ExitCode, Stop> {
     drop(lock);
     let words = "the ledger is removed; the next push sends every row";
     Ok(arguments.ledger.tell(&place, "reset", &json!({}), words))
-}
-
-fn exported(arguments: &ExportArguments) -> Result<ExitCode, Stop> {
-    let place = arguments.ledger.place()?;
-    let Some(file) = &arguments.out else {
-        let mut out = BufWriter::new(std::io::stdout().lock());
-        let records = export(&place.folder, &place.folder, &mut out).map_err(stop)?;
-        out.flush().ok();
-        return records
-            .map(|_| ExitCode::Done)
-            .ok_or_else(|| no_ledger(&place));
-    };
-    let unwritable = |error: std::io::Error| {
-        let text = format!("{} cannot be written: {error}", file.display());
-        Stop::new(text, "Name a file that can be written.", ExitCode::Usage)
-    };
-    if overview(&place.folder, &place.folder)
-        .map_err(stop)?
-        .is_none()
-    {
-        return Err(no_ledger(&place));
-    }
-    let mut out = BufWriter::new(private(file).map_err(unwritable)?);
-    let records = export(&place.folder, &place.folder, &mut out).map_err(stop)?;
-    let written = out
-        .into_inner()
-        .map_err(std::io::IntoInnerError::into_error);
-    written
-        .and_then(|file| file.sync_all())
-        .map_err(unwritable)?;
-    let records = records.unwrap_or_default();
-    let words = format!("{records} records written to {}", file.display());
-    let counts = json!({ "records": records });
-    Ok(arguments.ledger.tell(&place, "export", &counts, &words))
-}
-
-fn private(file: &Path) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(file)
-}
-
-fn imported(arguments: &ImportArguments) -> Result<ExitCode, Stop> {
-    let place = arguments.ledger.place()?;
-    let unreadable = |error: &std::io::Error| {
-        let text = format!("{} cannot be read: {error}", arguments.from.display());
-        let help = "Name a file that `segue state export` wrote.";
-        Stop::new(text, help, ExitCode::Usage)
-    };
-    let text = File::open(&arguments.from).map_err(|error| unreadable(&error))?;
-    let lock = lock(&place)?;
-    let is_there = place.folder.join("catalogue.db").exists();
-    if is_there && !arguments.yes {
-        return Err(Stop::new(
-            format!(
-                "the ledger in {} would be replaced, and nobody agreed",
-                place.folder.display()
-            ),
-            "Keep a copy with `segue state export` if you want one, then add --yes.",
-            ExitCode::Usage,
-        ));
-    }
-    let records = import(&place.folder, &arguments.from, BufReader::new(text));
-    let records = records.map_err(|error| match error {
-        LedgerError::Io { path, source, .. } if path == arguments.from => unreadable(&source),
-        error => not_imported(error),
-    })?;
-    drop(lock);
-    let words = format!("the ledger holds {records} records");
-    let counts = json!({ "records": records });
-    Ok(arguments.ledger.tell(&place, "import", &counts, &words))
-}
-
-/// What is wrong with the file is no damage of the ledger.
-fn not_imported(error: LedgerError) -> Stop {
-    match error {
-        LedgerError::Torn { path, what } | LedgerError::Foreign { path, what } => Stop::new(
-            format!("{} cannot be imported: {what}", path.display()),
-            "Take a whole file that `segue state export` wrote of this ledger; nothing was changed. To put another in its \
-             place, remove this one first: `segue state reset`.",
-            ExitCode::Usage,
-        ),
-        error => stop(error),
-    }
 }
 
 fn no_ledger(place: &Place) -> Stop {

@@ -118,6 +118,17 @@ fn put(out: &mut impl Write, line: &impl Serialize) -> Result<(), LedgerError> {
         .map_err(|source| LedgerError::io("write", Path::new("the exported ledger"), source))
 }
 
+/// The organisation and the table of what [`export`] wrote: whoever imports it keeps runs of that table out.
+///
+/// # Errors
+/// As [`import`].
+pub fn exported_of(file: &Path, text: impl BufRead) -> Result<(Uuid, LogicalName), LedgerError> {
+    let import = Import::begin(file, &mut text.lines())?;
+    let table = LogicalName::parse(&import.owner.table);
+    let table = table.map_err(|_| LedgerError::foreign(file, "its table's name cannot be read"))?;
+    Ok((import.owner.organisation, table))
+}
+
 /// Makes the ledger in `folder` hold what [`export`] wrote, in place of what it holds; tells how many keys it has.
 /// Stopped at any instant, there is the one ledger or the other. Only one that is damaged goes before the other is there.
 ///

@@ -45,7 +45,7 @@ mod survey;
 pub use catalogue::{Ending, RunNoted, RunNumber, UnfinishedRun};
 pub use diff::{Scope, after, diff};
 pub use error::LedgerError;
-pub use exchange::{export, import};
+pub use exchange::{export, exported_of, import};
 pub use generation::Slot;
 pub use held::{Breadth, EQUAL_ANSWERS, Held, HeldBack, HeldCounts, Learned, Refused};
 pub use holders::{Holders, Neighbourhood};

@@ -100,6 +100,24 @@ async fn a_damaged_ledger_is_not_taken_from_under_a_run() {
     assert_eq!(desk.push(&[]).rows("unchanged"), 3);
 }
 
+/// A first push may be about to make its ledger just when one is imported.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_ledger_is_imported_under_a_first_push() {
+    let desk = pushed(3).await;
+    state(&desk, "export -m accounts.yaml --out kept.ndjson");
+    assert_eq!(state(&desk, "reset -m accounts.yaml --yes").code, Some(0));
+    let table = segue::model::LogicalName::parse("account").unwrap();
+    let run = segue::model::RunId::new("a-run");
+    let organisation = desk.emulator.organization_id();
+    let lock = segue::ledger::RunLock::acquire(&desk.path(".segue"), organisation, &table, &run);
+    let held = state(&desk, "import --from kept.ndjson -m accounts.yaml");
+    assert_eq!(held.code, Some(5), "{held:?}");
+    drop(lock.unwrap());
+    let imported = state(&desk, "import --from kept.ndjson -m accounts.yaml");
+    assert_eq!(imported.code, Some(0), "{imported:?}");
+    assert_eq!(desk.push(&[]).rows("unchanged"), 3);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn after_adopting_an_existing_environment_only_differences_are_sent() {
     const PAGE: usize = 5_000;
