@@ -38,13 +38,14 @@ impl Steps {
         Self { library, told }
     }
 
-    /// Runs the command until a step on a file below `under`, told by its verb and path, or to its end.
-    fn until(
+    /// The command, which stops before a step on a file below `under`.
+    fn armed(
         &self,
         desk: &Desk,
         (step, counted, under): (usize, Counted, &str),
         arguments: &[&str],
-    ) -> Result<String, Ran> {
+    ) -> Command {
+        std::fs::remove_file(&self.told).ok();
         let mut command = desk.command(arguments);
         command
             .env("LD_PRELOAD", &self.library)
@@ -54,13 +55,28 @@ impl Steps {
         if let Counted::Reads = counted {
             command.env("STEPS_READS", "1");
         }
-        let ran = ran(&mut command);
-        if ran.code.is_some() {
-            return Err(ran);
+        command
+    }
+
+    /// The verb and path of the step that was come to; `None` if there was none.
+    fn told(&self, desk: &Desk) -> Option<String> {
+        let told = std::fs::read_to_string(&self.told).ok()?;
+        let above = desk.path("").display().to_string();
+        Some(told.replace(above.trim_end_matches('/'), ""))
+    }
+
+    /// Runs the command until a step, told by its verb and path, or to its end.
+    fn until(
+        &self,
+        desk: &Desk,
+        place: (usize, Counted, &str),
+        arguments: &[&str],
+    ) -> Result<String, Ran> {
+        let ran = ran(&mut self.armed(desk, place, arguments));
+        match ran.code {
+            Some(_) => Err(ran),
+            None => Ok(self.told(desk).unwrap()),
         }
-        let told = std::fs::read_to_string(&self.told).unwrap();
-        let above = format!("{}/", desk.path("").display());
-        Ok(told.replace(above.trim_end_matches('/'), ""))
     }
 
     /// Runs the command again and again, each time until the next step, and lets `judge` look at what is left; until it
@@ -185,6 +201,40 @@ async fn a_push_killed_before_any_step_on_disk_is_completed_by_the_next() {
         .collect();
     assert!(synced[0].starts_with("runs/2"), "{synced:?}");
     assert_eq!(synced[1..], ["runs"], "{made:#?}");
+}
+
+/// Wherever the first signal comes, the run drains, tells how it ended, and its books are right.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_interrupted_before_any_step_on_disk_tells_so_and_is_completed_by_the_next() {
+    let desk = pushed("missing: delete\n").await;
+    let steps = Steps::of(&desk);
+    let (mut done, mut interrupted) = (0, 0);
+    for step in 0.. {
+        let day = step + 2;
+        desk.write("a.csv", of_day(day));
+        let place = (step, Counted::Changes, ".segue");
+        let told = ran(steps.armed(&desk, place, &PUSH).env("STEPS_SIGNAL", "2"));
+        let Some(name) = steps.told(&desk) else {
+            assert_eq!(told.code, Some(0), "{told:?}");
+            break;
+        };
+        match told.code {
+            Some(0) => done += 1,
+            Some(6) => interrupted += 1,
+            _ => panic!("before {name}: {told:?}"),
+        }
+        let json = told.json();
+        let run = json["runs"][0]["run"].as_str().unwrap();
+        let kept = desk.read(&format!(".segue/runs/{run}/run_results.json"));
+        let kept: Json = serde_json::from_str(&kept).unwrap();
+        assert_eq!(kept, json["runs"][0], "before {name}");
+        let ran = desk.push(&[]);
+        assert_eq!(ran.code, Some(0), "before {name}: {ran:?}");
+        let extract = sorted(&of_day(day));
+        assert_eq!(accounts(&desk), extract, "before {name}: {ran:?}");
+    }
+    assert!(done > 5 && interrupted > 5, "{done} and {interrupted}");
+    assert_eq!(desk.push(&[]).requests("writes"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use segue_emulator::{EffectKind, Fault};
 
@@ -98,6 +99,42 @@ async fn an_interrupted_push_is_completed_by_the_next_one() {
         assert_eq!(next.rows("unchanged"), rows("created"));
         each_was_created_once(&desk);
     }
+}
+
+/// An answer that does not come keeps a run that is told to stop, and nobody who says so twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_the_run_at_once_and_the_next_one_completes_it() {
+    let desk = Desk::new().await;
+    desk.write("a.csv", numbered(ROWS));
+    desk.accounts("{ path: a.csv }", "");
+    let late = Duration::from_hours(1);
+    desk.emulator.next_requests([Fault::Stall { time: late }]);
+    let mut child = desk.start_push();
+    while desk.emulator.counts().batched_writes == 0 {
+        std::thread::yield_now();
+    }
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut lines = lines.map_while(Result::ok);
+    signal(&child, "-INT");
+    assert!(lines.any(|line| line.contains("interrupt again to give up")));
+    signal(&child, "-INT");
+    std::thread::spawn(move || lines.for_each(drop));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(6));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let run = &json["runs"][0];
+    assert_eq!(run["status"], "interrupted", "{run}");
+    let rows = |name: &str| run["rows"][name].as_u64().unwrap();
+    assert_eq!(
+        rows("created") + rows("not_attempted"),
+        ROWS as u64,
+        "{run}"
+    );
+    assert!(rows("not_attempted") > 0, "{run}");
+    let next = desk.push(&[]);
+    assert_eq!(next.code, Some(0), "{next:?}");
+    each_was_created_once(&desk);
+    assert_eq!(desk.push(&[]).requests("writes"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

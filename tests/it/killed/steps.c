@@ -2,7 +2,8 @@
 //
 // Loaded before the C library (LD_PRELOAD), it stands in for the calls that change files. A call counts as a step if
 // its path begins with STEPS_UNDER. Before the step with the number STEPS_BEFORE, counted from 0, the name of the step
-// goes to the file STEPS_TOLD and the program ends as by `kill -9`. SQLite's writes are not counted, its syncs, files
+// goes to the file STEPS_TOLD and the program ends as by `kill -9`; or it gets the signal with the number STEPS_SIGNAL, and
+// goes on. SQLite's writes are not counted, its syncs, files
 // and removals are. With STEPS_READS=1 only the reads are counted.
 
 #define _GNU_SOURCE
@@ -21,11 +22,13 @@
 static atomic_long left;
 static const char *under;
 static int reads;
+static int sent = SIGKILL;
 
 __attribute__((constructor)) static void begin(void) {
   const char *before = getenv("STEPS_BEFORE");
   under = getenv("STEPS_UNDER");
   reads = getenv("STEPS_READS") != NULL;
+  if (getenv("STEPS_SIGNAL")) sent = atoi(getenv("STEPS_SIGNAL"));
   atomic_store(&left, before ? atol(before) : 0);
 }
 
@@ -37,7 +40,7 @@ static void stop(const char *verb, const char *path) {
     int file = syscall(SYS_openat, AT_FDCWD, told, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     syscall(SYS_write, file, line, length);
   }
-  syscall(SYS_kill, getpid(), SIGKILL);
+  syscall(SYS_kill, getpid(), sent);
 }
 
 static void step(const char *verb, const char *path) {
@@ -46,7 +49,7 @@ static void step(const char *verb, const char *path) {
   if (strstr(path, " (deleted)")) return;
   long now = atomic_fetch_sub(&left, 1);
   if (now == 0) stop(verb, path);
-  while (now <= 0) pause();
+  while (now <= 0 && sent == SIGKILL) pause();
 }
 
 static int place(int file, char *path, size_t size) {
