@@ -338,6 +338,49 @@ async fn a_push_killed_among_its_removals_is_completed_by_the_next() {
     }
 }
 
+/// Rows that refer to one another are written in two passes; between any two answers of either the run may die.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_killed_between_its_passes_is_completed_by_the_next() {
+    const REQUESTS: usize = 5;
+    for answered in 0..=REQUESTS {
+        let desk = Desk::new().await;
+        let text = "version: 1\nsource: { path: a.csv }\ntarget: { table: account, key: [accountnumber] }\n\
+                    write: { envelope: single }\ncolumns:\n  accountnumber: number\n  name: name\n  \
+                    parentaccountid: { lookup: account, by: { accountnumber: parent } }\n";
+        desk.write("accounts.yaml", text);
+        desk.write(
+            "a.csv",
+            "number,name,parent\nA1,one,A2\nA2,two,A3\nA3,three,\n",
+        );
+        let passed = std::iter::repeat_n(Fault::Pass, answered);
+        let wait = Fault::Throttle { retry_after: 600 };
+        desk.emulator.next_requests(passed.chain([wait]));
+        let mut child = desk.start_push();
+        if answered < REQUESTS {
+            wait_until_throttled(&mut child);
+            child.kill().unwrap();
+        }
+        child.wait().unwrap();
+        let ran = desk.push(&[]);
+        assert_eq!(ran.code, Some(0), "{answered}: {ran:?}");
+        let rows = desk.emulator.rows("account");
+        let of = |number: &str| {
+            rows.iter()
+                .find(|row| row["accountnumber"] == number)
+                .unwrap()
+        };
+        assert_eq!(rows.len(), 3, "{answered}: {ran:?}");
+        for (child, parent) in [("A1", "A2"), ("A2", "A3")] {
+            let parent = &of(parent)["accountid"];
+            let above = &of(child)["_parentaccountid_value"];
+            assert_eq!(above, parent, "{answered}: {ran:?}");
+        }
+        let idle = desk.push(&[]);
+        let counts = (idle.rows("unchanged"), idle.requests("writes"));
+        assert_eq!(counts, (3, 0), "{answered}: {idle:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_adoption_killed_before_any_step_is_made_by_the_next_or_by_a_push() {
     let desk = pushed("missing: delete\n").await;
