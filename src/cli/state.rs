@@ -20,7 +20,9 @@ use crate::ledger::{
 };
 use crate::mapping::{Config, Mapping};
 use crate::model::{LogicalName, RunId};
-use crate::push::{Patience, Purpose, PushError, Request, StateError, adopt, forget, rekey};
+use crate::push::{
+    Patience, Purpose, PushError, Request, Resting, StateError, adopt, forget, rekey,
+};
 use crate::report::ExitCode;
 
 /// Arguments of `segue state`.
@@ -166,6 +168,7 @@ impl LedgerArguments {
             extent: Extent::Whole,
             purpose: Purpose::Send,
             patience: Patience::default(),
+            resting: Resting::default(),
         };
         let done = work(&request).await;
         reached.leave().await;
