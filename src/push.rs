@@ -20,6 +20,7 @@ mod progress;
 mod record;
 mod removal;
 mod request;
+mod resting;
 mod results;
 mod selection;
 mod send;
@@ -46,6 +47,7 @@ pub use self::open::{Validated, validate, validate_offline};
 pub use self::preview::{Change, ColumnChange};
 pub use self::progress::{Progress, Seen, Stage, Waiting};
 pub use self::request::{Patience, Purpose, Report, Request};
+pub use self::resting::Resting;
 pub use self::state::{Adopted, StateError, adopt, forget, rekey};
 
 use self::open::{Opened, open};

@@ -17,7 +17,7 @@ use super::{output, progress};
 use crate::dispatch::Stopping;
 use crate::ledger::{Extent, Scope};
 use crate::mapping::{Config, Mapping};
-use crate::push::{Change, Progress, Purpose, Request};
+use crate::push::{Change, Progress, Purpose, Request, Resting};
 use crate::report::{ExitCode, RunFolder, RunResults};
 
 /// After a second signal a run has so long to come to its end before it is left behind.
@@ -28,6 +28,8 @@ pub(super) struct Journey<'a> {
     arguments: &'a PushArguments,
     config: Option<Config>,
     reached: Vec<Reached>,
+    /// What the last run was told to leave alone.
+    resting: Resting,
     stop: watch::Receiver<Stopping>,
     signals: JoinSet<()>,
 }
@@ -50,6 +52,7 @@ impl<'a> Journey<'a> {
             arguments,
             config: None,
             reached: Vec::new(),
+            resting: Resting::default(),
             stop,
             signals,
         })
@@ -80,6 +83,7 @@ impl<'a> Journey<'a> {
             () = given_up => return Err(given_up_stop()),
         };
         let code = report.exit_code();
+        self.resting = report.resting;
         let preview = preview(&report.preview);
         Ok(Travelled {
             results: report.results,
@@ -157,6 +161,7 @@ impl<'a> Journey<'a> {
             },
             purpose,
             patience: arguments.patience.patience(),
+            resting: self.resting.clone(),
         })
     }
 

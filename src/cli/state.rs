@@ -19,7 +19,9 @@ use super::stop::Stop;
 use crate::ledger::{Extent, LedgerError, RunLock, Scope, Unkeyed, overview, reset};
 use crate::mapping::{Config, Mapping};
 use crate::model::{LogicalName, RunId};
-use crate::push::{Patience, Purpose, PushError, Request, StateError, adopt, forget, rekey};
+use crate::push::{
+    Patience, Purpose, PushError, Request, Resting, StateError, adopt, forget, rekey,
+};
 use crate::report::ExitCode;
 
 /// Arguments of `segue state`.
@@ -144,6 +146,7 @@ impl LedgerArguments {
             extent: Extent::Whole,
             purpose: Purpose::Send,
             patience: Patience::default(),
+            resting: Resting::default(),
         };
         let done = work(&request).await;
         reached.leave().await;

@@ -53,7 +53,30 @@ impl TableWriter {
         among(replies, unsent)
     }
 
+    /// Sends them, and once more with a fresh token those whose own answer is that the token is not good: it lapsed while
+    /// the batch was being worked on, and they were not carried out.
     async fn send_all(&self, batch: BatchBody, operations: &[&Operation]) -> Vec<Reply> {
+        let mut replies = self.send_once(batch, operations).await;
+        let is_refused = |place: &usize| replies.get(*place).is_some_and(is_unauthorized_alone);
+        let places: Vec<usize> = (0..operations.len()).filter(is_refused).collect();
+        let mut body = BatchBody::of(places.len());
+        let again: Vec<&Operation> = places
+            .iter()
+            .filter_map(|place| operations.get(*place).copied())
+            .filter(|operation| body.operation(operation, &self.target).is_ok())
+            .collect();
+        // All of them were written before.
+        if again.len() == places.len() {
+            for (place, reply) in places.iter().zip(self.send_once(body, &again).await) {
+                if let Some(old) = replies.get_mut(*place) {
+                    *old = reply;
+                }
+            }
+        }
+        replies
+    }
+
+    async fn send_once(&self, batch: BatchBody, operations: &[&Operation]) -> Vec<Reply> {
         if batch.is_empty() {
             return Vec::new();
         }
@@ -65,7 +88,7 @@ impl TableWriter {
         };
         let replies = self.read(|| replies(&answer, operations, &self.target));
         if replies.iter().any(is_unauthorized) {
-            // The token lapsed while the batch was being worked on: whoever sends next asks for a fresh one.
+            // Whoever sends next asks for a fresh one.
             self.http.forget(&answer.token).await;
         }
         replies
@@ -121,6 +144,12 @@ fn among(mut replies: Vec<Reply>, unsent: Vec<(usize, Unwritable)>) -> Vec<Reply
 
 fn is_unauthorized(reply: &Reply) -> bool {
     matches!(reply, Reply::Failed(failure) if failure.error.status == 401)
+}
+
+/// An operation's own answer says so, and not that to the request as a whole, which was sent again already.
+fn is_unauthorized_alone(reply: &Reply) -> bool {
+    is_unauthorized(reply)
+        && matches!(reply, Reply::Failed(failure) if failure.fate == Fate::Answered)
 }
 
 /// Whoever made the operation should have known; the row is refused, and no request is corrupted.
@@ -270,35 +299,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_that_lapses_within_a_batch_is_replaced_for_the_next() {
+    async fn a_token_that_lapses_within_a_batch_is_replaced_once_for_what_it_was_not_good_for() {
         let expired = (
             "401 Unauthorized",
             "",
             r#"{"error":{"code":"0x8005f101","message":"x"}}"#,
         );
         let server = Loopback::environment(move |_, number| match number {
-            0 => batch(&[CREATED, expired]),
-            _ => batch(&[CREATED, CREATED]),
+            0 | 2 => batch(&[CREATED, expired, CREATED]),
+            1 => batch(&[CREATED]),
+            _ => batch(&[expired]),
         })
         .await;
         let writer = writer(&server);
-        let replies = writer.send(&upserts(&["1", "2"])).await;
-        assert!(is_created(&replies[0]));
+        let keys = upserts(&["1", "2", "3"]);
+        assert!(writer.send(&keys).await.iter().all(is_created));
+        let again = &server.asked_of_environment()[1];
+        assert_eq!(again.header("authorization"), Some("Bearer token-2"));
+        assert!(again.body.contains("'2'") && !again.body.contains("'1'"));
+        let replies = writer.send(&keys).await;
+        assert!(is_created(&replies[0]) && is_created(&replies[2]));
         assert_eq!(
-            failures(&replies[1..]),
+            failures(&replies[1..2]),
             [(Fate::Answered, &Cause::Credential)]
         );
-        assert!(
-            writer
-                .send(&upserts(&["1", "2"]))
-                .await
-                .iter()
-                .all(is_created)
-        );
-        assert_eq!(
-            server.asked_of_environment()[1].header("authorization"),
-            Some("Bearer token-2")
-        );
+        assert_eq!(server.asked_of_environment().len(), 4);
     }
 
     #[tokio::test]

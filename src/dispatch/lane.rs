@@ -91,6 +91,16 @@ impl<D> Lane<D> {
         self.state().dropped.clone()
     }
 
+    /// Nothing is sent as that user before: a penalty of an earlier run lasts.
+    pub fn rests(&self, user: usize, until: Instant) {
+        self.state().users.rests(user, until);
+    }
+
+    /// Until when nothing is sent as that user, if a penalty lasts.
+    pub fn rests_until(&self, user: usize) -> Option<Instant> {
+        self.state().users.rests_until(user)
+    }
+
     pub(super) fn options(&self) -> &Options {
         &self.options
     }

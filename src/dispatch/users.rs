@@ -182,6 +182,20 @@ impl Users {
         Some(wait)
     }
 
+    /// Nothing is sent as that user before. What was waited belongs to the run that was told to.
+    pub(super) fn rests(&mut self, user: usize, until: Instant) {
+        if let Some(user) = self.all.get_mut(user) {
+            user.free_at = user.free_at.max(until);
+            user.charge = Charge::new(user.free_at);
+        }
+    }
+
+    /// Until when nothing is sent as that user, if a penalty lasts.
+    pub(super) fn rests_until(&self, user: usize) -> Option<Instant> {
+        let free_at = self.all.get(user)?.free_at;
+        (free_at > Instant::now()).then_some(free_at)
+    }
+
     /// Puts on the meter what of all penalties has passed by now.
     pub(super) fn charge(&mut self, meter: &Meter) {
         for user in &mut self.all {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::users::{SignedIn, User, sign_in};
-use super::{PushError, Request};
+use super::{PushError, Request, Resting};
 use crate::dataverse::{Dataverse, DataverseErrorKind, Who};
 use crate::mapping::{CompileContext, Mapping, Plan};
 use crate::model::{Connection, Envelopes, Source as _, Table};
@@ -30,16 +30,17 @@ pub(super) struct Opened {
 }
 
 pub(super) async fn open(request: &Request) -> Result<Opened, PushError> {
-    compile(&request.mapping, &request.connection, request.started).await
+    let way = (&request.connection, &request.resting);
+    compile(&request.mapping, way, request.started).await
 }
 
 /// What reading the mapping found wrong goes before an extract or environment that cannot be reached.
 async fn compile(
     mapping: &Mapping,
-    connection: &Connection,
+    way: (&Connection, &Resting),
     started: Timestamp,
 ) -> Result<Opened, PushError> {
-    let reached = reach(mapping, connection, started).await;
+    let reached = reach(mapping, way, started).await;
     reached.map_err(|error| problems_first(mapping, error))
 }
 
@@ -55,7 +56,7 @@ fn problems_first(mapping: &Mapping, error: PushError) -> PushError {
 
 async fn reach(
     mapping: &Mapping,
-    connection: &Connection,
+    (connection, resting): (&Connection, &Resting),
     started: Timestamp,
 ) -> Result<Opened, PushError> {
     let extract = open_extract(mapping).await?;
@@ -64,7 +65,7 @@ async fn reach(
         who,
         users,
         mut warnings,
-    } = sign_in(connection).await?;
+    } = sign_in(connection, resting).await?;
     let mut table = environment.table(&mapping.table.value).await?;
     let mut referenced = Vec::new();
     if !mapping.references().is_empty() {
@@ -154,7 +155,12 @@ pub struct Validated {
 /// Safe: it only reads.
 pub async fn validate(mapping: &Mapping, connection: &Connection) -> Result<Validated, PushError> {
     // No row is read, so no stamp is seen.
-    let opened = compile(mapping, connection, Timestamp::UNIX_EPOCH).await?;
+    let opened = compile(
+        mapping,
+        (connection, &Resting::default()),
+        Timestamp::UNIX_EPOCH,
+    )
+    .await?;
     Ok(validated(&opened.plan, &opened.extract))
 }
 

@@ -196,7 +196,7 @@ impl Run {
         let writers = opened.writers(target);
         let lane = match &self.lane {
             Some(lane) => lane.toward(writers, options),
-            None => Lane::of(writers, options, Arc::clone(self.progress.meter())),
+            None => opened.first_lane(writers, options, self.progress.meter()),
         };
         self.lane = Some(lane.clone());
         let seen = lane.clone();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Change, PushError};
+use super::{Change, PushError, Resting};
 use crate::ledger::{Extent, Scope};
 use crate::mapping::Mapping;
 use crate::model::{Connection, RunId};
@@ -39,6 +39,8 @@ pub struct Request {
     pub purpose: Purpose,
     /// How long to wait for what.
     pub patience: Patience,
+    /// Application users that an earlier run of the same command was told to leave alone; none where there was no run.
+    pub resting: Resting,
 }
 
 /// Whether a run writes.
@@ -89,6 +91,8 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// Why the run ended early, if it did.
     pub stopped: Option<PushError>,
+    /// Application users that the service still refuses.
+    pub resting: Resting,
     pub(super) code: ExitCode,
 }
 

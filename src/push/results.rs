@@ -1,6 +1,6 @@
 //! The end of a run: the conservation law, the reject file, the results.
 
-use super::{PushError, Report, Run, again, sending};
+use super::{PushError, Report, Resting, Run, again, sending};
 use crate::model::{ExtractSpec, Format, Header, Source as _};
 use crate::report::{ExitCode, ExtractShape, RejectResults, RequestCounts, RunResults};
 
@@ -37,7 +37,12 @@ pub(super) async fn report(mut run: Run, stopped: Option<PushError>) -> Result<R
     results
         .write(run.folder.path())
         .map_err(PushError::Results)?;
+    let resting = match &run.opened {
+        Some(opened) => Resting::after(&run.request, opened, run.lane.as_ref()),
+        None => run.request.resting,
+    };
     Ok(Report {
+        resting,
         run: run.folder.run_id().clone(),
         folder: run.folder.path().to_owned(),
         results,

@@ -24,6 +24,14 @@ pub(super) fn flags(
         .without(StandingFlags::REMOVED)
         .without(StandingFlags::DEACTIVATED);
     let settled = open_ends(settled, operation);
+    let known = standing.and_then(|standing| standing.id);
+    // Ours was deleted, and somebody else may have made the one that has the key now.
+    let is_another = known.is_some_and(|known| accepted.id.is_some_and(|id| id != known));
+    let settled = if is_another {
+        settled.without(StandingFlags::CREATED_BY_US)
+    } else {
+        settled
+    };
     // Nobody else makes a record of that GUID; where the extract brings GUIDs, it proves nothing.
     let is_derived = || {
         !plan.target().key_is_primary_id && accepted.id == Some(plan.derived_id(&operation.record))

@@ -2,17 +2,22 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
+use super::Resting;
 use super::open::Opened;
 use crate::dataverse::{Dataverse, DataverseError, Requests, TableWriter, Who, WireOptions};
-use crate::dispatch::Dropped;
-use crate::model::{Connection, RecordId, Target};
+use crate::dispatch::{Dropped, Lane, Meter, Options};
+use crate::model::{Connection, RecordId, ServiceError, Target};
 
 /// One application user.
 pub(super) struct User {
-    client_id: String,
+    pub(super) client_id: String,
     environment: Dataverse,
-    /// Its `systemuserid`.
-    id: RecordId,
+    /// As the environment told, now or in an earlier run.
+    pub(super) who: Who,
+    /// Nothing is sent as this user before.
+    pub(super) rests_until: Option<Instant>,
 }
 
 /// Those who can sign in.
@@ -28,28 +33,19 @@ pub(super) struct SignedIn {
 ///
 /// # Errors
 /// Why the first one cannot, if nobody can.
-pub(super) async fn sign_in(connection: &Connection) -> Result<SignedIn, DataverseError> {
+pub(super) async fn sign_in(
+    connection: &Connection,
+    resting: &Resting,
+) -> Result<SignedIn, DataverseError> {
     let mut users = Vec::new();
-    let mut first = None;
     let mut failed = Vec::new();
     for alone in connection.each() {
-        let reached = async {
-            let environment = Dataverse::connect(&alone, &WireOptions::default()).await?;
-            let who = environment.who().await?;
-            Ok((environment, who))
-        };
-        match reached.await {
-            Ok((environment, who)) => {
-                first.get_or_insert_with(|| (environment.clone(), who));
-                users.push(User {
-                    client_id: alone.client_id,
-                    environment,
-                    id: who.user,
-                });
-            }
+        match reach(&alone, resting.of(&alone)).await {
+            Ok(user) => users.push(user),
             Err(error) => failed.push((alone.client_id, error)),
         }
     }
+    let first = first(&mut users).await?;
     let warnings = failed.iter().map(|(client, error)| left_out(client, error));
     let warnings = warnings.collect();
     match (first, failed.into_iter().next()) {
@@ -68,6 +64,46 @@ pub(super) async fn sign_in(connection: &Connection) -> Result<SignedIn, Dataver
     }
 }
 
+async fn reach(
+    alone: &Connection,
+    resting: Option<(Who, Instant)>,
+) -> Result<User, DataverseError> {
+    let environment = Dataverse::connect(alone, &WireOptions::default()).await?;
+    let (who, rests_until) = match resting {
+        Some((who, until)) => (who, Some(until)),
+        None => (environment.who().await?, None),
+    };
+    Ok(User {
+        client_id: alone.client_id.clone(),
+        environment,
+        who,
+        rests_until,
+    })
+}
+
+/// Whoever may be asked; where all of them rest, the one whose penalty is over first, if that is soon.
+async fn first(users: &mut [User]) -> Result<Option<(Dataverse, Who)>, DataverseError> {
+    let Some(user) = users.iter_mut().min_by_key(|user| user.rests_until) else {
+        return Ok(None);
+    };
+    if let Some(until) = user.rests_until.take() {
+        let wait = until.saturating_duration_since(Instant::now());
+        if wait > WireOptions::default().patience {
+            return Err(DataverseError::Unavailable {
+                retry_after: Some(wait),
+                error: ServiceError {
+                    status: 429,
+                    message: "the penalty of an earlier run lasts".to_owned(),
+                    ..ServiceError::default()
+                },
+            });
+        }
+        tokio::time::sleep_until(until).await;
+        user.who = user.environment.who().await?;
+    }
+    Ok(Some((user.environment.clone(), user.who)))
+}
+
 fn left_out(client: &str, error: &dyn std::fmt::Display) -> String {
     format!("the application {client} is left out, the others do its work: {error}")
 }
@@ -75,13 +111,29 @@ fn left_out(client: &str, error: &dyn std::fmt::Display) -> String {
 impl Opened {
     /// The application users that this run may write as.
     pub(super) fn our_users(&self) -> Vec<RecordId> {
-        self.users.iter().map(|user| user.id).collect()
+        self.users.iter().map(|user| user.who.user).collect()
     }
 
     /// Where each user writes to that target.
     pub(super) fn writers(&self, target: &Arc<Target>) -> Vec<Arc<TableWriter>> {
         let writer = |user: &User| Arc::new(user.environment.writer(Arc::clone(target)));
         self.users.iter().map(writer).collect()
+    }
+
+    /// The way to the environment as all of them, of whom some may still rest.
+    pub(super) fn first_lane(
+        &self,
+        writers: Vec<Arc<TableWriter>>,
+        options: Options,
+        meter: &Arc<Meter>,
+    ) -> Lane<TableWriter> {
+        let lane = Lane::of(writers, options, Arc::clone(meter));
+        for (at, user) in self.users.iter().enumerate() {
+            if let Some(until) = user.rests_until {
+                lane.rests(at, until);
+            }
+        }
+        lane
     }
 
     /// How many requests were sent so far, by all users together.

@@ -88,6 +88,30 @@ async fn what_vanished_is_deleted_and_created_again_when_it_returns() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_somebody_else_made_in_the_place_of_ours_is_not_ours() {
+    let desk = thirty("missing: delete").await;
+    for number in ["C1", "C2"] {
+        desk.request("DELETE", &format!("contacts({KEY}='{number}')"), "");
+    }
+    let theirs = serde_json::json!({ KEY: "C1", "lastname": "Theirs" });
+    desk.request("POST", "contacts", &theirs.to_string());
+    let people = desk.read("people.csv");
+    let changed = people.replace("Name 1\n", "New 1\n");
+    desk.write("people.csv", changed.replace("Name 2\n", "New 2\n"));
+    let ran = push(&desk, &[]);
+    assert_eq!(
+        (ran.rows("updated"), ran.rows("created")),
+        (1, 1),
+        "{ran:?}"
+    );
+    numbers(&desk, "people", 3..=30);
+    let ran = push(&desk, &[]);
+    assert_eq!((ran.rows("deleted"), ran.rows("kept")), (1, 1), "{ran:?}");
+    assert_eq!(person(&desk, 1).unwrap()["lastname"], "New 1");
+    assert!(person(&desk, 2).is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_what_the_mapping_created_is_deleted_unless_it_says_otherwise() {
     let desk = Desk::new().await;
     mapping(&desk, "others", "");

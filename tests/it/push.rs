@@ -10,7 +10,7 @@ use segue::mapping::{
     ColumnMapping, Duplicates, Guard, Mapping, Missing, Mode, Origin, Steps, Written,
 };
 use segue::model::{CsvDialect, ExtractSpec, Nulls};
-use segue::push::{Patience, Progress, Purpose, Report, Request, push};
+use segue::push::{Patience, Progress, Purpose, Report, Request, Resting, push};
 use segue::sandbox::{Sandbox, SandboxOptions};
 use tokio::sync::watch;
 
@@ -86,6 +86,7 @@ async fn run(sandbox: &Sandbox, state: &Path, extract: &Path) -> Report {
         extent: Extent::Whole,
         purpose: Purpose::Send,
         patience: Patience::default(),
+        resting: Resting::default(),
     };
     let (_stopper, stop) = watch::channel(Stopping::No);
     let report = push(request, Arc::new(Progress::default()), stop)

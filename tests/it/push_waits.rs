@@ -9,7 +9,7 @@ use segue::dispatch::Stopping;
 use segue::ledger::{Extent, RunLock, Scope};
 use segue::mapping::Mapping;
 use segue::model::{Connection, LogicalName, RunId, SecretSource};
-use segue::push::{Patience, Progress, Purpose, Report, Request, Stage, push};
+use segue::push::{Patience, Progress, Purpose, Report, Request, Resting, Stage, push};
 use segue_emulator::{CLIENT_ID, CLIENT_SECRET, EffectKind, Fault, TENANT_ID};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -49,6 +49,7 @@ fn request(desk: &Desk, purpose: Purpose, patience: Patience) -> Request {
         extent: Extent::Whole,
         purpose,
         patience,
+        resting: Resting::default(),
     }
 }
 

@@ -168,6 +168,26 @@ async fn while_one_user_is_throttled_the_other_carries_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_penalty_lasts_for_the_next_mapping_of_the_command() {
+    let desk = desk(ClientOptions::default()).await;
+    desk.write("b.csv", numbered(ROWS).replace("\nA", "\nB"));
+    desk.accounts("{ path: b.csv }", "");
+    std::fs::rename(desk.path("accounts.yaml"), desk.path("others.yaml")).unwrap();
+    desk.accounts("{ path: a.csv }", "");
+    let hour = Fault::Throttle { retry_after: 3_600 };
+    desk.emulator.next_requests([Fault::Pass, hour]);
+    let both = ["push", "-m", "accounts.yaml", "-m", "others.yaml", "--json"];
+    let ran = run(&desk, &both, CLIENT_SECRET);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(desk.emulator.rows("account").len(), 2 * ROWS);
+    assert_eq!(warns(&ran), "null");
+    let journal = desk.emulator.journal();
+    let late = journal.iter().rev().take(ROWS + ROWS / 2);
+    let late: HashSet<_> = late.map(|entry| entry.user).collect();
+    assert_eq!(late.len(), 1, "who was told to wait an hour wrote");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_user_is_checked() {
     let desk = desk(ClientOptions::default()).await;
     let ran = run(&desk, &["check", "--json"], "wrong");
