@@ -28,6 +28,7 @@ mod privileges;
 mod questions;
 mod refusal;
 mod reply;
+mod representation;
 mod said;
 mod scan;
 mod tables;
