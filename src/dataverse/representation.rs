@@ -9,11 +9,13 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer as _};
 use uuid::Uuid;
 
+use super::body::label;
 use crate::model::{Made, RecordId};
 
 /// A reader of the records of one answer.
 pub(super) struct Representations<'t> {
     primary_id: &'t str,
+    label_of_id: String,
     // Most records of an answer were created in the same second, and by one user.
     on: Last<Timestamp>,
     by: Last<RecordId>,
@@ -24,6 +26,7 @@ impl<'t> Representations<'t> {
     pub(super) fn new(primary_id: &'t str) -> Self {
         Self {
             primary_id,
+            label_of_id: label(primary_id),
             on: Last::default(),
             by: Last::default(),
         }
@@ -33,6 +36,7 @@ impl<'t> Representations<'t> {
     pub(super) fn read(&mut self, body: &[u8]) -> (Option<RecordId>, Option<Made>) {
         let wanted = Wanted {
             primary_id: self.primary_id,
+            label_of_id: &self.label_of_id,
         };
         let Some(row) = wanted.of_texts(body).or_else(|| wanted.of_json(body)) else {
             return (None, None);
@@ -83,14 +87,19 @@ impl<T: Copy> Last<T> {
 #[derive(Clone, Copy)]
 struct Wanted<'n> {
     primary_id: &'n str,
+    /// The same as it stands in an object: `"contactid":`
+    label_of_id: &'n str,
 }
 
-/// Their texts, borrowed where they have no escapes.
+/// The text of a member, if it is there; borrowed where it has no escapes.
+type Found<'a> = Option<Cow<'a, [u8]>>;
+
+/// What was asked for of a record.
 #[derive(Debug, PartialEq, Default)]
 struct Row<'a> {
-    id: Option<Cow<'a, [u8]>>,
-    createdon: Option<Cow<'a, [u8]>>,
-    by: Option<Cow<'a, [u8]>>,
+    id: Found<'a>,
+    createdon: Found<'a>,
+    by: Found<'a>,
 }
 
 impl Wanted<'_> {
@@ -103,11 +112,16 @@ impl Wanted<'_> {
         let mut row = Row::default();
         let mut rest = body.strip_prefix(b"{")?;
         loop {
-            let name = Quoted::at_the_beginning_of(rest)?;
-            let value = Quoted::at_the_beginning_of(name.after.strip_prefix(b":")?)?;
-            if let Some(member) = self.member(name.without_escapes()?, &mut row) {
+            let value = if let Some((member, rest)) = self.labelled(rest, &mut row) {
+                let value = Quoted::at_the_beginning_of(rest)?;
                 *member = Some(Cow::Borrowed(value.without_escapes()?));
-            }
+                value
+            } else {
+                let name = Quoted::at_the_beginning_of(rest)?;
+                // With escapes it may be one of those that are wanted.
+                name.without_escapes()?;
+                Quoted::at_the_beginning_of(name.after.strip_prefix(b":")?)?
+            };
             rest = match value.after {
                 [b',', rest @ ..] => rest,
                 [b'}', ..] => return Some(row),
@@ -124,15 +138,27 @@ impl Wanted<'_> {
         json.deserialize_map(self).ok()
     }
 
-    fn member<'r, 'a>(
+    /// The wanted member that stands there, and what follows its name.
+    fn labelled<'r, 'a>(
         self,
-        name: &[u8],
+        json: &'a [u8],
         row: &'r mut Row<'a>,
-    ) -> Option<&'r mut Option<Cow<'a, [u8]>>> {
+    ) -> Option<(&'r mut Found<'a>, &'a [u8])> {
+        if let Some(rest) = json.strip_prefix(self.label_of_id.as_bytes()) {
+            Some((&mut row.id, rest))
+        } else if let Some(rest) = json.strip_prefix(b"\"createdon\":") {
+            Some((&mut row.createdon, rest))
+        } else {
+            let rest = json.strip_prefix(b"\"_createdby_value\":")?;
+            Some((&mut row.by, rest))
+        }
+    }
+
+    fn member<'r, 'a>(self, name: &str, row: &'r mut Row<'a>) -> Option<&'r mut Found<'a>> {
         match name {
-            name if name == self.primary_id.as_bytes() => Some(&mut row.id),
-            b"createdon" => Some(&mut row.createdon),
-            b"_createdby_value" => Some(&mut row.by),
+            name if name == self.primary_id => Some(&mut row.id),
+            "createdon" => Some(&mut row.createdon),
+            "_createdby_value" => Some(&mut row.by),
             _ => None,
         }
     }
@@ -204,7 +230,7 @@ impl<'de> Visitor<'de> for Wanted<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Row<'de>, A::Error> {
         let mut row = Row::default();
         while let Some(Text(name)) = members.next_key()? {
-            match self.member(name.as_bytes(), &mut row) {
+            match self.member(&name, &mut row) {
                 Some(member) => {
                     *member = members.next_value::<Option<Text<'_>>>()?.map(Text::bytes);
                 }
@@ -223,6 +249,7 @@ mod tests {
 
     const WANTED: Wanted<'static> = Wanted {
         primary_id: "contactid",
+        label_of_id: "\"contactid\":",
     };
 
     /// As the service answers an upsert.
