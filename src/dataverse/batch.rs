@@ -8,18 +8,12 @@
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::address::BASE;
-use super::body::{Unwritable, write_object};
+use super::body::{Object, Unwritable};
+use super::digits;
+use super::form::Form;
 use super::http::{Intent, Request};
 use super::literal;
-use crate::model::{Action, ColumnKind, Operation, RecordId, Target, TargetColumn, Value};
-
-/// Errors should name the columns that collide; of all annotations only these are needed.
-const PREFER_DETAILS: &str =
-    "Prefer: odata.include-annotations=\"Microsoft.PowerApps.CDS.ErrorDetails*\"\r\n";
-
-/// An upsert must also tell whether it created, and which record. One header: some stacks overwrite repeats.
-const PREFER_RECORD: &str = "Prefer: return=representation,odata.include-annotations=\"Microsoft.PowerApps.CDS.ErrorDetails*\"\r\n";
+use crate::model::{Action, Operation, RecordId};
 
 /// Bytes of most operations with their heads; a body that needs more grows.
 const LIKELY_PART: usize = 768;
@@ -74,17 +68,18 @@ impl BatchBody {
     pub(super) fn operation(
         &mut self,
         operation: &Operation,
-        target: &Target,
+        form: &Form,
     ) -> Result<(), Unwritable> {
         let length = self.bytes.len();
         self.begin();
         let written = match operation.action {
-            Action::Upsert | Action::UpdateByKey => self.write_by_key(operation, target),
-            Action::Create(id) => self.create(operation, target, id),
-            Action::Update(id) => self.update(operation, target, id),
+            Action::Upsert => self.write_by_key(operation, form, &form.head_of_upsert),
+            Action::UpdateByKey => self.write_by_key(operation, form, &form.head_of_update_by_key),
+            Action::Create(id) => self.create(operation, form, id),
+            Action::Update(id) => self.update(operation, form, id),
             Action::Delete(id) => {
                 self.address_by(id);
-                self.head("DELETE", target, &[PREFER_DETAILS]);
+                self.head(&form.delete, &form.head_of_delete);
                 Ok(())
             }
         };
@@ -107,67 +102,70 @@ impl BatchBody {
         }
     }
 
-    fn write_by_key(&mut self, operation: &Operation, target: &Target) -> Result<(), Unwritable> {
-        let address = &mut self.address;
-        address.clear();
-        literal::key(target, operation.record.key(target), address)
+    fn write_by_key(
+        &mut self,
+        operation: &Operation,
+        form: &Form,
+        head: &str,
+    ) -> Result<(), Unwritable> {
+        let target = &form.target;
+        self.address.clear();
+        literal::key(target, operation.record.key(target), &mut self.address)
             .ok_or(Unwritable("the key cannot stand in a URL"))?;
-        address.push_str("?$select=");
-        address.push_str(target.primary_id.as_str());
-        address.push_str(",createdon,_createdby_value");
-        let condition = match operation.action {
-            Action::UpdateByKey => IF_ANY,
-            Action::Upsert | Action::Create(_) | Action::Update(_) | Action::Delete(_) => "",
-        };
-        self.head("PATCH", target, &[JSON, PREFER_RECORD, condition]);
-        write_object(columns_to_send(operation, target), &mut self.bytes)
+        self.head(&form.patch, head);
+        self.changes(operation, form)
     }
 
     fn update(
         &mut self,
         operation: &Operation,
-        target: &Target,
+        form: &Form,
         id: RecordId,
     ) -> Result<(), Unwritable> {
         self.address_by(id);
-        self.head("PATCH", target, &[JSON, PREFER_DETAILS, IF_ANY]);
-        write_object(columns_to_send(operation, target), &mut self.bytes)
+        self.head(&form.patch, &form.head_of_update);
+        self.changes(operation, form)
+    }
+
+    fn changes(&mut self, operation: &Operation, form: &Form) -> Result<(), Unwritable> {
+        let mut object = Object::new(&mut self.bytes);
+        form.write_changes(operation, &mut object)?;
+        object.end();
+        Ok(())
     }
 
     fn create(
         &mut self,
         operation: &Operation,
-        target: &Target,
+        form: &Form,
         id: RecordId,
     ) -> Result<(), Unwritable> {
         self.address.clear();
-        self.head("POST", target, &[JSON, PREFER_DETAILS]);
-        let id = Value::Guid(id.0);
-        write_object(create_members(operation, target, &id), &mut self.bytes)
+        self.head(&form.post, &form.head_of_create);
+        let mut object = Object::new(&mut self.bytes);
+        form.write_new(operation, id, &mut object)?;
+        object.end();
+        Ok(())
     }
 
     fn address_by(&mut self, id: RecordId) {
         let mut digits = Uuid::encode_buffer();
+        let id = id.0.as_hyphenated().encode_lower(&mut digits);
         self.address.clear();
-        self.address.push('(');
-        self.address
-            .push_str(id.0.as_hyphenated().encode_lower(&mut digits));
-        self.address.push(')');
+        self.address.extend(["(", id, ")"]);
     }
 
-    /// The head of the request to the address, with the blank line behind it.
-    fn head(&mut self, method: &str, target: &Target, headers: &[&str]) {
-        let set = target.entity_set.as_str();
-        let line = [method, " ", BASE, "/", set, &self.address, " HTTP/1.1\r\n"];
+    /// The head of a request to the address, with the blank line behind it.
+    fn head(&mut self, before_address: &str, behind_address: &str) {
+        let line = [before_address, &self.address, behind_address];
         push(&mut self.bytes, &line);
-        push(&mut self.bytes, headers);
-        push(&mut self.bytes, &["\r\n"]);
     }
 
     fn begin(&mut self) {
         self.parts += 1;
-        let number = self.parts.to_string();
-        push(&mut self.bytes, &[&self.opening, &number, "\r\n\r\n"]);
+        push(&mut self.bytes, &[&self.opening]);
+        digits::whole(self.parts as u64, &mut self.bytes);
+        push(&mut self.bytes, &["\r\n\r\n"]);
     }
 
     /// Ends a part's body; for one without a body this is the second blank line that it needs.
@@ -182,68 +180,20 @@ fn push(bytes: &mut Vec<u8>, pieces: &[&str]) {
     }
 }
 
-const JSON: &str = "Content-Type: application/json\r\n";
-
-/// Without it a PATCH creates what it does not find.
-const IF_ANY: &str = "If-Match: *\r\n";
-
-/// What a new record consists of: its GUID, its key, and the columns that travel.
-pub(super) fn create_members<'a>(
-    operation: &'a Operation,
-    target: &'a Target,
-    id: &'a Value,
-) -> impl Iterator<Item = (&'a str, &'a Value)> {
-    let key = target.key.iter();
-    let key = key.filter_map(|index| member(operation, target, *index));
-    let key = key.filter(|_| !target.key_is_primary_id);
-    // A new record is in its first state, whatever a create says.
-    let is_state = |column: &TargetColumn| matches!(column.kind, ColumnKind::State { .. });
-    let others = travelling(operation, target).filter(move |(column, _)| !is_state(column));
-    std::iter::once((target.primary_id.as_str(), id)).chain(key.chain(others).map(named))
-}
-
-/// The columns that travel, whatever the address: never the key and never the primary id. Beside the address the
-/// service takes a key value of the body for another one.
-pub(super) fn columns_to_send<'a>(
-    operation: &'a Operation,
-    target: &'a Target,
-) -> impl Iterator<Item = (&'a str, &'a Value)> {
-    travelling(operation, target).map(named)
-}
-
-fn travelling<'a>(
-    operation: &'a Operation,
-    target: &'a Target,
-) -> impl Iterator<Item = (&'a TargetColumn, &'a Value)> {
-    operation
-        .columns
-        .iter()
-        .filter(|index| !target.key.contains(index))
-        .filter_map(|index| member(operation, target, index))
-        .filter(|(column, _)| column.name != target.primary_id)
-}
-
-fn member<'a>(
-    operation: &'a Operation,
-    target: &'a Target,
-    index: usize,
-) -> Option<(&'a TargetColumn, &'a Value)> {
-    let column = target.columns.get(index)?;
-    let value = operation.record.values.get(index)?;
-    Some((column, value))
-}
-
-fn named<'a>((column, value): (&'a TargetColumn, &'a Value)) -> (&'a str, &'a Value) {
-    (column.name.as_str(), value)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use percent_encoding::percent_decode_str;
     use proptest::prelude::*;
 
     use super::super::loopback::{TEXT, contacts, id, operation, text};
     use super::*;
+    use crate::model::{ColumnKind, Target, Value};
+
+    fn form(target: &Target) -> Form {
+        Form::new(Arc::new(target.clone()))
+    }
 
     /// One request of a batch, read by the rules of MIME and HTTP and by nothing of the writer's.
     #[derive(Debug, PartialEq)]
@@ -295,7 +245,8 @@ mod tests {
 
     fn one(action: Action, target: &Target, values: Vec<Value>) -> Inner {
         let mut batch = BatchBody::new();
-        batch.operation(&operation(action, values), target).unwrap();
+        let operation = operation(action, values);
+        batch.operation(&operation, &form(target)).unwrap();
         let mut requests = read(batch);
         assert_eq!(requests.len(), 1);
         requests.remove(0)
@@ -309,7 +260,7 @@ mod tests {
     fn an_upsert_is_written_byte_by_byte() {
         let mut batch = BatchBody::new();
         let operation = operation(Action::Upsert, vec![text("1"), text("Lee"), Value::Null]);
-        batch.operation(&operation, &by_extid()).unwrap();
+        batch.operation(&operation, &form(&by_extid())).unwrap();
         let (boundary, body) = envelope(batch);
         assert_eq!(
             body.replace(&boundary, "batch_A"),
@@ -427,7 +378,7 @@ mod tests {
         );
         let mut batch = BatchBody::new();
         for operation in [&bad_key, &good, &no_key, &bad_value, &good] {
-            let written = batch.operation(operation, &target);
+            let written = batch.operation(operation, &form(&target));
             assert_eq!(written.is_ok(), operation == &good);
         }
         assert_eq!(read(batch).len(), 2);
@@ -443,14 +394,14 @@ mod tests {
 
     /// Writes the text as key (where it may stand there) and as value, and reads it back.
     fn check(value: &str) {
-        let target = by_extid();
+        let form = form(&by_extid());
         let record = || vec![text(value), text(value), text("end")];
         let mut batch = BatchBody::new();
-        let upsert = batch.operation(&operation(Action::Upsert, record()), &target);
+        let upsert = batch.operation(&operation(Action::Upsert, record()), &form);
         assert_eq!(upsert.is_ok(), text(value).can_stand_in_url(), "{value:?}");
         for action in [Action::Create(id(0xD)), Action::Update(id(1))] {
             batch
-                .operation(&operation(action, record()), &target)
+                .operation(&operation(action, record()), &form)
                 .unwrap();
         }
         let requests = read(batch);

@@ -10,14 +10,14 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::address::BASE;
-use super::batch::{columns_to_send, create_members};
-use super::body::{Unwritable, write_object};
+use super::body::{Object, Unwritable};
+use super::form::Form;
 use super::http::{Answer, Http, Request};
 use super::reply::{lost, refused, repeat};
 use super::{DataverseError, metadata};
 use crate::model::{
     Accepted, Action, Cause, Effect, Failure, Fate, LogicalName, Operation, Reply, RowFailure,
-    Target, Value,
+    Target,
 };
 
 /// What is asked of a table in bulk.
@@ -73,13 +73,13 @@ impl BulkBody {
     pub(super) fn operation(
         &mut self,
         operation: &Operation,
-        target: &Target,
+        form: &Form,
     ) -> Result<(), Unwritable> {
         let length = self.bytes.len();
         if self.rows > 0 {
             self.bytes.push(b',');
         }
-        let written = self.target(operation, target);
+        let written = self.target(operation, form);
         match written {
             Ok(()) => self.rows += 1,
             Err(_) => self.bytes.truncate(length),
@@ -87,23 +87,19 @@ impl BulkBody {
         written
     }
 
-    fn target(&mut self, operation: &Operation, target: &Target) -> Result<(), Unwritable> {
-        let kind = Value::Text(format!("Microsoft.Dynamics.CRM.{}", target.table).into());
-        let kind = std::iter::once(("@odata.type", &kind));
+    fn target(&mut self, operation: &Operation, form: &Form) -> Result<(), Unwritable> {
+        let mut object = Object::new(&mut self.bytes);
+        form.write_kind(&mut object);
         match (self.message, operation.action) {
-            (Message::Create, Action::Create(id)) => {
-                let id = Value::Guid(id.0);
-                let record = create_members(operation, target, &id);
-                write_object(kind.chain(record), &mut self.bytes)
-            }
+            (Message::Create, Action::Create(id)) => form.write_new(operation, id, &mut object)?,
             (Message::Update, Action::Update(id)) => {
-                let id = Value::Guid(id.0);
-                let id = std::iter::once((target.primary_id.as_str(), &id));
-                let record = id.chain(columns_to_send(operation, target));
-                write_object(kind.chain(record), &mut self.bytes)
+                form.write_id(id, &mut object)?;
+                form.write_changes(operation, &mut object)?;
             }
-            _ => Err(Unwritable("the message is not for such an operation")),
+            _ => return Err(Unwritable("the message is not for such an operation")),
         }
+        object.end();
+        Ok(())
     }
 
     /// The request that carries the message.
@@ -232,7 +228,7 @@ mod tests {
     use super::super::TableWriter;
     use super::super::loopback::{Loopback, TEXT, contacts, id, json, operation, response, text};
     use super::*;
-    use crate::model::{Batch, Destination, Envelope};
+    use crate::model::{Batch, Destination, Envelope, Value};
 
     const IDS: &str = r#"{"@odata.context":"x","Ids":["00000000-0000-0000-0000-00000000000d","00000000-0000-0000-0000-00000000000d"]}"#;
 

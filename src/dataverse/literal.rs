@@ -16,9 +16,25 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
+/// Whether a text stands in a URL as it is.
+fn is_unreserved(text: &str) -> bool {
+    let is_sign = |byte| matches!(byte, b'-' | b'.' | b'_' | b'~');
+    text.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || is_sign(byte))
+}
+
+/// Whether a value is a text of which nothing has to be encoded.
+fn stands_as_it_is(value: &Value) -> bool {
+    matches!(value, Value::Text(text) if !text.is_empty() && is_unreserved(text))
+}
+
 /// Appends text, encoded.
 pub(super) fn encode(text: &str, out: &mut String) {
-    out.extend(utf8_percent_encode(text, RESERVED));
+    if is_unreserved(text) {
+        out.push_str(text);
+    } else {
+        out.extend(utf8_percent_encode(text, RESERVED));
+    }
 }
 
 /// Appends a value as a literal: text quoted, everything else bare.
@@ -29,10 +45,11 @@ pub(super) fn literal(value: &Value, out: &mut String) {
         Value::Null => out.push_str("null"),
         Value::Text(text) => {
             out.push('\'');
-            if text.contains('\'') {
-                encode(&text.replace('\'', "''"), out);
+            // Most keys are numbers and letters, and nothing of them has to be looked at twice.
+            if is_unreserved(text) {
+                out.push_str(text);
             } else {
-                encode(text, out);
+                encode(&text.replace('\'', "''"), out);
             }
             out.push('\'');
         }
@@ -94,7 +111,7 @@ pub(super) fn key<'a>(
     let mut separator = '(';
     let mut parts = 0;
     for (index, value) in target.key.iter().zip(values) {
-        if !value.can_stand_in_url() {
+        if !stands_as_it_is(value) && !value.can_stand_in_url() {
             return None;
         }
         out.push(separator);

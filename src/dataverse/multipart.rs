@@ -2,7 +2,7 @@
 //!
 //! Source: Microsoft Learn, "Execute batch operations using the Web API".
 
-use std::io::BufRead as _;
+use memchr::{memchr, memchr_iter, memmem};
 
 /// One inner response. `None` in its place means a part that holds no HTTP response.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub(super) struct Part<'a> {
 impl<'a> Part<'a> {
     /// `Retry-After` of the inner head.
     pub(super) fn retry_after(&self) -> Option<&'a str> {
-        std::str::from_utf8(header(self.headers, "retry-after")?).ok()
+        std::str::from_utf8(header(self.headers, "Retry-After")?).ok()
     }
 }
 
@@ -37,7 +37,7 @@ pub(super) fn parts<'a>(content_type: &str, body: &'a [u8]) -> Option<Vec<Option
 fn collect<'a>(boundary: &str, body: &'a [u8], depth: u8, found: &mut Vec<Option<Part<'a>>>) {
     for content in split(boundary, body) {
         let (head, rest) = split_head(content);
-        let inner = header(head, "content-type").and_then(boundary_of_multipart);
+        let inner = header(head, "Content-Type").and_then(boundary_of_multipart);
         match inner {
             Some(inner) if depth < DEEPEST => collect(inner, rest, depth + 1, found),
             _ => found.push(response(rest)),
@@ -67,20 +67,20 @@ fn boundary_of_multipart(content_type: &[u8]) -> Option<&str> {
 fn split<'a>(boundary: &str, body: &'a [u8]) -> Vec<&'a [u8]> {
     let mut contents = Vec::new();
     let mut begin: Option<usize> = None;
-    let mut at = 0;
-    while let Some(rest) = body.get(at..).filter(|rest| !rest.is_empty()) {
-        let length = line_length(rest);
-        let next = at + length;
-        if let Some(mark) = rest.get(..length).and_then(|line| mark(line, boundary)) {
-            if let Some(content) = begin.and_then(|begin| body.get(begin..at)) {
-                contents.push(without_line_end(content));
-            }
-            if mark == Mark::Last {
-                return contents;
-            }
-            begin = Some(next);
+    let first = body.starts_with(b"--").then_some(0);
+    let others = memmem::find_iter(body, b"\n--").map(|end| end + 1);
+    for at in first.into_iter().chain(others) {
+        let (before, line) = body.split_at_checked(at).unwrap_or_default();
+        let Some((mark, length)) = mark(line, boundary) else {
+            continue;
+        };
+        if let Some(content) = begin.and_then(|begin| before.get(begin..)) {
+            contents.push(without_line_end(content));
         }
-        at = next;
+        if mark == Mark::Last {
+            return contents;
+        }
+        begin = Some(at + length);
     }
     contents
 }
@@ -91,23 +91,24 @@ enum Mark {
     Last,
 }
 
-fn mark(line: &[u8], boundary: &str) -> Option<Mark> {
-    let rest = line
-        .strip_prefix(b"--")?
-        .strip_prefix(boundary.as_bytes())?;
-    match rest.trim_ascii_end() {
+/// What a line that begins so is, if it is a boundary, and its length.
+fn mark(text: &[u8], boundary: &str) -> Option<(Mark, usize)> {
+    let rest = text.strip_prefix(b"--")?;
+    let rest = rest.strip_prefix(boundary.as_bytes())?;
+    let length = line_length(rest);
+    let line = rest.get(..length)?;
+    let mark = match line.trim_ascii_end() {
         // Where a body was cut, the line might go on.
-        b"" if rest.ends_with(b"\n") => Some(Mark::Between),
-        b"--" => Some(Mark::Last),
-        _ => None,
-    }
+        b"" if line.ends_with(b"\n") => Mark::Between,
+        b"--" => Mark::Last,
+        _ => return None,
+    };
+    Some((mark, text.len() - rest.len() + length))
 }
 
 /// The length of the first line, its line feed included.
-fn line_length(mut text: &[u8]) -> usize {
-    let all = text.len();
-    // Many bytes at a time: an answer is mostly long lines.
-    text.skip_until(b'\n').unwrap_or(all)
+fn line_length(text: &[u8]) -> usize {
+    memchr(b'\n', text).map_or(text.len(), |at| at + 1)
 }
 
 fn without_line_end(text: &[u8]) -> &[u8] {
@@ -117,18 +118,13 @@ fn without_line_end(text: &[u8]) -> &[u8] {
 
 /// Head and rest, cut at the first blank line.
 fn split_head(text: &[u8]) -> (&[u8], &[u8]) {
-    let mut at = 0;
-    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-        let length = line_length(rest);
-        let is_blank = rest
-            .get(..length)
-            .is_some_and(|line| without_line_end(line).is_empty());
-        if is_blank {
-            return text.split_at_checked(at).map_or((text, &[]), |(head, _)| {
-                (head, text.get(at + length..).unwrap_or_default())
-            });
+    let mut begin = 0;
+    for end in memchr_iter(b'\n', text) {
+        if let Some(b"" | b"\r") = text.get(begin..end) {
+            let head = text.get(..begin).unwrap_or_default();
+            return (head, text.get(end + 1..).unwrap_or_default());
         }
-        at += length;
+        begin = end + 1;
     }
     (text, &[])
 }
@@ -138,10 +134,13 @@ fn header<'a>(head: &'a [u8], name: &str) -> Option<&'a [u8]> {
     while !rest.is_empty() {
         let (line, after) = rest.split_at_checked(line_length(rest))?;
         rest = after;
-        let colon = line.iter().position(|byte| *byte == b':');
-        let (key, value) = line.split_at_checked(colon.unwrap_or(0))?;
-        if key.trim_ascii().eq_ignore_ascii_case(name.as_bytes()) {
-            return Some(value.get(1..).unwrap_or_default().trim_ascii());
+        let named = line.trim_ascii_start().split_at_checked(name.len());
+        let name = name.as_bytes();
+        let value = named
+            .filter(|(key, _)| *key == name || key.eq_ignore_ascii_case(name))
+            .and_then(|(_, value)| value.trim_ascii_start().strip_prefix(b":"));
+        if let Some(value) = value {
+            return Some(value.trim_ascii());
         }
     }
     None
@@ -260,6 +259,25 @@ mod tests {
         assert!(parts("multipart/mixed; boundary=b", body.as_bytes()).is_some());
     }
 
+    /// The contents as a reader finds them who looks at one line after another.
+    fn contents_line_by_line<'a>(boundary: &str, body: &'a [u8]) -> Vec<&'a [u8]> {
+        let (mut contents, mut begin, mut at) = (Vec::new(), None, 0);
+        for line in body.split_inclusive(|byte| *byte == b'\n') {
+            let rest = line.strip_prefix(format!("--{boundary}").as_bytes());
+            let words = rest.map(<[u8]>::trim_ascii_end);
+            let is_between = words == Some(b"") && line.ends_with(b"\n");
+            if is_between || words == Some(b"--") {
+                contents.extend(begin.map(|begin| without_line_end(&body[begin..at])));
+                begin = Some(at + line.len());
+            }
+            at += line.len();
+            if words == Some(b"--") {
+                break;
+            }
+        }
+        contents
+    }
+
     proptest! {
         #[test]
         fn any_bytes_can_be_read(body in proptest::collection::vec(any::<u8>(), 0..300)) {
@@ -276,6 +294,19 @@ mod tests {
         )) {
             let body = pieces.concat();
             prop_assert!(parts("multipart/mixed; boundary=b", body.as_bytes()).is_some());
+        }
+
+        #[test]
+        fn boundaries_are_found_as_one_line_after_another_tells(pieces in proptest::collection::vec(
+            prop_oneof![
+                Just("--b"), Just("--b\r\n"), Just("--b--"), Just("--bb"), Just("-"), Just("b"), Just("\r"), Just("\n"),
+                Just(" "), Just("x\n"),
+            ],
+            0..30,
+        ), boundary in "b|b-|bb|-") {
+            let body = pieces.concat();
+            let body = body.as_bytes();
+            prop_assert_eq!(split(&boundary, body), contents_line_by_line(&boundary, body));
         }
     }
 }

@@ -1,17 +1,11 @@
 //! Reads the answer to a batch of operations: one reply each, in their order.
 
-use std::borrow::Cow;
-use std::fmt;
-
-use serde::de::{IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer as _};
-
 use super::http::Answer;
 use super::multipart::{self, Part};
+use super::representation::Representations;
 use super::said::{Addressed, Said};
 use crate::model::{
-    Accepted, Action, Cause, Effect, Failure, Fate, Made, Operation, RecordId, Reply, ServiceError,
-    Target,
+    Accepted, Action, Cause, Effect, Failure, Fate, Operation, Reply, ServiceError, Target,
 };
 
 /// One reply per operation that was sent.
@@ -38,15 +32,20 @@ pub(super) fn replies(answer: &Answer, sent: &[&Operation], target: &Target) -> 
         .cut
         .as_deref()
         .unwrap_or("the answer ended before this operation's part");
-    let mut replies: Vec<Reply> = sent
-        .iter()
-        .zip(&parts)
-        .map(|(operation, part)| match part {
-            Some(part) => reply(part, operation, target),
+    let mut records = Representations::new(target.primary_id.as_str());
+    let mut replies = Vec::with_capacity(sent.len());
+    for (operation, part) in sent.iter().zip(&parts) {
+        replies.push(match part {
+            Some(part) if is_success(part) => {
+                Reply::Accepted(accepted(part, operation, &mut records))
+            }
+            Some(part) => refused_alone(part, operation, target),
             None => Reply::Failed(lost(answer, "the answer's part cannot be read")),
-        })
-        .collect();
-    replies.resize(sent.len(), Reply::Failed(lost(answer, why)));
+        });
+    }
+    if replies.len() < sent.len() {
+        replies.resize(sent.len(), Reply::Failed(lost(answer, why)));
+    }
     replies
 }
 
@@ -88,10 +87,11 @@ pub(super) fn lost(answer: &Answer, why: &str) -> Failure {
     }
 }
 
-fn reply(part: &Part<'_>, operation: &Operation, target: &Target) -> Reply {
-    if (200..300).contains(&part.status) {
-        return Reply::Accepted(accepted(part, operation, target));
-    }
+fn is_success(part: &Part<'_>) -> bool {
+    (200..300).contains(&part.status)
+}
+
+fn refused_alone(part: &Part<'_>, operation: &Operation, target: &Target) -> Reply {
     let said = Said::read(part.status, part.retry_after(), part.body);
     let id = match operation.action {
         // An earlier delete may have worked and its answer was lost; the record is gone either way.
@@ -119,10 +119,10 @@ fn reply(part: &Part<'_>, operation: &Operation, target: &Target) -> Reply {
     })
 }
 
-fn accepted(part: &Part<'_>, operation: &Operation, target: &Target) -> Accepted {
+fn accepted(part: &Part<'_>, operation: &Operation, records: &mut Representations<'_>) -> Accepted {
     let (id, made) = match operation.action {
         Action::Create(id) | Action::Update(id) | Action::Delete(id) => (Some(id), None),
-        Action::Upsert | Action::UpdateByKey => representation(part.body, target),
+        Action::Upsert | Action::UpdateByKey => records.read(part.body),
     };
     let effect = match operation.action {
         Action::Upsert if part.status == 201 => Effect::Created,
@@ -135,62 +135,6 @@ fn accepted(part: &Part<'_>, operation: &Operation, target: &Target) -> Accepted
     Accepted { effect, id, made }
 }
 
-/// What was asked back of an upsert: the primary id, and when and by whom the record was created.
-fn representation(body: &[u8], target: &Target) -> (Option<RecordId>, Option<Made>) {
-    // Checked once as a whole, it need not be checked member by member.
-    let Ok(body) = std::str::from_utf8(body) else {
-        return (None, None);
-    };
-    let mut json = serde_json::Deserializer::from_str(body);
-    let primary_id = target.primary_id.as_str();
-    let Ok(row) = json.deserialize_map(Wanted { primary_id }) else {
-        return (None, None);
-    };
-    let id = |text: Text<'_>| text.0.parse().ok().map(RecordId);
-    let made = match (row.createdon, row.by) {
-        (Some(on), Some(by)) => on.0.parse().ok().zip(id(by)),
-        _ => None,
-    };
-    (row.id.and_then(id), made.map(|(on, by)| Made { on, by }))
-}
-
-/// A text that is borrowed where it has no escapes.
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-/// Picks the three members that were asked for; the rest is passed over.
-struct Wanted<'n> {
-    primary_id: &'n str,
-}
-
-#[derive(Default)]
-struct Row<'a> {
-    id: Option<Text<'a>>,
-    createdon: Option<Text<'a>>,
-    by: Option<Text<'a>>,
-}
-
-impl<'de> Visitor<'de> for Wanted<'_> {
-    type Value = Row<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a record")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Row<'de>, A::Error> {
-        let mut row = Row::default();
-        while let Some(Text(name)) = members.next_key()? {
-            match &*name {
-                name if name == self.primary_id => row.id = members.next_value()?,
-                "createdon" => row.createdon = members.next_value()?,
-                "_createdby_value" => row.by = members.next_value()?,
-                _ => drop(members.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(row)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -199,7 +143,7 @@ mod tests {
     use super::super::loopback::{TEXT, batch_body, contacts, id, operation, text};
     use super::super::token::Token;
     use super::*;
-    use crate::model::{Limit, RowFailure, Value};
+    use crate::model::{Limit, Made, RowFailure, Value};
 
     fn answer(status: u16, content_type: &'static str, body: &str) -> Answer {
         let mut headers = HeaderMap::new();

@@ -9,6 +9,7 @@ use super::batch::BatchBody;
 use super::body::Unwritable;
 use super::bulk::{self, BulkBody, Message};
 use super::find::find;
+use super::form::Form;
 use super::http::{Http, Intent};
 use super::reply::replies;
 use super::words;
@@ -21,18 +22,19 @@ use crate::model::{
 #[derive(Clone)]
 pub struct TableWriter {
     http: Arc<Http>,
-    target: Arc<Target>,
+    form: Arc<Form>,
 }
 
 impl TableWriter {
     pub(super) fn new(http: Arc<Http>, target: Arc<Target>) -> Self {
-        Self { http, target }
+        let form = Arc::new(Form::new(target));
+        Self { http, form }
     }
 
     async fn send_batch(&self, batch: &Batch) -> Vec<Reply> {
         let began = Instant::now();
         let mut body = BatchBody::of(batch.operations.len());
-        let (sent, unsent) = written(batch, |operation| body.operation(operation, &self.target));
+        let (sent, unsent) = written(batch, |operation| body.operation(operation, &self.form));
         self.http.worked(began.elapsed(), Duration::ZERO);
         among(self.send_all(body, &sent).await, unsent)
     }
@@ -40,11 +42,11 @@ impl TableWriter {
     async fn send_bulk(&self, batch: &Batch, message: Message) -> Vec<Reply> {
         let began = Instant::now();
         let mut body = BulkBody::new(message);
-        let (sent, unsent) = written(batch, |operation| body.operation(operation, &self.target));
+        let (sent, unsent) = written(batch, |operation| body.operation(operation, &self.form));
         if body.is_empty() {
             return among(Vec::new(), unsent);
         }
-        let request = body.finish(&self.target);
+        let request = body.finish(&self.form.target);
         self.http.worked(began.elapsed(), Duration::ZERO);
         let replies = match self.http.ask(&request).await {
             Ok(answer) => self.read(|| bulk::replies(&answer, message, &sent)),
@@ -86,7 +88,7 @@ impl TableWriter {
                 return vec![Reply::Failed(error.into_failure()); operations.len()];
             }
         };
-        let replies = self.read(|| replies(&answer, operations, &self.target));
+        let replies = self.read(|| replies(&answer, operations, &self.form.target));
         if replies.iter().any(is_unauthorized) {
             // Whoever sends next asks for a fresh one.
             self.http.forget(&answer.token).await;
@@ -113,7 +115,7 @@ impl Destination for TableWriter {
     }
 
     async fn find(&self, what: &Find) -> Result<Vec<Found>, Failure> {
-        find(&self.http, &self.target, what).await
+        find(&self.http, &self.form.target, what).await
     }
 }
 

@@ -4,10 +4,11 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use super::advice::{self, Violated};
+use super::history::{First, History, Step};
 use super::rules::{Absent, Mode, Rules};
 use crate::model::{
-    Accepted, Action, ColumnSet, Effect, Found, Operation, RecordId, Reject, RowFailure,
-    ServiceError, SkipReason, Value, Verdict,
+    Accepted, Action, Effect, Found, Operation, RecordId, Reject, RowFailure, ServiceError,
+    SkipReason, Value, Verdict,
 };
 
 /// So many turns of a chain are enough for every honest cause; more means that others undo each of them.
@@ -20,48 +21,8 @@ pub(super) struct Work {
     pub(super) history: History,
 }
 
-/// What was already tried for a key.
-#[derive(Debug, Default)]
-pub(super) struct History {
-    /// Tries that the service or the network failed at.
-    pub(super) failures: u32,
-    /// An answer to a request that creates was lost: the record may be there, and ours.
-    may_have_created: bool,
-    turns: u32,
-    step: Step,
-    /// What the service last said of this row.
-    said: ServiceError,
-    /// The state of a record that is to be created: a second write sets it, once the record is there.
-    owed: ColumnSet,
-    /// The first of two writes.
-    first: Option<First>,
-}
-
-/// What the first of two writes did, and the columns that it carried.
-#[derive(Debug)]
-struct First {
-    done: Accepted,
-    columns: ColumnSet,
-}
-
 /// What the wire calls a state or reason that the record cannot take.
 const INVALID_STATE: &str = "invalid_state";
-
-/// Where in its chain a key is.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-enum Step {
-    /// The operation as it was ordered.
-    #[default]
-    Ordered,
-    /// A create collided: the record of our derived GUID is updated, if it is there.
-    Claiming(Violated),
-    /// The key may be held by another record: that one is looked for.
-    Contested(Violated),
-    /// The record we knew is gone: it is written whole, to whatever has its key now.
-    Rewriting,
-    /// An upsert collided with a record that came into being meanwhile: it is sent once more.
-    Raced,
-}
 
 /// What follows an answer.
 #[derive(Debug, PartialEq)]
@@ -100,9 +61,11 @@ impl Work {
 
     /// The action is another one, with all that is still to be written.
     fn act(&mut self, rules: &Rules, action: Action) {
-        let owed = std::mem::take(&mut self.history.owed);
-        owed.iter()
-            .for_each(|index| self.operation.columns.insert(index));
+        if !self.history.owed.is_empty() {
+            let owed = std::mem::take(&mut self.history.owed);
+            owed.iter()
+                .for_each(|index| self.operation.columns.insert(index));
+        }
         self.operation.action = action;
         self.operation.columns = rules.carried(&self.operation.columns, action);
         if is_create(action) && !rules.is_born_so(&self.operation) {
@@ -113,10 +76,10 @@ impl Work {
     /// It was done; what follows.
     pub(super) fn done(&mut self, rules: &Rules, accepted: &Accepted) -> Follow {
         let accepted = self.accepted(rules, accepted);
-        let owed = std::mem::take(&mut self.history.owed);
-        let Some(id) = accepted.id.filter(|_| !owed.is_empty()) else {
+        let Some(id) = accepted.id.filter(|_| !self.history.owed.is_empty()) else {
             return Follow::End(Verdict::Accepted(accepted));
         };
+        let owed = std::mem::take(&mut self.history.owed);
         self.history.first = Some(First {
             done: accepted,
             columns: std::mem::replace(&mut self.operation.columns, owed),
@@ -128,7 +91,7 @@ impl Work {
     /// The operation and its verdict when nothing more is asked: of two writes both count, or the first alone.
     pub(super) fn ended(self, verdict: Verdict) -> (Operation, Verdict) {
         let mut operation = self.operation;
-        let Some(First { done, columns }) = self.history.first else {
+        let Some(First { done, columns }) = self.history.into_first() else {
             return (operation, verdict);
         };
         let rest = match verdict {

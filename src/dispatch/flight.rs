@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::account::{StopCause, unsaid};
-use super::chain::{History, Work};
+use super::chain::Work;
+use super::history::History;
 use super::lane::Sent;
 use super::lookup::Looked;
 use super::queue::Packing;

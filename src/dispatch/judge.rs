@@ -16,6 +16,14 @@ use crate::model::{
     Cause, Destination, Envelope, Failure, Fate, Limit, Reply, ServiceError, Verdict,
 };
 
+/// How the operation before fared: what the lane is told of several that fared well it is told once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fared {
+    Unknown,
+    Well,
+    Badly,
+}
+
 /// What is to be sent again of one batch, each with what was said of it.
 #[derive(Default)]
 struct Again {
@@ -56,16 +64,20 @@ impl<D: Destination> Gate<D> {
         let mut again = Again::default();
         self.settled.reserve(size);
         let mut replies = sent.replies.into_iter();
+        let mut last = Fared::Unknown;
         for mut work in works {
             match replies.next().unwrap_or_else(lost) {
                 Reply::Accepted(accepted) => {
-                    self.lane.progressed();
+                    if std::mem::replace(&mut last, Fared::Well) != Fared::Well {
+                        self.lane.progressed();
+                    }
                     match work.done(&self.rules, &accepted) {
                         Follow::End(verdict) => self.settle(work, verdict),
                         follow => self.follows(work, follow, unsent(), &mut again),
                     }
                 }
                 Reply::Failed(failure) => {
+                    last = Fared::Badly;
                     if is_for_time(&failure) {
                         self.size.took_too_much_time(size);
                     }
@@ -104,6 +116,9 @@ impl<D: Destination> Gate<D> {
 
     /// Whether every row that was answered does not fit the table, and none before did.
     fn nothing_fits(&mut self, replies: &[Reply]) -> bool {
+        if self.fits == Fits::Proved {
+            return false;
+        }
         let mut unfit = 0;
         for reply in replies {
             match reply {

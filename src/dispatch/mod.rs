@@ -16,6 +16,7 @@ mod flight;
 mod gate;
 mod grant;
 mod histogram;
+mod history;
 mod judge;
 mod lane;
 mod lookup;

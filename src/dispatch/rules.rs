@@ -61,11 +61,14 @@ impl Rules {
 
     /// Whether it depends on the record's existence which of the columns are written, or how.
     fn depends(&self, record: &Record, columns: &ColumnSet) -> bool {
-        let mut indexes = columns.iter();
-        indexes.any(|index| match self.target.columns.get(index) {
-            Some(column) if column.is_state() => !is_null(record, index),
-            Some(column) => column.when != When::Always,
-            None => false,
+        let mut of_target = self.target.columns.iter().enumerate();
+        of_target.any(|(index, column)| {
+            let depends = if column.is_state() {
+                !is_null(record, index)
+            } else {
+                column.when != When::Always
+            };
+            depends && columns.contains(index)
         })
     }
 

@@ -83,6 +83,7 @@ pub(crate) const HOMES: &[(&str, &[&str])] = &[
     ("glob", &["source"]),
     ("granit_parser", &["mapping"]),
     ("indicatif", &["cli"]),
+    ("memchr", &["dataverse"]),
     ("parquet", &["source"]),
     ("percent_encoding", &["dataverse"]),
     ("reqwest", &["dataverse"]),
