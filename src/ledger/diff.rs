@@ -42,26 +42,25 @@ pub fn diff(
     };
     let returns = standing.is_some_and(|it| it.flags.has(StandingFlags::DEACTIVATED));
     let is_there = standing.is_some_and(|standing| standing.id.is_some());
-    let columns = target
-        .columns
-        .iter()
-        .zip(&record.values)
-        .zip(digests)
-        .enumerate();
-    let mut sent: ColumnSet = columns
-        .filter(|(index, _)| !target.key.contains(index))
-        .filter(|(_, ((column, _), _))| !column.is_stamp)
-        .filter(|(_, ((column, _), _))| returns || column.when != When::Return)
-        .filter(|(_, ((column, _), _))| !(is_there && column.when == When::Create))
-        .filter(|(index, ((column, value), digest))| differs(*index, value, **digest, column.nulls))
-        .map(|(index, _)| index)
-        .collect();
+    let (mut sent, mut stamps) = (ColumnSet::new(), ColumnSet::new());
+    let values = record.values.iter().zip(digests);
+    for (index, (column, (value, digest))) in target.columns.iter().zip(values).enumerate() {
+        let travels = match column.when {
+            When::Return => returns || column.is_stamp,
+            When::Create => !is_there,
+            When::Always | When::Update => true,
+        };
+        if !travels {
+            continue;
+        }
+        if column.is_stamp {
+            stamps.insert(index);
+        } else if differs(index, value, *digest, column.nulls) && !target.key.contains(&index) {
+            sent.insert(index);
+        }
+    }
     if !sent.is_empty() || standing.is_none() {
-        let stamps = target.columns.iter().enumerate();
-        stamps
-            .filter(|(_, column)| column.is_stamp)
-            .filter(|(_, column)| !(is_there && column.when == When::Create))
-            .for_each(|(index, _)| sent.insert(index));
+        stamps.iter().for_each(|index| sent.insert(index));
     }
     sent
 }

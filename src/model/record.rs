@@ -126,12 +126,16 @@ impl ColumnSet {
     }
 
     /// Adds a column.
+    #[inline]
     pub fn insert(&mut self, index: usize) {
         let bit = 1 << (index % 64);
-        let Some(word) = (index / 64).checked_sub(1) else {
-            self.first |= bit;
-            return;
-        };
+        match (index / 64).checked_sub(1) {
+            None => self.first |= bit,
+            Some(word) => self.insert_further(word, bit),
+        }
+    }
+
+    fn insert_further(&mut self, word: usize, bit: u64) {
         if self.more.len() <= word {
             let mut more = std::mem::take(&mut self.more).into_vec();
             more.resize(word + 1, 0);
