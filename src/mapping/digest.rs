@@ -7,9 +7,9 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
-use super::convert::{Canonical, Cell, Refusal, canonical};
+use super::convert::{Canonical, Cell, CellColumn, Refusal, canonical, text_at};
 use super::fold::fold;
-use crate::model::{Collation, DigestSecret, Points, Reference, Value};
+use crate::model::{Collation, ColumnDigest, DigestSecret, Points, Reference, Value};
 
 /// What a digest is about; digests of different things never meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +54,26 @@ impl Digester {
         xxh3_128_with_seed(&self.parts.0, self.seed).to_be_bytes()
     }
 
-    pub(super) fn narrow(&self) -> u64 {
+    fn narrow(&self) -> u64 {
         xxh3_64_with_seed(&self.parts.0, self.seed)
+    }
+
+    /// What stands so far stands before the parts of each digest that follows.
+    pub(super) fn keep(&mut self) {
+        self.preamble = self.parts.0.len();
+    }
+
+    /// The digest of a value of a column.
+    pub(super) fn column(&mut self, value: &Value) -> ColumnDigest {
+        self.start().push_value(value);
+        ColumnDigest::from_hash(self.narrow())
+    }
+
+    /// The digest of a text as the value of a column.
+    #[inline]
+    pub(super) fn text(&mut self, text: &str) -> ColumnDigest {
+        self.start().push_text(text);
+        ColumnDigest::from_hash(self.narrow())
     }
 }
 
@@ -80,10 +98,15 @@ impl Parts {
         self.0.extend_from_slice(content);
     }
 
+    #[inline]
+    fn push_text(&mut self, text: &str) {
+        self.push(b't', text.as_bytes());
+    }
+
     /// One value of a column, as it is.
     pub(super) fn push_value(&mut self, value: &Value) {
         match value {
-            Value::Text(text) => self.push(b't', text.as_bytes()),
+            Value::Text(text) => self.push_text(text),
             Value::Null => self.push(b'0', &[]),
             Value::Integer(number) => self.push(b'i', &number.to_le_bytes()),
             Value::Decimal(number) => self.push_decimal(b'd', *number),
@@ -133,9 +156,7 @@ impl Parts {
             Canonical::Value(Value::Text(text)) => text,
             Canonical::Value(other) => {
                 self.push_value(other);
-                // The service takes a nil GUID for none.
-                let empty = other.is_null() || *other == Value::Guid(Uuid::nil());
-                return if empty {
+                return if is_nothing(other) {
                     KeyPart::Empty
                 } else {
                     KeyPart::There
@@ -151,8 +172,20 @@ impl Parts {
         }
     }
 
-    /// One cell of the extract as the reader gave it.
+    /// The cell of a row as the reader gave it. Most are texts, and need not be made cells for it.
     #[inline]
+    pub(super) fn push_cell_of(&mut self, cells: &CellColumn<'_>, row: usize) {
+        match cells {
+            CellColumn::Text(array) => match text_at(array, row) {
+                Ok(Some(text)) => self.push_text(text),
+                Ok(None) => self.push(b'0', &[]),
+                Err(_) => self.push(b'?', &[]),
+            },
+            cells => self.push_cell(cells.at(row)),
+        }
+    }
+
+    /// One cell of the extract as the reader gave it.
     pub(super) fn push_cell(&mut self, cell: Result<Cell<'_>, Refusal>) {
         match cell {
             Err(_) => self.push(b'?', &[]),
@@ -199,6 +232,22 @@ impl Parts {
 pub(super) enum KeyPart {
     There,
     Empty,
+}
+
+/// Whether the service compares a text as an empty one.
+#[inline]
+pub(super) fn is_empty_key(text: &str, collation: Collation, folded: &mut Vec<u8>) -> bool {
+    // Folding leaves such a sign, and nearly every key begins with one.
+    let begins_with_sign = text.bytes().next().is_some_and(|it| it.is_ascii_graphic());
+    if !begins_with_sign {
+        fold(text, collation, folded);
+    }
+    !begins_with_sign && folded.is_empty()
+}
+
+/// Whether a value other than a text is none to the service, which takes a nil GUID for none.
+pub(super) fn is_nothing(value: &Value) -> bool {
+    value.is_null() || *value == Value::Guid(Uuid::nil())
 }
 
 #[cfg(test)]

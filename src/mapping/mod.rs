@@ -36,7 +36,7 @@ pub use compile_words::kind_in_words;
 pub use config::{Config, Destination};
 pub use layout::LayoutNames;
 pub use plan::Plan;
-pub use plan_record::PlannedRows;
+pub use plan_record::{Mapped, PlannedRows};
 pub use problem::codes::FILE_CODES;
 pub use problem::{Problem, ProblemCode, Problems};
 pub use read::MappingError;

@@ -3,21 +3,78 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::convert::{Canonical, Cell, CellColumn, Conversion, Refusal, Scratch};
-use super::digest::{KeyPart, Parts};
+use arrow_array::StringArray;
+
+use super::convert::{
+    Canonical, Cell, CellColumn, Conversion, Refusal, Scratch, Signs, TextSteps, text_at,
+};
+use super::digest::{About, Digester, is_empty_key, is_nothing};
 use super::plan::{Plan, PlannedColumn, faults_of, position_of};
+use super::plan_lookup::PlannedLookup;
 use super::reject::{faulty, refused};
-use crate::model::{Record, Reject, Rows, TargetColumn, Text, Value};
+use crate::model::{
+    Collation, ColumnDigest, DigestSecret, Record, Reject, Rows, TargetColumn, Text, Value,
+};
 
 /// The rows of one batch, to be mapped. What is the same for all of them is found once, and buffers are used again.
 pub struct PlannedRows<'a> {
-    plan: &'a Plan,
     rows: &'a Rows,
-    cells: Vec<CellColumn<'a>>,
+    /// One per target column, in the same order.
+    lanes: Vec<Lane<'a>>,
+    making: Making,
+}
+
+/// A row after mapping.
+#[derive(Debug)]
+pub struct Mapped {
+    /// The record.
+    pub record: Record,
+    /// Digests of its values, one for each: what [`Plan::column_digests`] would give.
+    pub digests: Box<[ColumnDigest]>,
+}
+
+/// What one target column gets from each row of the batch.
+enum Lane<'a> {
+    Constant(&'a Value, ColumnDigest),
+    Lookup(&'a PlannedLookup, &'a TargetColumn),
+    Cell(CellLane<'a>),
+}
+
+/// A target column that is filled from one cell of each row.
+struct CellLane<'a> {
+    slot: usize,
+    way: Way<'a>,
+    conversion: &'a Conversion,
+    column: &'a TargetColumn,
+    /// Stands for a null, as its digest does.
+    blank: &'a Value,
+    blank_digest: ColumnDigest,
+    is_key: bool,
+}
+
+/// How the cells of a column become values, which is told once for all rows of the batch.
+enum Way<'a> {
+    /// Texts that stay texts: most columns, and they need no typed cell or value on the way.
+    Text(&'a StringArray, &'a TextSteps, Signs),
+    Typed(CellColumn<'a>),
+    /// The batch has no such column.
+    Absent,
+}
+
+/// Makes records, with buffers that are used again.
+struct Making {
+    collation: Collation,
     scratch: Scratch,
-    parts: Parts,
     folded: Vec<u8>,
-    /// The texts of the record that is being made, one behind the other.
+    made: Made,
+}
+
+/// The record that is being made.
+struct Made {
+    digester: Digester,
+    values: Vec<Value>,
+    digests: Vec<ColumnDigest>,
+    /// The texts of the record, one behind the other.
     texts: String,
     /// Which value has which part of them.
     spans: Vec<(usize, Range<usize>)>,
@@ -25,17 +82,52 @@ pub struct PlannedRows<'a> {
 
 impl Plan {
     /// These rows, to be mapped one by one.
-    pub fn over<'a>(&'a self, rows: &'a Rows) -> PlannedRows<'a> {
-        let arrays = rows.batch.columns().iter();
+    pub fn over<'a>(&'a self, rows: &'a Rows, secret: &DigestSecret) -> PlannedRows<'a> {
+        let mut digester = Digester::new(secret, About::Column);
+        let columns = self.columns.iter().zip(&self.target.columns).enumerate();
+        let lanes = columns.map(|(place, (planned, column))| match planned {
+            PlannedColumn::Constant(value) => Lane::Constant(value, digester.column(value)),
+            PlannedColumn::Lookup(lookup) => Lane::Lookup(lookup, column),
+            PlannedColumn::Cell {
+                slot,
+                conversion,
+                default,
+            } => {
+                let blank = default.as_ref().unwrap_or(&Value::Null);
+                let array = rows.batch.columns().get(*slot);
+                let cells = array.map(|array| CellColumn::of(array));
+                Lane::Cell(CellLane {
+                    slot: *slot,
+                    way: match (cells, conversion) {
+                        (Some(CellColumn::Text(array)), Conversion::Text(steps)) => {
+                            Way::Text(array, steps, Signs::of(array))
+                        }
+                        (Some(cells), _) => Way::Typed(cells),
+                        (None, _) => Way::Absent,
+                    },
+                    conversion,
+                    column,
+                    blank,
+                    blank_digest: digester.column(blank),
+                    is_key: self.target.key.contains(&place),
+                })
+            }
+        });
         PlannedRows {
-            plan: self,
             rows,
-            cells: arrays.map(|array| CellColumn::of(array)).collect(),
-            scratch: Scratch::default(),
-            parts: Parts::roomy(),
-            folded: Vec::new(),
-            texts: String::new(),
-            spans: Vec::new(),
+            lanes: lanes.collect(),
+            making: Making {
+                collation: self.collation,
+                scratch: Scratch::default(),
+                folded: Vec::new(),
+                made: Made {
+                    digester,
+                    values: Vec::new(),
+                    digests: Vec::new(),
+                    texts: String::new(),
+                    spans: Vec::new(),
+                },
+            },
         }
     }
 }
@@ -54,79 +146,120 @@ impl<'a> PlannedRows<'a> {
         clippy::result_large_err,
         reason = "a reject is moved once, into its outcome"
     )]
-    pub fn record(&mut self, index: usize) -> Result<Record, Reject> {
-        let (plan, rows) = (self.plan, self.rows);
+    pub fn record(&mut self, index: usize) -> Result<Mapped, Reject> {
+        let (rows, making) = (self.rows, &mut self.making);
         let faults = faults_of(rows, index);
         if let Some(fault) = faults.iter().find(|fault| fault.column.is_none()) {
             return Err(faulty(position_of(rows, index), fault, None));
         }
-        self.texts.clear();
-        self.spans.clear();
-        let mut values = Vec::with_capacity(plan.columns.len());
-        let columns = plan.columns.iter().zip(&plan.target.columns);
-        for (place, (planned, column)) in columns.enumerate() {
-            values.push(match planned {
-                PlannedColumn::Constant(value) => value.clone(),
-                PlannedColumn::Lookup(lookup) => lookup.value(rows, index, column)?,
-                PlannedColumn::Cell {
-                    slot,
-                    conversion,
-                    default,
-                } => {
-                    if let Some(fault) = faults.iter().find(|fault| fault.column == Some(*slot)) {
-                        return Err(faulty(position_of(rows, index), fault, Some(column)));
+        making.made.start(self.lanes.len());
+        for lane in &self.lanes {
+            match lane {
+                Lane::Constant(value, digest) => making.made.push(Value::clone(value), *digest),
+                Lane::Lookup(lookup, column) => {
+                    let value = lookup.value(rows, index, column)?;
+                    making.made.push_value(value);
+                }
+                Lane::Cell(lane) => {
+                    let concerns = |it: usize| it == lane.slot;
+                    let fault = faults.iter().find(|it| it.column.is_some_and(concerns));
+                    if let Some(fault) = fault {
+                        let position = position_of(rows, index);
+                        return Err(faulty(position, fault, Some(lane.column)));
                     }
-                    match (self.value(place, *slot, index, conversion), default) {
-                        (Ok(Some(Value::Null)), Some(default)) => default.clone(),
-                        (Ok(Some(value)), _) => value,
-                        // It follows with the other texts.
-                        (Ok(None), _) => Value::Null,
-                        (Err(refusal), _) => {
-                            return Err(self.reject(index, *slot, refusal, column, conversion));
-                        }
+                    if let Err(refusal) = making.push_cell(lane, index) {
+                        return Err(lane.reject(rows, index, refusal));
                     }
                 }
-            });
+            }
         }
-        self.take_texts(&mut values);
-        Ok(Record { values })
+        Ok(making.made.finish())
+    }
+}
+
+impl Making {
+    /// Adds what a cell becomes.
+    #[inline]
+    fn push_cell(&mut self, lane: &CellLane<'_>, index: usize) -> Result<(), Refusal> {
+        let Way::Text(array, steps, signs) = lane.way else {
+            return self.push_typed(lane, index);
+        };
+        let text = match text_at(array, index)? {
+            Some(text) => steps.take(text, signs, &mut self.scratch.text)?,
+            None => "",
+        };
+        if lane.is_key && is_empty_key(text, self.collation, &mut self.folded) {
+            return Err(Refusal::KeyNull);
+        }
+        match text {
+            "" => self.made.push(lane.blank.clone(), lane.blank_digest),
+            text => self.made.push_text(text),
+        }
+        Ok(())
     }
 
-    /// The value of a cell; `None` if it is a text, which is then among the record's.
-    fn value(
-        &mut self,
-        place: usize,
-        slot: usize,
-        index: usize,
-        conversion: &Conversion,
-    ) -> Result<Option<Value>, Refusal> {
-        let is_key = self.plan.target.key.contains(&place);
-        let worse = |refusal: Refusal| if is_key { refusal.of_key() } else { refusal };
-        let cell = cell(&self.cells, slot, index).map_err(worse)?;
-        let value = conversion.convert(cell, &mut self.scratch);
-        let value = value.map_err(worse)?;
-        if is_key {
-            self.parts.0.clear();
-            let collation = self.plan.collation;
-            let part = self.parts.push_key(&value, collation, &mut self.folded);
-            // Null, and what the service compares as empty, cannot be a key.
-            if part == KeyPart::Empty {
-                return Err(Refusal::KeyNull);
-            }
+    fn push_typed(&mut self, lane: &CellLane<'_>, index: usize) -> Result<(), Refusal> {
+        let cell = lane.cell(index)?;
+        let value = lane.conversion.convert(cell, &mut self.scratch)?;
+        let is_nothing = match &value {
+            _ if !lane.is_key => false,
+            Canonical::Text(text) => is_empty_key(text, self.collation, &mut self.folded),
+            Canonical::Value(value) => is_nothing(value),
+        };
+        if is_nothing {
+            return Err(Refusal::KeyNull);
         }
-        Ok(match value {
-            Canonical::Value(value) => Some(value),
-            Canonical::Text(text) => {
-                let from = self.texts.len();
-                self.texts.push_str(text);
-                self.spans.push((place, from..self.texts.len()));
-                None
+        match value {
+            Canonical::Text(text) => self.made.push_text(text),
+            Canonical::Value(Value::Null) => {
+                self.made.push(lane.blank.clone(), lane.blank_digest);
             }
-        })
+            Canonical::Value(value) => self.made.push_value(value),
+        }
+        Ok(())
+    }
+}
+
+impl Made {
+    fn start(&mut self, columns: usize) {
+        self.texts.clear();
+        self.spans.clear();
+        self.values = Vec::with_capacity(columns);
+        self.digests = Vec::with_capacity(columns);
+    }
+
+    #[inline]
+    fn push(&mut self, value: Value, digest: ColumnDigest) {
+        self.values.push(value);
+        self.digests.push(digest);
+    }
+
+    fn push_value(&mut self, value: Value) {
+        let digest = self.digester.column(&value);
+        self.push(value, digest);
+    }
+
+    /// Adds a text; a null stands in its place until all are known.
+    #[inline]
+    fn push_text(&mut self, text: &str) {
+        let from = self.texts.len();
+        self.texts.push_str(text);
+        self.spans.push((self.values.len(), from..self.texts.len()));
+        let digest = self.digester.text(text);
+        self.push(Value::Null, digest);
+    }
+
+    fn finish(&mut self) -> Mapped {
+        let mut values = std::mem::take(&mut self.values);
+        self.place_texts(&mut values);
+        Mapped {
+            record: Record { values },
+            digests: std::mem::take(&mut self.digests).into(),
+        }
     }
 
     /// Puts the texts in their places.
-    fn take_texts(&self, values: &mut [Value]) {
+    fn place_texts(&self, values: &mut [Value]) {
         if self.spans.is_empty() {
             return;
         }
@@ -137,21 +270,25 @@ impl<'a> PlannedRows<'a> {
             }
         }
     }
-
-    fn reject(
-        &self,
-        index: usize,
-        slot: usize,
-        refusal: Refusal,
-        column: &TargetColumn,
-        conversion: &Conversion,
-    ) -> Reject {
-        let cell = cell(&self.cells, slot, index).unwrap_or(Cell::Null);
-        let position = position_of(self.rows, index);
-        refused(position, refusal, cell, column, conversion)
-    }
 }
 
-fn cell<'a>(cells: &[CellColumn<'a>], slot: usize, index: usize) -> Result<Cell<'a>, Refusal> {
-    cells.get(slot).ok_or(Refusal::CellUnsupported)?.at(index)
+impl<'a> CellLane<'a> {
+    fn cell(&self, index: usize) -> Result<Cell<'a>, Refusal> {
+        match &self.way {
+            Way::Text(array, ..) => CellColumn::Text(array).at(index),
+            Way::Typed(cells) => cells.at(index),
+            Way::Absent => Err(Refusal::CellUnsupported),
+        }
+    }
+
+    fn reject(&self, rows: &Rows, index: usize, refusal: Refusal) -> Reject {
+        let refusal = if self.is_key {
+            refusal.of_key()
+        } else {
+            refusal
+        };
+        let cell = self.cell(index).unwrap_or(Cell::Null);
+        let position = position_of(rows, index);
+        refused(position, refusal, cell, self.column, self.conversion)
+    }
 }

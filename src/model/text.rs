@@ -15,6 +15,7 @@ pub struct Text {
 
 impl Text {
     /// That part of a text that is shared; nothing of it if there is no such part.
+    #[inline]
     pub fn part(shared: &Arc<str>, part: Range<usize>) -> Self {
         let ends = u32::try_from(part.start).ok().zip(part.end.try_into().ok());
         match ends.filter(|_| shared.get(part.clone()).is_some()) {

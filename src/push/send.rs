@@ -18,7 +18,7 @@ use crate::ledger::{
     Finding, HeldBack, Ledger, LedgerError, RunNumber, Scope, Slot, Snapshot, Survey, SurveyEntry,
     after, diff,
 };
-use crate::mapping::{Duplicates, Ours, PlannedRows};
+use crate::mapping::{Duplicates, Mapped, Ours, PlannedRows};
 use crate::model::{
     ColumnSet, KeyDigest, KeyReading, Position, Reading, Record, Reject, RejectCode, RowDigest,
     RowTag, Source as _, Standing, StandingFlags,
@@ -136,11 +136,12 @@ impl Mapper {
             });
             ledger.record(*run, &doubts.collect::<Vec<_>>())?;
         }
-        while !waiting.is_empty() {
+        let mut waiting = waiting.drain(..);
+        while waiting.len() > 0 {
             let many = waiting.len().min(TOGETHER);
             let room = Handle::current().block_on(drafts.reserve_many(many));
             let room = room.map_err(|_| End::Deaf)?;
-            for (permit, draft) in room.zip(waiting.drain(..many)) {
+            for (permit, draft) in room.zip(&mut waiting) {
                 permit.send(draft);
             }
             *handed_on += many as u64;
@@ -167,7 +168,7 @@ impl Mapper {
             let rows = rows?;
             digests.clear();
             plan.digest(&rows, self.ledger.secret(), &mut digests);
-            let mut planned = plan.over(&rows);
+            let mut planned = plan.over(&rows, self.ledger.secret());
             for (index, digest) in digests.iter().enumerate() {
                 if let Some(Err(error)) = entries.next_if(Result::is_err) {
                     return Err(error.into());
@@ -329,15 +330,11 @@ impl Mapper {
             Ok(true) => return Ok(Step::Note(Box::new(self.marked(row, slot)?))),
             Err(reject) => return Ok(Step::Note(Box::new(Note::Rejected(reject)))),
         }
-        let record = match rows.record(index) {
-            Ok(record) => record,
+        let Mapped { record, digests } = match rows.record(index) {
+            Ok(mapped) => mapped,
             Err(reject) => return Ok(Step::Note(Box::new(Note::Rejected(reject)))),
         };
         let standing = slot.map(|slot| self.ledger.standing(slot)).transpose()?;
-        let digests = self
-            .opened
-            .plan
-            .column_digests(&record, self.ledger.secret());
         let target = self.opened.plan.target();
         let mut columns = diff(standing.as_ref(), &record, &digests, target, self.scope);
         let mut standing = standing;
@@ -361,7 +358,7 @@ impl Mapper {
         Ok(Step::Draft(Draft {
             row,
             record: Arc::<Record>::new(record),
-            digests: digests.into(),
+            digests,
             columns,
             standing: standing.map(Arc::<Standing>::new),
         }))

@@ -50,7 +50,7 @@ impl<'a> Cell<'a> {
             Self::Float(number) => Some(spell(buffer, format_args!("{number}"))),
             Self::Decimal(number) => Some(spell(buffer, format_args!("{number}"))),
             Self::Boolean(yes) => Some(if yes { "true" } else { "false" }),
-            Self::Date(date) => Some(spell(buffer, format_args!("{date}"))),
+            Self::Date(date) => Some(spell_date(buffer, date)),
             Self::Instant(instant) => Some(spell(buffer, format_args!("{instant}"))),
             Self::WallClock(clock) => Some(spell(buffer, format_args!("{clock}"))),
         }
@@ -62,6 +62,30 @@ pub(super) fn spell<'s>(buffer: &'s mut String, words: fmt::Arguments<'_>) -> &'
     buffer.clear();
     if fmt::write(buffer, words).is_err() {
         buffer.clear();
+    }
+    buffer
+}
+
+/// A date as it displays itself, which for most years is quickly written.
+fn spell_date(buffer: &mut String, date: Date) -> &str {
+    let Ok(year @ 0..=9999) = u16::try_from(date.year()) else {
+        return spell(buffer, format_args!("{date}"));
+    };
+    buffer.clear();
+    let parts = [
+        (1000, year),
+        (10, date.month().unsigned_abs().into()),
+        (10, date.day().unsigned_abs().into()),
+    ];
+    for (mut place, number) in parts {
+        if !buffer.is_empty() {
+            buffer.push('-');
+        }
+        while place > 0 {
+            let digit = u8::try_from(number / place % 10).unwrap_or(0);
+            buffer.push(char::from(b'0' + digit));
+            place /= 10;
+        }
     }
     buffer
 }
@@ -129,19 +153,34 @@ impl<'a> CellColumn<'a> {
     /// [`Refusal::CellUnsupported`] if there is no such row, or the cell has no counterpart among ours (a decimal
     /// of more than 28 digits, a date beyond the year 9999).
     #[inline]
-    pub(in crate::mapping) fn at(self, row: usize) -> Result<Cell<'a>, Refusal> {
+    pub(in crate::mapping) fn at(&self, row: usize) -> Result<Cell<'a>, Refusal> {
         match self {
-            Self::Text(array) => there(array, row, || Some(Cell::Text(array.value(row)))),
+            Self::Text(array) => Ok(text_at(array, row)?.map_or(Cell::Null, Cell::Text)),
             Self::Integer(array) => {
                 there(array, row, || Some(Cell::Integer(array.value(row).into())))
             }
             Self::Long(array) => there(array, row, || Some(Cell::Integer(array.value(row)))),
             Self::Float(array) => there(array, row, || Some(Cell::Float(array.value(row)))),
-            Self::Decimal(array, scale) => there(array, row, || decimal(array.value(row), scale)),
+            Self::Decimal(array, scale) => there(array, row, || decimal(array.value(row), *scale)),
             Self::Date(array) => there(array, row, || date(array.value(row))),
-            Self::Typed(array) => there(array, row, || typed(array, row)),
+            Self::Typed(array) => there(*array, row, || typed(*array, row)),
         }
     }
+}
+
+/// The text of a row, unless it is null.
+///
+/// # Errors
+/// [`Refusal::CellUnsupported`] if there is no such row.
+#[inline]
+pub(in crate::mapping) fn text_at(
+    array: &StringArray,
+    row: usize,
+) -> Result<Option<&str>, Refusal> {
+    if row >= array.len() {
+        return Err(Refusal::CellUnsupported);
+    }
+    Ok((!array.is_null(row)).then(|| array.value(row)))
 }
 
 /// The cell of a row that there is.
@@ -298,6 +337,19 @@ mod tests {
         );
         reads(NullArray::new(1), "Null None");
         reads(Int64Array::from(vec![None]), "Null None");
+    }
+
+    #[test]
+    fn a_date_is_spelt_as_it_displays_itself() {
+        for days in (-4_400_000..2_932_896)
+            .step_by(997)
+            .chain([-719_528, 2_932_896])
+        {
+            if let Some(Cell::Date(date)) = super::date(days) {
+                let mut buffer = "left over".to_owned();
+                assert_eq!(Cell::Date(date).text(&mut buffer), Some(&*date.to_string()));
+            }
+        }
     }
 
     #[test]

@@ -13,12 +13,12 @@ mod refusal;
 mod text;
 
 pub(super) use boolean::{BooleanSteps, NO_WORDS, YES_WORDS};
-pub(super) use cell::{Cell, CellColumn, is_readable};
+pub(super) use cell::{Cell, CellColumn, is_readable, text_at};
 pub(super) use choice::{ChoiceSteps, ChoicesSteps, word};
 pub(super) use date::{DateSteps, DateTarget, FormatReads, try_format};
 pub(super) use number::{NumberSteps, NumberTarget, canonical};
 pub(super) use refusal::{Refusal, option_in_words, shown};
-pub(super) use text::{TextSteps, Trim, same_word};
+pub(super) use text::{Signs, TextSteps, Trim, same_word};
 
 use crate::model::{ColumnKind, Value};
 
@@ -26,7 +26,7 @@ use crate::model::{ColumnKind, Value};
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     cell: String,
-    text: String,
+    pub(super) text: String,
 }
 
 /// A canonical value whose text may be borrowed.
@@ -99,6 +99,7 @@ impl Conversion {
     ///
     /// # Errors
     /// Why the cell is not a value of the column.
+    #[inline]
     pub(super) fn convert<'s>(
         &self,
         cell: Cell<'s>,
@@ -135,7 +136,7 @@ impl Conversion {
 /// Blanks never count outside of text, and an empty cell is no value.
 fn trimmed(cell: Cell<'_>) -> Cell<'_> {
     match cell {
-        Cell::Text(text) => match text.trim() {
+        Cell::Text(text) => match text::trimmed(text) {
             "" => Cell::Null,
             text => Cell::Text(text),
         },

@@ -3,7 +3,7 @@
 //! All of them are read as exact decimals, so that no digit is lost or invented on the way.
 
 use rust_decimal::Decimal;
-use rust_decimal::prelude::{FromPrimitive, ToPrimitive};
+use rust_decimal::prelude::FromPrimitive;
 
 use super::cell::spell;
 use super::{Cell, Refusal};
@@ -52,8 +52,14 @@ impl NumberSteps {
     pub(super) fn convert(&self, cell: Cell<'_>, buffer: &mut String) -> Result<Value, Refusal> {
         let number = match cell {
             Cell::Null => return Ok(Value::Null),
-            Cell::Text(text) => self.parse(text, buffer)?,
-            Cell::Integer(number) => Decimal::from(number),
+            Cell::Text(text) => match Short::parse(text, self.decimal) {
+                Some(number) => return self.target.hold_short(number, buffer),
+                None => self.parse(text, buffer)?,
+            },
+            Cell::Integer(mantissa) => {
+                let number = Short { mantissa, scale: 0 };
+                return self.target.hold_short(number, buffer);
+            }
             Cell::Decimal(number) => number,
             // Fifteen digits are what a double means: `0.1 + 0.2` is 0.3.
             Cell::Float(number) => Decimal::from_f64(number).ok_or(Refusal::NumberRange)?,
@@ -67,9 +73,6 @@ impl NumberSteps {
     /// A number as text: an optional sign, digits with or without a decimal point, an exponent only for floating
     /// point columns.
     fn parse(&self, text: &str, buffer: &mut String) -> Result<Decimal, Refusal> {
-        if let Some(number) = short(text, self.decimal) {
-            return Ok(number);
-        }
         let (mantissa, exponent) = match self.target {
             NumberTarget::Float { .. } => split_exponent(text).ok_or(Refusal::NumberInvalid)?,
             NumberTarget::Integer { .. } | NumberTarget::Decimal { .. } => (text, 0),
@@ -181,14 +184,24 @@ impl NumberTarget {
         }
     }
 
+    #[inline]
+    fn hold_short(self, number: Short, buffer: &mut String) -> Result<Value, Refusal> {
+        let number = number.canonical();
+        match self {
+            Self::Integer { .. } if number.scale > 0 => Err(self.too_precise()),
+            Self::Integer { min, max } => within(number.mantissa, min, max).map(Value::Integer),
+            Self::Decimal { .. } | Self::Float { .. } => self.hold(number.into(), buffer),
+        }
+    }
+
     fn hold(self, number: Decimal, buffer: &mut String) -> Result<Value, Refusal> {
         match self {
             Self::Integer { min, max } => {
                 if number.scale() > 0 {
                     return Err(self.too_precise());
                 }
-                let number = number.to_i64().ok_or(Refusal::NumberRange)?;
-                within(number, min, max).map(Value::Integer)
+                let number = i64::try_from(number.mantissa());
+                within(number.map_err(|_| Refusal::NumberRange)?, min, max).map(Value::Integer)
             }
             Self::Decimal {
                 min,
@@ -223,34 +236,66 @@ impl NumberTarget {
     }
 }
 
-/// A number of at most 18 digits and nothing but a sign and a separator: most are, and need no second spelling.
-fn short(text: &str, decimal: char) -> Option<Decimal> {
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let (mut mantissa, mut digits, mut scale) = (0_i64, 0, None);
-    for byte in unsigned.bytes() {
-        if byte.is_ascii_digit() && digits < 18 {
-            mantissa = mantissa * 10 + i64::from(byte - b'0');
-            digits += 1;
-            scale = scale.map(|scale: u32| scale + 1);
-        } else if char::from(byte) == decimal && scale.is_none() {
-            scale = Some(0);
-        } else {
-            return None;
+/// A number of few digits: most are, and then no arithmetic is cheaper.
+#[derive(Debug, Clone, Copy)]
+struct Short {
+    mantissa: i64,
+    scale: u32,
+}
+
+impl Short {
+    /// A text of at most 18 digits and nothing but a sign and a separator, which needs no second spelling.
+    fn parse(text: &str, decimal: char) -> Option<Self> {
+        let (sign, unsigned) = match text.as_bytes() {
+            [b'-', unsigned @ ..] => (-1, unsigned),
+            [b'+', unsigned @ ..] | unsigned => (1, unsigned),
+        };
+        let (mut mantissa, mut digits, mut whole) = (0_i64, 0_u32, None);
+        for byte in unsigned {
+            let digit = byte.wrapping_sub(b'0');
+            if digit < 10 && digits < 18 {
+                mantissa = mantissa * 10 + i64::from(digit);
+                digits += 1;
+            } else if char::from(*byte) == decimal && whole.is_none() {
+                whole = Some(digits);
+            } else {
+                return None;
+            }
         }
+        (digits > 0).then_some(Self {
+            mantissa: sign * mantissa,
+            scale: whole.map_or(0, |whole| digits - whole),
+        })
     }
-    if digits == 0 {
-        return None;
+
+    /// Without zeros at the end, and with one zero only.
+    #[inline]
+    fn canonical(self) -> Self {
+        let Self {
+            mut mantissa,
+            mut scale,
+        } = self;
+        while scale > 0 && mantissa % 10 == 0 {
+            (mantissa, scale) = (mantissa / 10, scale - 1);
+        }
+        Self { mantissa, scale }
     }
-    let sign = if text.starts_with('-') { -1 } else { 1 };
-    Some(Decimal::new(sign * mantissa, scale.unwrap_or(0)))
+}
+
+impl From<Short> for Decimal {
+    fn from(number: Short) -> Self {
+        Self::new(number.mantissa, number.scale)
+    }
 }
 
 /// Without zeros at the end, and with one zero only.
 pub(in crate::mapping) fn canonical(number: Decimal) -> Decimal {
-    if number.is_zero() {
-        Decimal::ZERO
-    } else {
-        number.normalize()
+    let scale = number.scale();
+    match i64::try_from(number.mantissa()) {
+        Ok(0) => Decimal::ZERO,
+        Ok(_) if scale == 0 => number,
+        Ok(mantissa) => Short { mantissa, scale }.canonical().into(),
+        Err(_) => number.normalize(),
     }
 }
 
@@ -429,16 +474,24 @@ mod tests {
         fn a_short_number_is_what_its_long_spelling_is(text in "[-+]{0,2}[0-9]{0,12}[.,]{0,2}[0-9]{0,12}") {
             for decimal in ['.', ','] {
                 let steps = NumberSteps { decimal, ..NumberSteps::plain(money()) };
-                if let Some(number) = short(&text, decimal) {
+                if let Some(number) = Short::parse(&text, decimal) {
                     let mut buffer = String::new();
                     prop_assert!(steps.spell_plainly(&text, &mut buffer).is_some());
-                    prop_assert_eq!(number, Decimal::from_str_exact(&buffer).unwrap());
+                    prop_assert_eq!(Decimal::from(number), Decimal::from_str_exact(&buffer).unwrap());
                 }
             }
         }
     }
 
     proptest! {
+        #[test]
+        fn the_canonical_form_is_the_normalized_one(units: i128, shift in 0_u32..120, scale in 0_u32..=28) {
+            if let Ok(number) = Decimal::try_from_i128_with_scale(units >> shift, scale) {
+                let (found, expected) = (canonical(number), number.normalize());
+                prop_assert_eq!((found.mantissa(), found.scale()), (expected.mantissa(), expected.scale()));
+            }
+        }
+
         #[test]
         fn an_amount_reads_as_it_was_written(units in 0_i64..1_000_000_000_000_000, scale in 0_u32..=4) {
             let amount = Decimal::new(units, scale);

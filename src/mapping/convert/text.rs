@@ -2,6 +2,8 @@
 //!
 //! Blank means Unicode white space. The order of the steps: trim, null for an empty text, letter case, length.
 
+use arrow_array::StringArray;
+
 use super::{Canonical, Cell, Refusal, Scratch};
 use crate::mapping::{Case, TooLong};
 use crate::model::Value;
@@ -23,6 +25,30 @@ pub(in crate::mapping) enum Trim {
     Nothing,
 }
 
+/// What is known of the signs of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::mapping) enum Signs {
+    /// None is one that the service refuses.
+    Taken,
+    Unknown,
+}
+
+impl Signs {
+    /// Of all texts of a column: to look at them at once costs less than to look at each.
+    pub(in crate::mapping) fn of(texts: &StringArray) -> Self {
+        let ends = texts.value_offsets();
+        let ends = ends.first().zip(ends.last());
+        let part = ends.and_then(|(from, to)| {
+            let part = usize::try_from(*from).ok()?..usize::try_from(*to).ok()?;
+            texts.value_data().get(part)
+        });
+        match part {
+            Some(bytes) if !may_be_barred(bytes) => Self::Taken,
+            _ => Self::Unknown,
+        }
+    }
+}
+
 impl TextSteps {
     /// Trimmed, and refused if it is too long.
     pub(in crate::mapping) fn plain(max_length: usize) -> Self {
@@ -34,37 +60,58 @@ impl TextSteps {
         }
     }
 
+    #[inline]
     pub(super) fn convert<'s>(
         &self,
         cell: Cell<'s>,
         scratch: &'s mut Scratch,
     ) -> Result<Canonical<'s>, Refusal> {
-        let Some(text) = cell.text(&mut scratch.cell) else {
-            return Ok(Canonical::Value(Value::Null));
+        let text = match cell.text(&mut scratch.cell) {
+            Some(text) => self.take(text, Signs::Unknown, &mut scratch.text)?,
+            None => "",
         };
+        Ok(match text {
+            "" => Canonical::Value(Value::Null),
+            text => Canonical::Text(text),
+        })
+    }
+
+    /// What becomes of a text; nothing where it is empty then.
+    ///
+    /// # Errors
+    /// Why it is not a value of the column.
+    #[inline]
+    pub(in crate::mapping) fn take<'s>(
+        &self,
+        text: &'s str,
+        signs: Signs,
+        buffer: &'s mut String,
+    ) -> Result<&'s str, Refusal> {
         let text = match self.trim {
-            Trim::Blanks => text.trim(),
+            Trim::Blanks => trimmed(text),
             Trim::Nothing => text,
         };
-        if may_be_barred(text)
-            && let Some(bad) = text.chars().find(|c| is_barred(*c))
-        {
-            return Err(Refusal::TextInvalidCharacter(bad));
+        if signs == Signs::Unknown && may_be_barred(text.as_bytes()) {
+            only_taken(text)?;
         }
+        // No text has more UTF-16 units than bytes.
+        if self.case.is_none() && text.len() <= self.max_length {
+            return Ok(text);
+        }
+        self.take_further(text, buffer)
+    }
+
+    #[inline(never)]
+    fn take_further<'s>(&self, text: &'s str, buffer: &'s mut String) -> Result<&'s str, Refusal> {
         let text = match self.case {
-            Some(case) => in_case(text, case, &mut scratch.text),
+            Some(case) => in_case(text, case, buffer),
             None => text,
         };
-        let text = self.within_length(text)?;
-        if text.is_empty() {
-            return Ok(Canonical::Value(Value::Null));
-        }
-        Ok(Canonical::Text(text))
+        self.within_length(text)
     }
 
     /// Cuts between characters, and takes blanks at the cut away.
     fn within_length<'s>(&self, text: &'s str) -> Result<&'s str, Refusal> {
-        // No text has more UTF-16 units than bytes.
         if text.len() <= self.max_length {
             return Ok(text);
         }
@@ -94,6 +141,26 @@ impl TextSteps {
     }
 }
 
+/// The text without blanks around it. Nearly none has any, and then its first and last byte tell.
+#[inline]
+pub(super) fn trimmed(text: &str) -> &str {
+    let mut bytes = text.bytes();
+    let ends = bytes
+        .next()
+        .map(|first| (first, bytes.next_back().unwrap_or(first)));
+    match ends {
+        Some((first, last)) if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        Some(_) => without_blanks(text),
+        None => text,
+    }
+}
+
+/// Apart from what nearly every text takes, as are the other functions that few texts need.
+#[cold]
+fn without_blanks(text: &str) -> &str {
+    text.trim()
+}
+
 /// What XML does not know: controls below the blank except tab and line ends, and the two non-characters.
 ///
 /// Source: Dataverse error `0x80040278`, "contains one or more invalid characters".
@@ -101,8 +168,16 @@ fn is_barred(c: char) -> bool {
     (c < ' ' && !matches!(c, '\t' | '\r' | '\n')) || matches!(c, '\u{fffe}' | '\u{ffff}')
 }
 
+#[cold]
+fn only_taken(text: &str) -> Result<(), Refusal> {
+    match text.chars().find(|c| is_barred(*c)) {
+        Some(bad) => Err(Refusal::TextInvalidCharacter(bad)),
+        None => Ok(()),
+    }
+}
+
 /// Whether any byte could be of such a character. Nearly no text has one: eight bytes are looked at at once.
-fn may_be_barred(text: &str) -> bool {
+fn may_be_barred(bytes: &[u8]) -> bool {
     const EACH: u64 = 0x0101_0101_0101_0101;
     // The first byte of both non-characters.
     const BEYOND: u8 = 0xEF;
@@ -112,7 +187,7 @@ fn may_be_barred(text: &str) -> bool {
         let word = u64::from_ne_bytes(*eight);
         (below(word, b' ') | below(word ^ (EACH * u64::from(BEYOND)), 1)) & (EACH << 7) != 0
     };
-    let (eights, rest) = text.as_bytes().as_chunks::<8>();
+    let (eights, rest) = bytes.as_chunks::<8>();
     eights.iter().any(has_any) || rest.iter().any(|it| *it < b' ' || *it == BEYOND)
 }
 
@@ -127,6 +202,7 @@ fn cut(text: &str, max_length: usize) -> &str {
     text
 }
 
+#[inline(never)]
 fn in_case<'s>(text: &'s str, case: Case, buffer: &'s mut String) -> &'s str {
     buffer.clear();
     match case {
