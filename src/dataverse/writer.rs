@@ -65,7 +65,7 @@ impl TableWriter {
         let again: Vec<&Operation> = places
             .iter()
             .filter_map(|place| operations.get(*place).copied())
-            .filter(|operation| body.operation(operation, &self.target).is_ok())
+            .filter(|operation| body.operation(operation, &self.form).is_ok())
             .collect();
         // All of them were written before.
         if again.len() == places.len() {
