@@ -153,7 +153,7 @@ pub(super) fn import_on(
     // What an import that was stopped left behind.
     remove(disk, &aside)?;
     remove(disk, &beside(folder, "removed"))?;
-    if let Some(there) = in_force(folder) {
+    if let Some(there) = in_force(folder)? {
         import.refuse_other(&there.owner)?;
         let records = import.write(disk, folder, there.generation, lines)?;
         tidy(remove_generation(disk, folder, there.generation));
@@ -172,12 +172,23 @@ pub(super) fn import_on(
     Ok(records)
 }
 
-/// What the ledger in the folder is; `None` if there is none, or one that has no say since it is damaged.
-fn in_force(folder: &Path) -> Option<Stored> {
-    let catalogue = Catalogue::open_to_read(folder).ok().flatten()?;
-    let stored = catalogue.stored().ok().flatten()?;
-    refuse_later(folder, stored.generation).ok()?;
-    Some(stored)
+/// What the ledger in the folder is; `None` if there is none, or one that has no say since it is damaged. One of a newer
+/// format, or that the disk does not give, may be whole.
+fn in_force(folder: &Path) -> Result<Option<Stored>, LedgerError> {
+    let read = || {
+        let Some(catalogue) = Catalogue::open_to_read(folder)? else {
+            return Ok(None);
+        };
+        let stored = catalogue.stored()?;
+        if let Some(stored) = &stored {
+            refuse_later(folder, stored.generation)?;
+        }
+        Ok(stored)
+    };
+    match read() {
+        Err(LedgerError::Torn { .. } | LedgerError::Foreign { .. }) => Ok(None),
+        read => read,
+    }
 }
 
 /// An exported ledger whose first line was read.

@@ -215,6 +215,24 @@ fn a_damaged_ledger_goes_before_the_imported_one_is_there_and_nothing_else_does(
 }
 
 #[test]
+fn an_import_leaves_a_ledger_of_a_newer_segue_alone() {
+    let house = House::new();
+    house.record(&many(0..3, 1)).fold().unwrap();
+    let text = exported(&house);
+    let catalogue = rusqlite::Connection::open(house.folder().join("catalogue.db")).unwrap();
+    catalogue.pragma_update(None, "user_version", 9).unwrap();
+    drop(catalogue);
+    let files = house.files();
+    let power = Arc::new(Power::fails_after(1000, Torn::Nothing));
+    let refused = import_on(&power, &house, &text).unwrap_err();
+    assert!(
+        matches!(refused, LedgerError::NewerFormat { version: 9, .. }),
+        "{refused}"
+    );
+    assert_eq!(house.files(), files);
+}
+
+#[test]
 fn a_reset_that_the_power_fails_in_is_made_or_not_made() {
     let template = House::new();
     let entries = many(0..300, 1);
