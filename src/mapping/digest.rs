@@ -92,9 +92,12 @@ impl Parts {
 
     #[inline]
     pub(super) fn push(&mut self, tag: u8, content: &[u8]) {
-        self.0.push(tag);
+        // Tag and length are the low nine bytes of one number, and are written in one go.
         let length = u64::try_from(content.len()).unwrap_or(u64::MAX);
-        self.0.extend_from_slice(&length.to_le_bytes());
+        let head = u128::from(length) << 8 | u128::from(tag);
+        if let Some(head) = head.to_le_bytes().first_chunk::<9>() {
+            self.0.extend_from_slice(head);
+        }
         self.0.extend_from_slice(content);
     }
 
@@ -290,6 +293,25 @@ mod tests {
         assert_eq!(of(decimal(1250, 2)), of(decimal(125, 1)));
         assert_eq!(of(decimal(0, 3)), of(decimal(0, 0)));
         assert_eq!(of(Value::Float(-0.0)), of(Value::Float(0.0)));
+    }
+
+    /// What digests are taken of is on disk in every ledger.
+    #[test]
+    fn the_bytes_of_the_parts_never_change() {
+        let mut parts = Parts::default();
+        parts.push_value(&text("Löb"));
+        parts.push_value(&Value::Decimal(Decimal::new(1250, 2)));
+        parts.push_value(&Value::Integer(-2));
+        parts.push_value(&Value::Null);
+        let mut expected = b"t\x04\0\0\0\0\0\0\0L\xC3\xB6b".to_vec();
+        expected.extend(b"d\x14\0\0\0\0\0\0\0\x7D\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0");
+        expected.extend(b"i\x08\0\0\0\0\0\0\0\xFE\xFF\xFF\xFF\xFF\xFF\xFF\xFF");
+        expected.extend(b"0\0\0\0\0\0\0\0\0");
+        assert_eq!(parts.0, expected);
+        let mut digester = Digester::new(&DigestSecret([7; 32]), About::Column);
+        let of_value = digester.column(&text("Löb"));
+        assert_eq!(digester.text("Löb"), of_value);
+        assert_eq!(of_value, ColumnDigest::from_hash(5_123_291_014_521_605_162));
     }
 
     #[test]

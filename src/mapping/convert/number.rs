@@ -293,7 +293,7 @@ pub(in crate::mapping) fn canonical(number: Decimal) -> Decimal {
     let scale = number.scale();
     match i64::try_from(number.mantissa()) {
         Ok(0) => Decimal::ZERO,
-        Ok(_) if scale == 0 => number,
+        Ok(mantissa) if scale == 0 || mantissa % 10 != 0 => number,
         Ok(mantissa) => Short { mantissa, scale }.canonical().into(),
         Err(_) => number.normalize(),
     }
