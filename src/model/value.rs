@@ -65,7 +65,11 @@ impl Value {
             is_sign || c.is_control()
         };
         match self {
-            Self::Text(text) => !text.is_empty() && !text.contains(is_barred),
+            // Most keys are letters and digits, which need no look at their characters.
+            Self::Text(text) => {
+                let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.@".contains(&byte);
+                !text.is_empty() && (text.bytes().all(is_plain) || !text.contains(is_barred))
+            }
             Self::Null
             | Self::Float(_)
             | Self::Timestamp(_)

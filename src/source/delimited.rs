@@ -125,7 +125,7 @@ impl Delimited {
             csv::ErrorKind::Io(source) => source,
             other => io::Error::other(format!("{other:?}")),
         };
-        if is_the_systems(&source) {
+        if is_about_reading(&source) {
             let line = self.lines.line;
             SourceError::Read { file, line, source }
         } else {
@@ -134,9 +134,9 @@ impl Delimited {
     }
 }
 
-/// Whether the system refused to read, or else what was read could not be unpacked.
-fn is_the_systems(error: &io::Error) -> bool {
-    error.raw_os_error().is_some()
+/// Whether the system refused to read, or the tape a row that is too long; or else what was read could not be unpacked.
+fn is_about_reading(error: &io::Error) -> bool {
+    error.raw_os_error().is_some() || error.kind() == io::ErrorKind::FileTooLarge
 }
 
 /// What ends a line.
@@ -229,7 +229,7 @@ fn marked_encoding(
     let begin = (&mut bytes).take(4).read_to_end(&mut first);
     begin.map_err(|source| {
         let file = file();
-        if is_the_systems(&source) {
+        if is_about_reading(&source) {
             SourceError::Open { file, source }
         } else {
             SourceError::Packed { file, source }

@@ -335,6 +335,18 @@ mod tests {
     }
 
     #[test]
+    fn a_row_without_end_is_no_damaged_archive() {
+        let mut bytes = b"a,b\n1,2\n3,\"".to_vec();
+        bytes.resize(70 << 20, b'4');
+        let error = read(&bytes, CsvDialect::default()).unwrap_err();
+        assert!(
+            matches!(error, SourceError::Read { line: 3, .. }),
+            "{error}"
+        );
+        assert!(error.to_string().contains("is a quote never closed?"));
+    }
+
+    #[test]
     fn an_empty_file_is_an_error_and_a_header_alone_is_no_rows() {
         let error = read(b"", CsvDialect::default()).unwrap_err();
         assert_eq!(error.kind(), SourceFailure::NotThere);

@@ -42,7 +42,7 @@ impl<R: Read> Read for Tape<R> {
         self.taken = 0;
         if self.kept.len() > LONGEST_ROW {
             let message = "a row is longer than 64 MiB; is a quote never closed?";
-            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
         }
         let length = self.inner.read(buffer)?;
         self.ended = length == 0;
