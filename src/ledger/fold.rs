@@ -1,7 +1,7 @@
 //! The next generation: the previous one with its journal merged in.
 //!
-//! The journal's entries are sorted outside of memory; of each key the last entry wins. Both sides are then walked
-//! once, in the order of keys.
+//! The frames of the journal are merged by key, or sorted outside of memory where they are too many or of several
+//! layouts; of each key the last entry wins. Both sides are then walked once, in the order of keys.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -12,13 +12,20 @@ use std::thread;
 
 use super::LedgerError;
 use super::format::{KEY_BYTES, KeyRow, RowKind, key_of};
+use super::frames::Frames;
 use super::generation::{Generation, GenerationWriter};
 use super::journal::Journal;
 use super::layout::{Layout, LayoutId, Translation};
 use super::spill::{CHUNK_BYTES, Spill, chain_of};
 use crate::model::{KeyDigest, StandingFlags};
 
-/// A chain of the sort is in memory as a whole, two more behind it; so much of it costs little and keeps the number of
+/// More frames are not merged but sorted: of each a part is in memory.
+const MOST_FRAMES: usize = 8192;
+
+/// So many bytes of sorted entries are handed over at once.
+const TOGETHER: usize = 256 * 1024;
+
+/// A chain of the sort is in memory as a whole; so much of it costs little and keeps the number of
 /// chains small.
 const CHAIN_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -42,17 +49,34 @@ impl Fold<'_> {
         mut next: GenerationWriter,
         layout_of: impl Fn(LayoutId) -> Result<Option<Layout>, LedgerError>,
     ) -> Result<Generation, LedgerError> {
-        let changes = &self.gather(next.layout(), layout_of)?;
-        // One thread sorts a chain while this one writes the chain before it.
-        let (sender, sorted) = mpsc::sync_channel(1);
+        let stride = KEY_BYTES + next.layout().width();
+        let sorting = self.sorting(next.layout(), layout_of)?;
+        // One thread sorts while this one writes what was sorted before.
+        let (sender, sorted) = mpsc::sync_channel(2);
         thread::scope(|scope| {
             let spawned = thread::Builder::new()
                 .name("fold".to_owned())
-                .spawn_scoped(scope, move || sort_each(changes, &sender));
+                .spawn_scoped(scope, move || sorting.send_all(&sender));
             spawned.map_err(|source| LedgerError::io("sort in", self.spill, source))?;
-            self.merge(Changes::new(sorted), &mut next)
+            self.merge(Changes::new(sorted, stride), &mut next)
         })?;
         next.finish()
+    }
+
+    /// Prepares to sort the journal's entries.
+    fn sorting(
+        &self,
+        layout: &Layout,
+        layout_of: impl Fn(LayoutId) -> Result<Option<Layout>, LedgerError>,
+    ) -> Result<Sorting<'_>, LedgerError> {
+        let (stride, id) = (KEY_BYTES + layout.width(), layout.id());
+        let frames = self.journal.frames()?;
+        let are_alike = frames.iter().all(|(other, _)| *other == id);
+        if !are_alike || frames.len() > MOST_FRAMES {
+            return Ok(Sorting::Chains(Chains::of(self.gather(layout, layout_of)?)));
+        }
+        let frames = frames.into_iter().map(|(_, entries)| entries).collect();
+        Ok(Sorting::Frames(Frames::of(self.journal, frames, stride)?))
     }
 
     /// Writes what stands and what was learned, in the order of keys.
@@ -178,64 +202,178 @@ impl SortedChain {
         Ok(sorted)
     }
 
-    fn row(&self, number: usize) -> Option<&[u8]> {
+    fn row(&self, number: usize) -> &[u8] {
         let from = number * self.stride;
-        self.rows.get(from..from + self.stride)
+        let row = self.rows.get(from..from + self.stride);
+        row.unwrap_or_default()
     }
 }
 
-/// Sorts chain after chain, until all are done or nobody takes them.
-fn sort_each(spill: &Spill, sorted: &mpsc::SyncSender<Result<SortedChain, LedgerError>>) {
-    for chain in 0..spill.chains() {
-        let loaded = SortedChain::load(spill, chain);
-        if sorted.send(loaded).is_err() {
-            return;
+/// The journal's entries on their way into the order of keys.
+enum Sorting<'a> {
+    Frames(Frames<'a>),
+    Chains(Chains),
+}
+
+impl Sorting<'_> {
+    /// Sends the last entry of each key, many at a time, until all are sent or nobody takes them.
+    fn send_all(mut self, sorted: &mpsc::SyncSender<Result<Vec<u8>, LedgerError>>) {
+        loop {
+            let mut rows = Vec::with_capacity(TOGETHER);
+            let more = self.fill(&mut rows);
+            let goes_on = matches!(more, Ok(true));
+            if sorted.send(more.map(|_| rows)).is_err() || !goes_on {
+                return;
+            }
+        }
+    }
+
+    /// False after the last key.
+    fn fill(&mut self, rows: &mut Vec<u8>) -> Result<bool, LedgerError> {
+        while rows.len() < TOGETHER {
+            let more = match self {
+                Self::Frames(frames) => frames.next(rows),
+                Self::Chains(chains) => chains.next(rows),
+            };
+            if !more? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// The last entry of each key of a spill, chain after chain.
+struct Chains {
+    spill: Spill,
+    /// The chain that is loaded next.
+    next: usize,
+    chain: SortedChain,
+    /// How many of the chain were passed.
+    passed: usize,
+}
+
+impl Chains {
+    fn of(spill: Spill) -> Self {
+        Self {
+            spill,
+            next: 0,
+            chain: SortedChain::default(),
+            passed: 0,
+        }
+    }
+
+    /// Appends the last entry of the next key to `rows`; false after the last key.
+    fn next(&mut self, rows: &mut Vec<u8>) -> Result<bool, LedgerError> {
+        loop {
+            let order = &self.chain.order;
+            while let Some((key, number)) = order.get(self.passed) {
+                self.passed += 1;
+                let next = order.get(self.passed);
+                if next.is_none_or(|(other, _)| other != key) {
+                    rows.extend_from_slice(self.chain.row(*number));
+                    return Ok(true);
+                }
+            }
+            if self.next == self.spill.chains() {
+                return Ok(false);
+            }
+            self.chain = SortedChain::load(&self.spill, self.next)?;
+            self.passed = 0;
+            self.next += 1;
         }
     }
 }
 
 /// The last entry of each key, in the order of keys. It begins before the first.
 struct Changes {
-    sorted: mpsc::Receiver<Result<SortedChain, LedgerError>>,
-    chain: SortedChain,
-    /// How many of the chain were passed.
-    passed: usize,
-    current: Option<(KeyDigest, usize)>,
+    sorted: mpsc::Receiver<Result<Vec<u8>, LedgerError>>,
+    stride: usize,
+    rows: Vec<u8>,
+    at: usize,
 }
 
 impl Changes {
-    fn new(sorted: mpsc::Receiver<Result<SortedChain, LedgerError>>) -> Self {
+    fn new(sorted: mpsc::Receiver<Result<Vec<u8>, LedgerError>>, stride: usize) -> Self {
         Self {
             sorted,
-            chain: SortedChain::default(),
-            passed: 0,
-            current: None,
+            stride,
+            rows: Vec::new(),
+            at: 0,
         }
     }
 
     fn current(&self) -> Option<(KeyDigest, &[u8])> {
-        let (key, number) = self.current?;
-        Some((key, self.chain.row(number)?))
+        let row = self.rows.get(self.at..self.at + self.stride)?;
+        Some((key_of(row)?, row))
     }
 
     fn advance(&mut self) -> Result<(), LedgerError> {
-        loop {
-            let order = &self.chain.order;
-            while let Some((key, number)) = order.get(self.passed).copied() {
-                self.passed += 1;
-                let next = order.get(self.passed);
-                if next.is_none_or(|(other, _)| *other != key) {
-                    self.current = Some((KeyDigest(key.to_be_bytes()), number));
-                    return Ok(());
+        self.at += self.stride;
+        if self.at < self.rows.len() {
+            return Ok(());
+        }
+        self.at = 0;
+        // The sorter hangs up after the last.
+        self.rows = self.sorted.recv().unwrap_or_else(|_| Ok(Vec::new()))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ledger::disk::Disk;
+    use crate::ledger::format::SecretCheck;
+    use crate::ledger::journal::Frame;
+    use crate::model::SourceDigest;
+
+    fn sorted(mut sorting: Sorting<'_>) -> Vec<u8> {
+        let mut rows = Vec::new();
+        while sorting.fill(&mut rows).unwrap() {}
+        rows
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+        #[test]
+        fn frames_merge_as_chains_sort(
+            frames in prop::collection::vec(prop::collection::vec((0_u8..40, any::<u8>()), 1..60), 0..12),
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let layout = Layout { columns: Vec::new() };
+            let mut journal = Journal::passing(folder.path(), SecretCheck([1; 16])).unwrap();
+            for entries in &frames {
+                let mut frame = Frame::new(&layout, entries.len());
+                for (key, source) in entries {
+                    let row = KeyRow {
+                        key: KeyDigest([*key; 16]),
+                        source: SourceDigest([*source; 16]),
+                        id: None,
+                        run: 1,
+                        flags: StandingFlags::default(),
+                        kind: RowKind::Standing,
+                    };
+                    frame.push(row, &[], &layout);
                 }
+                journal.append(&Disk::Steady, frame).unwrap();
             }
-            self.current = None;
-            // The sorter hangs up after the last.
-            let Ok(chain) = self.sorted.recv() else {
-                return Ok(());
+            let fold = Fold {
+                previous: &Generation::empty(layout.clone()),
+                journal: &journal,
+                spill: folder.path(),
+                graves_from: 0,
             };
-            self.chain = chain?;
-            self.passed = 0;
+            let layout_of = |_| Ok(Some(layout.clone()));
+            let merged = sorted(fold.sorting(&layout, layout_of).unwrap());
+            let gathered = Chains::of(fold.gather(&layout, layout_of).unwrap());
+            prop_assert_eq!(&merged, &sorted(Sorting::Chains(gathered)));
+            let last: std::collections::BTreeMap<u8, u8> = frames.concat().into_iter().collect();
+            let stride = KEY_BYTES + layout.width();
+            let found: Vec<(u8, u8)> = merged.chunks(stride).map(|row| (row[0], row[16])).collect();
+            prop_assert_eq!(found, last.into_iter().collect::<Vec<_>>());
         }
     }
 }

@@ -1,19 +1,20 @@
 //! `journal.<generation>`: what a generation has learned since it was written.
 //!
 //! A header, then one frame for each call of `record`: what it holds, how long it is, the layout of its entries, the
-//! entries one after another, each a key's record and its column states, and a checksum seeded with the place of the
+//! entries in the order of keys, each a key's record and its column states, and a checksum seeded with the place of the
 //! frame. A frame is written at once and synced before the next one, so only the last one can be torn, by a writer
 //! that died in it: what it held was recorded for nobody. A torn frame with a sound one behind it is damage.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::LedgerError;
 use super::disk::{self, Disk};
-use super::format::{FileKind, HEADER_BYTES, Header, KEY_BYTES, KeyRow, SecretCheck, take};
+use super::format::{FileKind, HEADER_BYTES, Header, KEY_BYTES, KeyRow, SecretCheck, key_of, take};
 use super::generation;
 use super::layout::{self, Layout, LayoutId};
 use crate::model::ColumnState;
@@ -36,6 +37,7 @@ const BEGIN: u64 = HEADER_BYTES as u64;
 pub(super) struct Frame {
     bytes: Vec<u8>,
     entries: usize,
+    stride: usize,
 }
 
 impl Frame {
@@ -46,7 +48,11 @@ impl Frame {
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&[0; 8]);
         bytes.extend_from_slice(&layout.id().0);
-        Self { bytes, entries: 0 }
+        Self {
+            bytes,
+            entries: 0,
+            stride: KEY_BYTES + layout.width(),
+        }
     }
 
     /// States that are missing count as never sent.
@@ -63,14 +69,29 @@ impl Frame {
 
     /// As it stands at that place of a file.
     fn sealed(mut self, place: u64) -> Vec<u8> {
-        let length = (self.bytes.len() - HEAD_BYTES) as u64;
-        let length = length.to_le_bytes();
+        self.sort();
+        let length = ((self.bytes.len() - HEAD_BYTES) as u64).to_le_bytes();
         if let Some(field) = self.bytes.get_mut(MAGIC.len()..MAGIC.len() + length.len()) {
             field.copy_from_slice(&length);
         }
         let checksum = xxh3_64_with_seed(&self.bytes, place);
         self.bytes.extend_from_slice(&checksum.to_le_bytes());
         self.bytes
+    }
+
+    /// Brings its entries into the order of keys, so that frames can be merged. Those of one key stay in their order.
+    fn sort(&mut self) {
+        let entries = self.bytes.split_off(HEAD_BYTES);
+        let keys = entries.chunks_exact(self.stride).filter_map(key_of);
+        let keys = keys.map(|key| u128::from_be_bytes(key.0));
+        let mut order: Vec<(u128, usize)> = keys.zip(0..).collect();
+        order.sort_unstable();
+        self.bytes.reserve_exact(entries.len() + CHECKSUM_BYTES);
+        for (_, number) in order {
+            let from = number * self.stride;
+            let entry = entries.get(from..from + self.stride);
+            self.bytes.extend_from_slice(entry.unwrap_or_default());
+        }
     }
 }
 
@@ -241,6 +262,24 @@ impl Journal {
         &self,
         mut visit: impl FnMut(LayoutId, &[u8]) -> Result<(), LedgerError>,
     ) -> Result<(), LedgerError> {
+        self.walk(|_, layout, entries| visit(layout, entries))
+    }
+
+    /// The layout of each frame, and where its entries stand, oldest first. All are verified.
+    pub(super) fn frames(&self) -> Result<Vec<(LayoutId, Range<u64>)>, LedgerError> {
+        let mut frames = Vec::new();
+        self.walk(|place, layout, entries| {
+            let begin = place + HEAD_BYTES as u64;
+            frames.push((layout, begin..begin + entries.len() as u64));
+            Ok(())
+        })?;
+        Ok(frames)
+    }
+
+    fn walk(
+        &self,
+        mut visit: impl FnMut(u64, LayoutId, &[u8]) -> Result<(), LedgerError>,
+    ) -> Result<(), LedgerError> {
         let mut place = BEGIN;
         let mut bytes = Vec::new();
         while place < self.end {
@@ -253,7 +292,7 @@ impl Journal {
                 return Err(self.damaged(place));
             };
             let entries = bytes.get(HEAD_BYTES..bytes.len() - CHECKSUM_BYTES);
-            visit(head.layout, entries.unwrap_or_default())?;
+            visit(place, head.layout, entries.unwrap_or_default())?;
             place += bytes.len() as u64;
         }
         Ok(())
@@ -337,7 +376,7 @@ impl Journal {
         Ok(false)
     }
 
-    fn read_at(&self, place: u64, into: &mut [u8]) -> Result<(), LedgerError> {
+    pub(super) fn read_at(&self, place: u64, into: &mut [u8]) -> Result<(), LedgerError> {
         disk::read_exact_at(&self.file, into, place)
             .map_err(|source| LedgerError::io("read", &self.path, source))
     }
