@@ -71,11 +71,10 @@ impl Fold<'_> {
     ) -> Result<Sorting<'_>, LedgerError> {
         let (stride, id) = (KEY_BYTES + layout.width(), layout.id());
         let frames = self.journal.frames()?;
-        let are_alike = frames.iter().all(|(other, _)| *other == id);
+        let are_alike = frames.iter().all(|frame| frame.layout == id);
         if !are_alike || frames.len() > MOST_FRAMES {
             return Ok(Sorting::Chains(Chains::of(self.gather(layout, layout_of)?)));
         }
-        let frames = frames.into_iter().map(|(_, entries)| entries).collect();
         Ok(Sorting::Frames(Frames::of(self.journal, frames, stride)?))
     }
 
@@ -327,7 +326,7 @@ mod tests {
     use super::*;
     use crate::ledger::disk::Disk;
     use crate::ledger::format::SecretCheck;
-    use crate::ledger::journal::Frame;
+    use crate::ledger::frame::Frame;
     use crate::model::SourceDigest;
 
     fn sorted(mut sorting: Sorting<'_>) -> Vec<u8> {

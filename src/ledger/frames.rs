@@ -3,11 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
-use std::ops::Range;
+
+use xxhash_rust::xxh3::Xxh3;
 
 use super::LedgerError;
 use super::format::key_of;
-use super::journal::Journal;
+use super::frame::HEAD_BYTES;
+use super::journal::{Journal, Place};
 
 /// What the parts of all frames that are in memory take together.
 const MEMORY: usize = 48 * 1024 * 1024;
@@ -28,17 +30,20 @@ pub(super) struct Frames<'a> {
 
 /// How far a frame was read.
 struct Cursor {
-    /// What of it is still in the file.
-    left: Range<u64>,
+    frame: Place,
+    /// Where its next entries are read.
+    next: u64,
     rows: Vec<u8>,
     at: usize,
+    /// Of all that was read. Whether the frame is sound is known at its end.
+    checksum: Box<Xxh3>,
 }
 
 impl<'a> Frames<'a> {
-    /// `frames` tells where the entries of each frame stand, oldest first; each of them takes `stride` bytes.
+    /// `frames` are all of the journal, oldest first; each of their entries takes `stride` bytes.
     pub(super) fn of(
         journal: &'a Journal,
-        frames: Vec<Range<u64>>,
+        frames: Vec<Place>,
         stride: usize,
     ) -> Result<Self, LedgerError> {
         let rows = (MEMORY / frames.len().max(1)).min(MOST_AT_ONCE) / stride.max(1);
@@ -49,12 +54,8 @@ impl<'a> Frames<'a> {
             cursors: Vec::with_capacity(frames.len()),
             heads: BinaryHeap::with_capacity(frames.len()),
         };
-        for (number, left) in frames.into_iter().enumerate() {
-            let mut cursor = Cursor {
-                left,
-                rows: Vec::new(),
-                at: 0,
-            };
+        for (number, frame) in frames.into_iter().enumerate() {
+            let mut cursor = Cursor::open(journal, frame)?;
             if let Some(key) = cursor.read(journal, merged.at_once)? {
                 merged.heads.push(Reverse((key, number)));
             }
@@ -88,6 +89,20 @@ impl<'a> Frames<'a> {
 }
 
 impl Cursor {
+    fn open(journal: &Journal, frame: Place) -> Result<Self, LedgerError> {
+        let mut head = [0; HEAD_BYTES];
+        journal.read_at(frame.begin, &mut head)?;
+        let mut checksum = Box::new(Xxh3::with_seed(frame.begin));
+        checksum.update(&head);
+        Ok(Self {
+            frame,
+            next: frame.begin + HEAD_BYTES as u64,
+            rows: Vec::new(),
+            at: 0,
+            checksum,
+        })
+    }
+
     fn row(&self, stride: usize) -> &[u8] {
         let row = self.rows.get(self.at..self.at + stride);
         row.unwrap_or_default()
@@ -107,14 +122,29 @@ impl Cursor {
         Ok(self.key())
     }
 
-    /// Reads on in the frame; the key of the first entry, or none if there is none.
+    /// Reads on in the frame; the key of the first entry, or none at its end.
     fn read(&mut self, journal: &Journal, at_once: usize) -> Result<Option<u128>, LedgerError> {
-        let left = usize::try_from(self.left.end - self.left.start).unwrap_or(usize::MAX);
+        let left = usize::try_from(self.frame.end - self.next).unwrap_or(usize::MAX);
         self.rows.resize(left.min(at_once), 0);
-        journal.read_at(self.left.start, &mut self.rows)?;
-        self.left.start += self.rows.len() as u64;
         self.at = 0;
+        if left == 0 {
+            self.verify(journal)?;
+            return Ok(None);
+        }
+        journal.read_at(self.next, &mut self.rows)?;
+        self.checksum.update(&self.rows);
+        self.next += self.rows.len() as u64;
         Ok(self.key())
+    }
+
+    fn verify(&self, journal: &Journal) -> Result<(), LedgerError> {
+        let mut expected = [0; 8];
+        journal.read_at(self.frame.end, &mut expected)?;
+        if self.checksum.digest() == u64::from_le_bytes(expected) {
+            Ok(())
+        } else {
+            Err(journal.damaged(self.frame.begin))
+        }
     }
 
     fn key(&self) -> Option<u128> {

@@ -7,24 +7,16 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::LedgerError;
 use super::disk::{self, Disk};
-use super::format::{FileKind, HEADER_BYTES, Header, KEY_BYTES, KeyRow, SecretCheck, key_of, take};
+use super::format::{FileKind, HEADER_BYTES, Header, SecretCheck};
+use super::frame::{CHECKSUM_BYTES, Frame, HEAD_BYTES, Head, MAGIC};
 use super::generation;
-use super::layout::{self, Layout, LayoutId};
-use crate::model::ColumnState;
-
-const MAGIC: [u8; 8] = *b"segueENT";
-
-/// Magic, length of the entries, layout.
-const HEAD_BYTES: usize = 32;
-
-const CHECKSUM_BYTES: usize = 8;
+use super::layout::LayoutId;
 
 /// So many bytes are searched in one go.
 const STRETCH_BYTES: u64 = 1024 * 1024;
@@ -32,91 +24,14 @@ const STRETCH_BYTES: u64 = 1024 * 1024;
 /// Where the first frame stands.
 const BEGIN: u64 = HEADER_BYTES as u64;
 
-/// Entries on their way into a journal.
-#[derive(Debug)]
-pub(super) struct Frame {
-    bytes: Vec<u8>,
-    entries: usize,
-    stride: usize,
-}
-
-impl Frame {
-    /// With room for so many entries of the layout.
-    pub(super) fn new(layout: &Layout, entries: usize) -> Self {
-        let room = HEAD_BYTES + entries * (KEY_BYTES + layout.width()) + CHECKSUM_BYTES;
-        let mut bytes = Vec::with_capacity(room);
-        bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&[0; 8]);
-        bytes.extend_from_slice(&layout.id().0);
-        Self {
-            bytes,
-            entries: 0,
-            stride: KEY_BYTES + layout.width(),
-        }
-    }
-
-    /// States that are missing count as never sent.
-    pub(super) fn push(&mut self, row: KeyRow, states: &[ColumnState], layout: &Layout) {
-        self.bytes.extend_from_slice(&row.to_bytes());
-        layout::put_states(states, layout, &mut self.bytes);
-        self.entries += 1;
-    }
-
-    /// How many entries it holds.
-    pub(super) fn entries(&self) -> usize {
-        self.entries
-    }
-
-    /// As it stands at that place of a file.
-    fn sealed(mut self, place: u64) -> Vec<u8> {
-        self.sort();
-        let length = ((self.bytes.len() - HEAD_BYTES) as u64).to_le_bytes();
-        if let Some(field) = self.bytes.get_mut(MAGIC.len()..MAGIC.len() + length.len()) {
-            field.copy_from_slice(&length);
-        }
-        let checksum = xxh3_64_with_seed(&self.bytes, place);
-        self.bytes.extend_from_slice(&checksum.to_le_bytes());
-        self.bytes
-    }
-
-    /// Brings its entries into the order of keys, so that frames can be merged. Those of one key stay in their order.
-    fn sort(&mut self) {
-        let entries = self.bytes.split_off(HEAD_BYTES);
-        let keys = entries.chunks_exact(self.stride).filter_map(key_of);
-        let keys = keys.map(|key| u128::from_be_bytes(key.0));
-        let mut order: Vec<(u128, usize)> = keys.zip(0..).collect();
-        order.sort_unstable();
-        self.bytes.reserve_exact(entries.len() + CHECKSUM_BYTES);
-        for (_, number) in order {
-            let from = number * self.stride;
-            let entry = entries.get(from..from + self.stride);
-            self.bytes.extend_from_slice(entry.unwrap_or_default());
-        }
-    }
-}
-
-/// What the head of a frame says.
+/// Where a frame stands in its file.
 #[derive(Debug, Clone, Copy)]
-struct Head {
-    layout: LayoutId,
-    /// Bytes of its entries.
-    length: u64,
-}
-
-impl Head {
-    fn from_bytes(mut bytes: &[u8]) -> Option<Self> {
-        let rest = &mut bytes;
-        let magic: [u8; 8] = take(rest)?;
-        let length = u64::from_le_bytes(take(rest)?);
-        let layout = LayoutId(take(rest)?);
-        (magic == MAGIC).then_some(Self { layout, length })
-    }
-
-    /// How many bytes of the file the frame takes; `None` if no file can hold it.
-    fn frame_bytes(self) -> Option<u64> {
-        self.length
-            .checked_add((HEAD_BYTES + CHECKSUM_BYTES) as u64)
-    }
+pub(super) struct Place {
+    pub(super) layout: LayoutId,
+    /// Its head begins here.
+    pub(super) begin: u64,
+    /// Its entries end here, and its checksum begins.
+    pub(super) end: u64,
 }
 
 /// The journal of one generation.
@@ -262,24 +177,6 @@ impl Journal {
         &self,
         mut visit: impl FnMut(LayoutId, &[u8]) -> Result<(), LedgerError>,
     ) -> Result<(), LedgerError> {
-        self.walk(|_, layout, entries| visit(layout, entries))
-    }
-
-    /// The layout of each frame, and where its entries stand, oldest first. All are verified.
-    pub(super) fn frames(&self) -> Result<Vec<(LayoutId, Range<u64>)>, LedgerError> {
-        let mut frames = Vec::new();
-        self.walk(|place, layout, entries| {
-            let begin = place + HEAD_BYTES as u64;
-            frames.push((layout, begin..begin + entries.len() as u64));
-            Ok(())
-        })?;
-        Ok(frames)
-    }
-
-    fn walk(
-        &self,
-        mut visit: impl FnMut(u64, LayoutId, &[u8]) -> Result<(), LedgerError>,
-    ) -> Result<(), LedgerError> {
         let mut place = BEGIN;
         let mut bytes = Vec::new();
         while place < self.end {
@@ -292,10 +189,28 @@ impl Journal {
                 return Err(self.damaged(place));
             };
             let entries = bytes.get(HEAD_BYTES..bytes.len() - CHECKSUM_BYTES);
-            visit(place, head.layout, entries.unwrap_or_default())?;
+            visit(head.layout, entries.unwrap_or_default())?;
             place += bytes.len() as u64;
         }
         Ok(())
+    }
+
+    /// Where its frames stand, oldest first. None is verified yet.
+    pub(super) fn frames(&self) -> Result<Vec<Place>, LedgerError> {
+        let mut frames = Vec::new();
+        let mut begin = BEGIN;
+        while begin < self.end {
+            let Some(head) = self.head_at(begin, self.end)? else {
+                return Err(self.damaged(begin));
+            };
+            frames.push(Place {
+                layout: head.layout,
+                begin,
+                end: begin + HEAD_BYTES as u64 + head.length,
+            });
+            begin += head.frame_bytes().unwrap_or(self.end);
+        }
+        Ok(frames)
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -381,7 +296,7 @@ impl Journal {
             .map_err(|source| LedgerError::io("read", &self.path, source))
     }
 
-    fn damaged(&self, place: u64) -> LedgerError {
+    pub(super) fn damaged(&self, place: u64) -> LedgerError {
         let what = format!("what stands at byte {place} does not match its checksum");
         LedgerError::torn(&self.path, what)
     }
@@ -404,10 +319,10 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::ledger::format::RowKind;
-    use crate::ledger::layout::LayoutColumn;
+    use crate::ledger::format::{KEY_BYTES, KeyRow, RowKind};
+    use crate::ledger::layout::{Layout, LayoutColumn};
     use crate::model::{
-        ColumnDigest, KeyDigest, LogicalName, RecordId, SourceDigest, StandingFlags,
+        ColumnDigest, ColumnState, KeyDigest, LogicalName, RecordId, SourceDigest, StandingFlags,
     };
 
     const CHECK: SecretCheck = SecretCheck([1; 16]);

@@ -16,6 +16,7 @@ mod files;
 mod findings;
 mod fold;
 mod format;
+mod frame;
 mod frames;
 mod generation;
 mod held;

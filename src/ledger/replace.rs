@@ -7,9 +7,10 @@ use super::catalogue::Catalogue;
 use super::disk::Disk;
 use super::fold::Fold;
 use super::format::{KeyRow, SecretCheck};
+use super::frame::Frame;
 use super::generation::{Generation, GenerationWriter, Place};
 use super::identity::Owner;
-use super::journal::{Frame, Journal};
+use super::journal::Journal;
 use super::layout::Layout;
 use crate::model::{ColumnState, DigestSecret};
 

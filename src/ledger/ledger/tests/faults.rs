@@ -317,3 +317,24 @@ fn no_byte_of_a_file_can_change_unseen() {
     }
     assert_eq!(contents(house.open().unwrap().snapshot()), held);
 }
+
+#[test]
+fn no_byte_of_a_journal_is_folded_unseen() {
+    let house = House::new();
+    let ledger = house.record(&many(0..20, 1));
+    ledger.record(RunNumber(1), &many(10..30, 2)).unwrap();
+    drop(ledger);
+    let path = house.folder().join("journal.0");
+    let whole = std::fs::read(&path).unwrap();
+    // What a writer could have died in is taken for that.
+    let second = whole.windows(8).rposition(|word| word == b"segueENT");
+    for place in 0..second.unwrap() {
+        let mut altered = whole.clone();
+        altered[place] ^= 1 << (place % 8);
+        std::fs::write(&path, altered).unwrap();
+        assert!(house.open().is_err(), "byte {place}");
+    }
+    std::fs::write(&path, whole).unwrap();
+    let all = expected(&[many(0..20, 1), many(10..30, 2)].concat());
+    assert_eq!(contents(house.open().unwrap().snapshot()), all);
+}
