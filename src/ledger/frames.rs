@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::LedgerError;
 use super::format::key_of;
 use super::frame::HEAD_BYTES;
-use super::journal::{Journal, Place};
+use super::journal::{FramePlace, Journal};
 
 /// What the parts of all frames that are in memory take together.
 const MEMORY: usize = 48 * 1024 * 1024;
@@ -30,7 +30,7 @@ pub(super) struct Frames<'a> {
 
 /// How far a frame was read.
 struct Cursor {
-    frame: Place,
+    frame: FramePlace,
     /// Where its next entries are read.
     next: u64,
     rows: Vec<u8>,
@@ -43,7 +43,7 @@ impl<'a> Frames<'a> {
     /// `frames` are all of the journal, oldest first; each of their entries takes `stride` bytes.
     pub(super) fn of(
         journal: &'a Journal,
-        frames: Vec<Place>,
+        frames: Vec<FramePlace>,
         stride: usize,
     ) -> Result<Self, LedgerError> {
         let rows = (MEMORY / frames.len().max(1)).min(MOST_AT_ONCE) / stride.max(1);
@@ -89,7 +89,7 @@ impl<'a> Frames<'a> {
 }
 
 impl Cursor {
-    fn open(journal: &Journal, frame: Place) -> Result<Self, LedgerError> {
+    fn open(journal: &Journal, frame: FramePlace) -> Result<Self, LedgerError> {
         let mut head = [0; HEAD_BYTES];
         journal.read_at(frame.begin, &mut head)?;
         let mut checksum = Box::new(Xxh3::with_seed(frame.begin));

@@ -26,7 +26,7 @@ const BEGIN: u64 = HEADER_BYTES as u64;
 
 /// Where a frame stands in its file.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct FramePlace {
     pub(super) layout: LayoutId,
     /// Its head begins here.
     pub(super) begin: u64,
@@ -196,14 +196,14 @@ impl Journal {
     }
 
     /// Where its frames stand, oldest first. None is verified yet.
-    pub(super) fn frames(&self) -> Result<Vec<Place>, LedgerError> {
+    pub(super) fn frames(&self) -> Result<Vec<FramePlace>, LedgerError> {
         let mut frames = Vec::new();
         let mut begin = BEGIN;
         while begin < self.end {
             let Some(head) = self.head_at(begin, self.end)? else {
                 return Err(self.damaged(begin));
             };
-            frames.push(Place {
+            frames.push(FramePlace {
                 layout: head.layout,
                 begin,
                 end: begin + HEAD_BYTES as u64 + head.length,

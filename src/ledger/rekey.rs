@@ -143,7 +143,6 @@ impl Rekey {
             })?;
         }
         if unkeyed > 0 && those_without == Unkeyed::Stop {
-            drop(replacement);
             return Ok(Rekeyed {
                 carried: 0,
                 forgotten: 0,
