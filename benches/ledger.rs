@@ -17,7 +17,7 @@ use uuid::Uuid;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128};
 
 /// What a run records at a time while answers come as fast as they can be read.
-const TOGETHER: u64 = 2_000;
+const TOGETHER: u64 = 5_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

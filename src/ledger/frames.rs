@@ -12,7 +12,7 @@ use super::frame::HEAD_BYTES;
 use super::journal::{FramePlace, Journal};
 
 /// What the parts of all frames that are in memory take together.
-const MEMORY: usize = 48 * 1024 * 1024;
+const MEMORY: usize = 16 * 1024 * 1024;
 
 /// More of a frame at once would not be cheaper.
 const MOST_AT_ONCE: usize = 64 * 1024;

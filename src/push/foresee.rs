@@ -67,7 +67,7 @@ impl Run {
         stages.spawn(forward_foreseen(foreseen, notes_in.clone()));
         let vanished = survey.clone();
         map(&mut stages, mapper, survey, drafts_in, notes_in);
-        record(&mut stages, recorder, Intake { outcomes, notes });
+        record(&mut stages, recorder, Intake::new(outcomes, notes));
         let _owed = self.gather(stages, brake).await?;
         self.foresee_removals(opened, &before, &vanished).await?;
         tokio::select! {

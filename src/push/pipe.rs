@@ -153,7 +153,7 @@ impl Run {
         let dispatching = dispatch::dispatch(lane, rules, operations, outcomes_in, stop);
         stages.spawn(async move { Some(Part::Dispatched(dispatching.await)) });
         map(&mut stages, mapper, survey, drafts_in, notes_in);
-        record(&mut stages, recorder, Intake { outcomes, notes });
+        record(&mut stages, recorder, Intake::new(outcomes, notes));
         self.gather(stages, brake).await
     }
 

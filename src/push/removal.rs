@@ -246,7 +246,7 @@ impl Run {
             }
             Some(Part::Mapped(fed))
         });
-        record(&mut stages, recorder, Intake { outcomes, notes });
+        record(&mut stages, recorder, Intake::new(outcomes, notes));
         self.gather(stages, brake).await.map(drop)
     }
 }
