@@ -14,7 +14,6 @@ use super::batch::BatchBody;
 use super::cell;
 use super::http::{Answer, Http, Intent, Request};
 use super::literal::{encode, literal, read_name};
-use super::multipart;
 use super::said::Said;
 use crate::model::{Cause, Failure, Fate, Find, Found, RecordId, ServiceError, Target, Value};
 
@@ -66,8 +65,7 @@ fn read_parts(
     target: &Target,
     found: &mut Vec<Found>,
 ) -> Result<Vec<String>, Failure> {
-    let content_type = answer.header(reqwest::header::CONTENT_TYPE);
-    let Some(parts) = multipart::parts(content_type.unwrap_or_default(), &answer.body) else {
+    let Some(parts) = answer.parts() else {
         return Err(if answer.is_success() {
             unreadable("the answer is not one to a batch")
         } else {
@@ -441,6 +439,29 @@ mod tests {
         let filters = super::filters(&by_extid(), &Find::ById(ids));
         assert_eq!(filters.len(), 4);
         assert!(filters.iter().all(|filter| filter.len() < 30_000));
+    }
+
+    #[tokio::test]
+    async fn a_token_that_lapses_within_a_search_is_replaced_once() {
+        const NOBODY: (&str, &str, &str) = ("200 OK", "", r#"{"value":[]}"#);
+        const EXPIRED: (&str, &str, &str) = (
+            "401 Unauthorized",
+            "",
+            r#"{"error":{"code":"0x8005f101","message":"x"}}"#,
+        );
+        let server = Loopback::environment(|_, number| match number {
+            1 => batch(&[NOBODY, NOBODY]),
+            _ => batch(&[NOBODY, EXPIRED]),
+        })
+        .await;
+        let http = server.http();
+        let keys = texts(&["a", "say \"x\""]);
+        assert_eq!(find(&http, &by_extid(), &keys).await.unwrap(), []);
+        let again = &server.asked_of_environment()[1];
+        assert_eq!(again.header("authorization"), Some("Bearer token-2"));
+        let failure = find(&http, &by_extid(), &keys).await.unwrap_err();
+        assert_eq!(failure.cause, Cause::Credential);
+        assert_eq!(server.asked_of_environment().len(), 4);
     }
 
     #[tokio::test]

@@ -16,6 +16,7 @@ use reqwest::header::{
 };
 
 use super::address::{Address, BASE};
+use super::multipart::{self, Part};
 use super::said::Said;
 use super::token::{Token, Tokens};
 use super::transport::{body_of, network_error};
@@ -187,9 +188,14 @@ impl Http {
         self.ask_once(request, token).await
     }
 
-    /// Asks for something to read and returns it whole.
+    /// Asks for something to read and returns it whole. Where the token lapsed while a batch was being worked on, only some
+    /// of its parts say so; it is read once more.
     pub(super) async fn read(&self, request: &Request) -> Result<Answer, DataverseError> {
-        let answer = self.ask(request).await?;
+        let mut answer = self.ask(request).await?;
+        if answer.has_unauthorized_part() {
+            let token = self.tokens.refresh_after(&answer.token).await?;
+            answer = self.ask_once(request, token).await?;
+        }
         match &answer.cut {
             None => Ok(answer),
             Some(why) => Err(DataverseError::Unanswered {
@@ -340,6 +346,16 @@ impl Answer {
     /// A header as text, if it is there and is text.
     pub(super) fn header(&self, name: impl reqwest::header::AsHeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The answers to the parts of a batch; `None` if it is no answer to one.
+    pub(super) fn parts(&self) -> Option<Vec<Option<Part<'_>>>> {
+        multipart::parts(self.header(CONTENT_TYPE)?, &self.body)
+    }
+
+    fn has_unauthorized_part(&self) -> bool {
+        let parts = self.parts().unwrap_or_default();
+        parts.iter().flatten().any(|part| part.status == 401)
     }
 
     /// Whether the status is a success.

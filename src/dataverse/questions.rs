@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::DataverseError;
 use super::batch::BatchBody;
 use super::http::{Answer, Http, Intent, Lacks};
-use super::multipart::{self, Part};
+use super::multipart::Part;
 use super::said::Said;
 use crate::model::Cause;
 
@@ -31,7 +31,7 @@ pub(super) async fn ask(http: &Http, paths: &[String]) -> Result<Vec<Told>, Data
         let request = batch.finish(Intent::Read);
         let whole = |answer: &Answer| lacks(answer, paths.len());
         let answer = http.read_until(&request, whole).await?;
-        match parts(&answer) {
+        match answer.parts() {
             Some(parts) if parts.len() == paths.len() => {
                 for part in parts {
                     let part = part.ok_or_else(|| unreadable("one part is no HTTP response"))?;
@@ -49,15 +49,10 @@ pub(super) async fn ask(http: &Http, paths: &[String]) -> Result<Vec<Told>, Data
     Ok(told)
 }
 
-fn parts(answer: &Answer) -> Option<Vec<Option<Part<'_>>>> {
-    let content_type = answer.header(reqwest::header::CONTENT_TYPE);
-    multipart::parts(content_type.unwrap_or_default(), &answer.body)
-}
-
 /// What another try may bring: parts that are missing, too many or unreadable, and those that the service cannot answer
 /// now.
 fn lacks(answer: &Answer, questions: usize) -> Lacks {
-    let Some(parts) = parts(answer) else {
+    let Some(parts) = answer.parts() else {
         return Lacks::Nothing;
     };
     if parts.len() != questions || parts.iter().any(Option::is_none) {
