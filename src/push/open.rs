@@ -30,17 +30,24 @@ pub(super) struct Opened {
 }
 
 pub(super) async fn open(request: &Request) -> Result<Opened, PushError> {
-    let way = (&request.connection, &request.resting);
-    compile(&request.mapping, way, request.started).await
+    let Request {
+        mapping,
+        connection,
+        resting,
+        started,
+        ..
+    } = request;
+    compile(mapping, connection, resting, *started).await
 }
 
 /// What reading the mapping found wrong goes before an extract or environment that cannot be reached.
 async fn compile(
     mapping: &Mapping,
-    way: (&Connection, &Resting),
+    connection: &Connection,
+    resting: &Resting,
     started: Timestamp,
 ) -> Result<Opened, PushError> {
-    let reached = reach(mapping, way, started).await;
+    let reached = reach(mapping, connection, resting, started).await;
     reached.map_err(|error| problems_first(mapping, error))
 }
 
@@ -56,7 +63,8 @@ fn problems_first(mapping: &Mapping, error: PushError) -> PushError {
 
 async fn reach(
     mapping: &Mapping,
-    (connection, resting): (&Connection, &Resting),
+    connection: &Connection,
+    resting: &Resting,
     started: Timestamp,
 ) -> Result<Opened, PushError> {
     let extract = open_extract(mapping).await?;
@@ -157,7 +165,8 @@ pub async fn validate(mapping: &Mapping, connection: &Connection) -> Result<Vali
     // No row is read, so no stamp is seen.
     let opened = compile(
         mapping,
-        (connection, &Resting::default()),
+        connection,
+        &Resting::default(),
         Timestamp::UNIX_EPOCH,
     )
     .await?;
