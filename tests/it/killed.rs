@@ -513,3 +513,30 @@ async fn a_reset_killed_before_any_step_is_made_or_not_made() {
     );
     assert_eq!(desk.push(&[]).rows("updated"), 5);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forgetting_killed_before_any_step_is_made_or_not_made() {
+    let desk = pushed("missing: delete\n").await;
+    let forget = state(&["forget", "A1"]);
+    let made = Steps::of(&desk).each(
+        &desk,
+        (Counted::Changes, ".segue"),
+        &forget,
+        |_| {
+            assert_eq!(desk.push(&[]).code, Some(0));
+        },
+        |_, name| {
+            let again = desk.run(&forget);
+            assert!(
+                matches!(again.code, Some(0 | 1)),
+                "before {name}: {again:?}"
+            );
+            let ran = desk.push(&[]);
+            assert_eq!(ran.code, Some(0), "before {name}: {ran:?}");
+            let counts = (ran.rows("updated"), ran.rows("unchanged"));
+            assert_eq!(counts, (1, 4), "before {name}: {ran:?}");
+            assert_eq!(accounts(&desk), sorted(&of_day(1)), "before {name}");
+        },
+    );
+    assert!(has(&made, "sync", "columns"), "{made:#?}");
+}
