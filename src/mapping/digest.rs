@@ -166,6 +166,17 @@ impl Parts {
                 };
             }
         };
+        self.push_key_text(text, collation, folded)
+    }
+
+    /// One text of a key, as the environment compares it.
+    #[inline]
+    pub(super) fn push_key_text(
+        &mut self,
+        text: &str,
+        collation: Collation,
+        folded: &mut Vec<u8>,
+    ) -> KeyPart {
         fold(text, collation, folded);
         self.push(b't', folded);
         if folded.is_empty() {

@@ -20,6 +20,7 @@ mod fold;
 mod layout;
 mod newest;
 mod plan;
+mod plan_digest;
 mod plan_lookup;
 mod plan_record;
 mod problem;

@@ -7,14 +7,13 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::convert::{Cell, CellColumn, Conversion, Refusal, Scratch};
-use super::digest::{About, Digester, KeyPart, Parts, ROOM};
-use super::newest::rank;
+use super::convert::{Cell, CellColumn, Conversion, Refusal};
+use super::digest::{About, Digester, Parts, ROOM};
 use super::plan_lookup::PlannedLookup;
 use super::{Duplicates, Guard, Mode, Removal};
 use crate::model::{
-    Collation, ColumnDigest, DigestSecret, Fault, KeyDigest, KeyReading, Position, Record,
-    RecordId, RowDigest, Rows, SourceDigest, Target, Value,
+    Collation, ColumnDigest, DigestSecret, Fault, KeyDigest, Position, Record, RecordId, Rows,
+    Target, Value,
 };
 
 /// A mapping compiled against a table and the header of an extract. It re-checks nothing and cannot fail as a whole:
@@ -104,77 +103,6 @@ impl Plan {
         &self.guard
     }
 
-    /// Adds one digest per row, in the order of the rows.
-    pub fn digest(&self, rows: &Rows, secret: &DigestSecret, out: &mut Vec<RowDigest>) {
-        let arrays = rows.batch.columns().iter();
-        let cells: Vec<CellColumn<'_>> = arrays.map(|array| CellColumn::of(array)).collect();
-        let mut keys = Digester::new(secret, About::Key);
-        let mut sources = Digester::new(secret, About::Source);
-        sources.start().push(b'P', &self.program);
-        sources.keep();
-        let digested = self.digested.iter();
-        let digested: Vec<CellColumn<'_>> = digested
-            .filter_map(|slot| cells.get(*slot).copied())
-            .collect();
-        let mut scratch = Scratch::default();
-        let mut folded = Vec::new();
-        out.reserve(rows.positions.len());
-        for (row, position) in rows.positions.iter().enumerate() {
-            let faults = faults_of(rows, row);
-            let cell_at = |slot: usize| cell(&cells, faults, slot, row);
-            let key = match self.push_row_key(keys.start(), cell_at, &mut scratch, &mut folded) {
-                KeyState::Whole => KeyReading::Known(KeyDigest(keys.wide())),
-                KeyState::Refused => KeyReading::Refused,
-                KeyState::Unreadable => KeyReading::Unreadable,
-            };
-            let parts = sources.start();
-            if faults.is_empty() && digested.len() == self.digested.len() {
-                for cells in &digested {
-                    parts.push_cell_of(cells, row);
-                }
-            } else {
-                for slot in &self.digested {
-                    parts.push_cell(cell_at(*slot));
-                }
-            }
-            out.push(RowDigest {
-                position: *position,
-                key,
-                source: SourceDigest(sources.wide()),
-                rank: self.newest.map_or(0, |slot| cell_at(slot).map_or(0, rank)),
-            });
-        }
-    }
-
-    /// Adds the key of a row to the parts, as far as it can be read.
-    fn push_row_key<'s>(
-        &self,
-        parts: &mut Parts,
-        cell_at: impl Fn(usize) -> Result<Cell<'s>, Refusal>,
-        scratch: &mut Scratch,
-        folded: &mut Vec<u8>,
-    ) -> KeyState {
-        let mut state = KeyState::Whole;
-        let columns = self.target.key.iter();
-        for column in columns.filter_map(|index| self.columns.get(*index)) {
-            let value = match column {
-                PlannedColumn::Constant(value) => Ok(value.into()),
-                PlannedColumn::Lookup(_) => Err(Refusal::CellUnsupported),
-                PlannedColumn::Cell {
-                    slot, conversion, ..
-                } => cell_at(*slot).and_then(|cell| conversion.convert(cell, scratch)),
-            };
-            let part = value.map(|value| parts.push_key(&value, self.collation, folded));
-            state = state.worst(match part {
-                Ok(KeyPart::There) => KeyState::Whole,
-                Ok(KeyPart::Empty) => KeyState::Refused,
-                Err(refusal) if refusal.rules_out_any_record() => KeyState::Refused,
-                Err(_) => KeyState::Unreadable,
-            });
-        }
-        state
-    }
-
     /// The digest of a key by its values, in the key's order: the same as [`Plan::digest`] gives a row that has that
     /// key, however the values are spelt. For keys that Dataverse returned.
     pub fn key_digest(&self, values: &[Value], secret: &DigestSecret) -> KeyDigest {
@@ -184,29 +112,10 @@ impl Plan {
         KeyDigest(digester.wide())
     }
 
-    /// The digest of a key as people write it, one text per key column: what a row with these cells has.
-    pub fn key_digest_of(&self, texts: &[String], secret: &DigestSecret) -> KeyReading {
-        let slots = self.key_slots();
-        let cell_at = |slot: usize| {
-            let place = slots.iter().position(|it| *it == Some(slot));
-            let text = place.and_then(|place| texts.get(place));
-            Ok(text.map_or(Cell::Null, |text| Cell::Text(text)))
-        };
-        let mut digester = Digester::new(secret, About::Key);
-        let (mut scratch, mut folded) = (Scratch::default(), Vec::new());
-        match self.push_row_key(digester.start(), cell_at, &mut scratch, &mut folded) {
-            KeyState::Whole => KeyReading::Known(KeyDigest(digester.wide())),
-            KeyState::Refused => KeyReading::Refused,
-            KeyState::Unreadable => KeyReading::Unreadable,
-        }
-    }
-
     /// Where the cells of the key stand in each batch, in the key's order; `None` where a part is the same for
     /// every row.
     pub fn key_slots(&self) -> Vec<Option<usize>> {
-        let columns = self.target.key.iter();
-        let columns = columns.filter_map(|index| self.columns.get(*index));
-        columns
+        self.key_columns()
             .map(|column| match column {
                 PlannedColumn::Constant(_) | PlannedColumn::Lookup(_) => None,
                 PlannedColumn::Cell { slot, .. } => Some(*slot),
@@ -214,19 +123,21 @@ impl Plan {
             .collect()
     }
 
+    /// The columns of the key, in its order.
+    pub(super) fn key_columns(&self) -> impl Iterator<Item = &PlannedColumn> {
+        let indexes = self.target.key.iter();
+        indexes.filter_map(|index| self.columns.get(*index))
+    }
+
     fn push_key_values<'v>(
         &self,
         parts: &mut Parts,
         values: impl IntoIterator<Item = &'v Value>,
         folded: &mut Vec<u8>,
-    ) -> KeyState {
-        let mut state = KeyState::Whole;
+    ) {
         for value in values {
-            if parts.push_key(&value.into(), self.collation, folded) == KeyPart::Empty {
-                state = KeyState::Refused;
-            }
+            parts.push_key(&value.into(), self.collation, folded);
         }
-        state
     }
 
     /// Digests of a record's values, one per target column.
@@ -249,36 +160,6 @@ impl Plan {
         self.push_key_values(&mut name, record.key(&self.target), &mut folded);
         RecordId(Uuid::new_v5(&self.organisation, &name.0))
     }
-}
-
-/// How far the key of a row can be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum KeyState {
-    Whole,
-    Unreadable,
-    /// One part that can be the key of no record decides, even if another part cannot be read.
-    Refused,
-}
-
-impl KeyState {
-    fn worst(self, other: Self) -> Self {
-        self.max(other)
-    }
-}
-
-/// The cell of a row, unless the reader found fault with it.
-fn cell<'a>(
-    cells: &[CellColumn<'a>],
-    faults: &[Fault],
-    slot: usize,
-    row: usize,
-) -> Result<Cell<'a>, Refusal> {
-    let is_concerned = |fault: &Fault| fault.column.is_none_or(|column| column == slot);
-    if faults.iter().any(is_concerned) {
-        return Err(Refusal::CellUnsupported);
-    }
-    let column = cells.get(slot).ok_or(Refusal::CellUnsupported)?;
-    column.at(row)
 }
 
 pub(super) fn faults_of(rows: &Rows, row: usize) -> &[Fault] {
@@ -312,7 +193,7 @@ mod tests {
         with, written,
     };
     use crate::mapping::{Case, ChoiceMap, ColumnMapping, Mapping, Parse, TooLong};
-    use crate::model::{FaultKind, Reject, RejectCode};
+    use crate::model::{FaultKind, KeyReading, Reject, RejectCode, RowDigest, SourceDigest};
 
     const SECRET: DigestSecret = DigestSecret([42; 32]);
 
