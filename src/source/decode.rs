@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::io::{self, BufRead, Read};
 
-use csv::ByteRecord;
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 /// Never part of UTF-8: stands for what could not be decoded, so that its cell is found to be undecodable.
@@ -17,44 +16,17 @@ pub(super) fn parses_undecoded(encoding: &'static Encoding) -> bool {
     encoding == UTF_8 || encoding.is_single_byte()
 }
 
+/// Whether cells are still in their own encoding when the file has been parsed.
+pub(super) fn decodes_by_cell(encoding: &'static Encoding) -> bool {
+    parses_undecoded(encoding) && encoding != UTF_8
+}
+
 /// The text of one cell, or `None` if its bytes are invalid.
 pub(super) fn cell<'a>(encoding: &'static Encoding, bytes: &'a [u8]) -> Option<Cow<'a, str>> {
-    if parses_undecoded(encoding) && encoding != UTF_8 {
+    if decodes_by_cell(encoding) {
         return encoding.decode_without_bom_handling_and_without_replacement(bytes);
     }
     std::str::from_utf8(bytes).ok().map(Cow::Borrowed)
-}
-
-/// The cells of a row as texts.
-pub(super) struct Texts<'a> {
-    encoding: &'static Encoding,
-    row: &'a ByteRecord,
-    /// All cells without a gap, where that is valid: what is valid as a whole need not be looked at cell by cell.
-    whole: Option<&'a str>,
-}
-
-/// The texts of a row.
-pub(super) fn texts<'a>(encoding: &'static Encoding, row: &'a ByteRecord) -> Texts<'a> {
-    let is_text = parses_undecoded(encoding) && encoding != UTF_8;
-    let whole = (!is_text).then(|| std::str::from_utf8(row.as_slice()).ok());
-    Texts {
-        encoding,
-        row,
-        whole: whole.flatten(),
-    }
-}
-
-impl<'a> Texts<'a> {
-    /// The text of a cell, or `None` if there is none or its bytes are invalid.
-    pub(super) fn cell(&self, index: usize) -> Option<Cow<'a, str>> {
-        // Two cells may be invalid, and their bytes make a character together: then the end of the first is none's.
-        let of_whole = self.whole.zip(self.row.range(index));
-        let text = of_whole.and_then(|(whole, range)| whole.get(range));
-        match text {
-            Some(text) => Some(Cow::Borrowed(text)),
-            None => cell(self.encoding, self.row.get(index)?),
-        }
-    }
 }
 
 /// Text in the encoding of that name, as an extract has it; UTF-8 where there is no such name or no way to write it.

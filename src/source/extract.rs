@@ -426,12 +426,110 @@ mod tests {
         assert_eq!(faults, expected);
     }
 
+    #[test]
+    fn a_character_whose_bytes_stand_in_two_rows_is_none() {
+        let faults = faults(b"a,b\nx\xC3,1\n\xA9y,2\n", CsvDialect::default());
+        let expected = [undecodable(0, 0, "UTF-8"), undecodable(1, 0, "UTF-8")];
+        assert_eq!(faults, expected);
+    }
+
+    #[test]
+    fn faults_of_a_long_file_stand_in_the_order_of_its_rows() {
+        for (label, name, bad) in [
+            ("utf-8", "UTF-8", b'\xFF'),
+            ("windows-1253", "windows-1253", b'\xAA'),
+        ] {
+            let mut bytes = b"a,b\n".to_vec();
+            for row in 0..300 {
+                let line: &[u8] = match row {
+                    10 | 150 => b"1,2,3",
+                    5 => b"1,!",
+                    100 => b"!,2",
+                    200 => b"!,!",
+                    _ => b"1,2",
+                };
+                let wrong = |byte: &u8| if *byte == b'!' { bad } else { *byte };
+                bytes.extend(line.iter().map(wrong).chain([b'\n']));
+            }
+            let found = faults(&bytes, encoded(label));
+            let places: Vec<_> = found.iter().map(|it| (it.row, it.column)).collect();
+            let (a, b) = (Some(0), Some(1));
+            let expected = [
+                (5, b),
+                (10, None),
+                (100, a),
+                (150, None),
+                (200, a),
+                (200, b),
+            ];
+            assert_eq!(places, expected, "{label}");
+            assert_eq!(found.last(), Some(&undecodable(200, 1, name)));
+            let rows = read(&bytes, encoded(label)).unwrap();
+            assert_eq!(rows[5].1, [Some("1".to_owned()), None]);
+            assert_eq!(rows[10].1, [None, None]);
+            assert_eq!(rows[299], (301, some(&["1", "2"])));
+        }
+    }
+
+    #[test]
+    fn files_of_one_batch_have_their_own_encodings_and_orders() {
+        let folder = tempfile::tempdir().unwrap();
+        let wide = |text: &str, bytes_of: fn(u16) -> [u8; 2]| {
+            // The first half of a character whose second half is missing.
+            let units = text.encode_utf16().chain([0xD800, u16::from(b'\n')]);
+            units.flat_map(bytes_of).collect::<Vec<_>>()
+        };
+        let little = wide("\u{FEFF}a,b\n1,2\n3,", u16::to_le_bytes);
+        let big = wide("\u{FEFF}b,a\n2,1\n4,", u16::to_be_bytes);
+        fs::write(folder.path().join("a.csv"), little).unwrap();
+        fs::write(folder.path().join("b.csv"), big).unwrap();
+        let mut spec = spec(folder.path(), "*.csv");
+        spec.csv = encoded("utf-16");
+        let extract = Extract::open(&spec).unwrap();
+        let expected = [undecodable(1, 1, "UTF-16LE"), undecodable(3, 0, "UTF-16BE")];
+        assert_eq!(faults_of(&extract), expected);
+        let cells: Vec<_> = rows(&extract).unwrap().into_iter().map(|it| it.1).collect();
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            cells,
+            [
+                vec![text("1"), text("2")],
+                vec![text("3"), None],
+                vec![text("1"), text("2")],
+                vec![None, text("4")],
+            ]
+        );
+    }
+
+    #[test]
+    fn a_row_of_many_bytes_stands_between_its_neighbours() {
+        let long = "x".repeat(100_000);
+        let text = format!("a,b\n1,2\n3,{long}\n4,5\n");
+        let expected = [["1", "2"], ["3", &long], ["4", "5"]];
+        let rows = read(text.as_bytes(), CsvDialect::default()).unwrap();
+        for (row, expected) in rows.iter().zip(&expected) {
+            assert_eq!(row.1, some(expected));
+        }
+        assert_eq!(rows.len(), expected.len());
+    }
+
+    fn undecodable(row: usize, column: usize, encoding: &'static str) -> Fault {
+        Fault {
+            row,
+            column: Some(column),
+            kind: FaultKind::Undecodable { encoding },
+        }
+    }
+
     fn faults(bytes: &[u8], dialect: CsvDialect) -> Vec<Fault> {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a.csv"), bytes).unwrap();
         let mut spec = spec(folder.path(), "a.csv");
         spec.csv = dialect;
-        let extract = Extract::open(&spec).unwrap();
+        faults_of(&Extract::open(&spec).unwrap())
+    }
+
+    fn faults_of(extract: &Extract) -> Vec<Fault> {
         let reading = Reading {
             columns: vec![0, 1],
             only: None,

@@ -8,6 +8,7 @@ mod decode;
 mod delimited;
 mod error;
 mod extract;
+mod filling;
 mod header;
 mod locate;
 mod parquet;

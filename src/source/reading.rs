@@ -3,30 +3,22 @@
 use std::iter::Peekable;
 use std::sync::Arc;
 
-use arrow_array::builder::StringBuilder;
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{Field, Schema};
 use csv::ByteRecord;
 
 use super::SourceError;
-use super::decode;
 use super::delimited::Delimited;
-use super::extract::{Opened, OpenedFile};
+use super::extract::Opened;
+use super::filling::Filling;
 use super::parquet::TableBatches;
-use crate::model::{Fault, FaultKind, Position, Ragged, Reading, Rows};
-
-/// The most rows of a batch.
-const MOST_ROWS: usize = 8192;
-
-/// A batch ends with the row that reaches so many bytes, so that wide rows need no more memory than narrow ones.
-const ENOUGH_BYTES: usize = 16 << 20;
+use crate::model::{Position, Reading, Rows};
 
 pub(super) type Wanted = Peekable<Box<dyn Iterator<Item = Position> + Send>>;
 
 /// The batches of one reading.
 pub(super) enum Batches {
-    Text(TextBatches),
-    Table(TableBatches),
+    Text(Box<TextBatches>),
+    Table(Box<TableBatches>),
 }
 
 impl Batches {
@@ -41,18 +33,19 @@ impl Batches {
         let schema = Arc::new(Schema::new(fields));
         let only = reading.only.map(Iterator::peekable);
         Ok(if extract.is_table() {
-            Self::Table(TableBatches::new(extract, reading.columns, schema, only))
+            let batches = TableBatches::new(extract, reading.columns, schema, only);
+            Self::Table(Box::new(batches))
         } else {
-            Self::Text(TextBatches {
+            Self::Text(Box::new(TextBatches {
+                filling: Filling::new(reading.columns, extract.dialect()),
                 extract,
-                columns: reading.columns,
                 schema,
                 only,
                 next_file: 0,
                 current: None,
                 row: ByteRecord::new(),
                 finished: false,
-            })
+            }))
         })
     }
 }
@@ -71,7 +64,7 @@ impl Iterator for Batches {
 /// The batches of delimited text.
 pub(super) struct TextBatches {
     extract: Arc<Opened>,
-    columns: Vec<usize>,
+    filling: Filling,
     schema: Arc<Schema>,
     only: Option<Wanted>,
     next_file: usize,
@@ -83,8 +76,7 @@ pub(super) struct TextBatches {
 impl TextBatches {
     fn batch(&mut self) -> Result<Option<Rows>, SourceError> {
         let extract = Arc::clone(&self.extract);
-        let mut filling = Filling::new(self.columns.len());
-        while filling.positions.len() < MOST_ROWS && filling.bytes < ENOUGH_BYTES {
+        while self.filling.has_room() {
             if self.only.as_mut().is_some_and(|only| only.peek().is_none()) {
                 self.finished = true;
                 break;
@@ -98,7 +90,9 @@ impl TextBatches {
                     self.next_file += 1;
                     continue;
                 }
-                self.current = Some(file.rows(extract.dialect())?);
+                let rows = file.rows(extract.dialect())?;
+                self.filling.begin(file, rows.encoding());
+                self.current = Some(rows);
                 self.next_file += 1;
                 continue;
             };
@@ -118,13 +112,10 @@ impl TextBatches {
                 return Err(file.changed());
             };
             if is_wanted {
-                filling.add(&extract, file, &self.columns, rows, &self.row, position);
+                self.filling.add(&mut self.row, position, file);
             }
         }
-        if filling.positions.is_empty() {
-            return Ok(None);
-        }
-        filling.finish(&self.schema).map(Some)
+        self.filling.finish(&self.schema)
     }
 }
 
@@ -159,116 +150,5 @@ impl Iterator for TextBatches {
         let batch = self.batch();
         self.finished |= batch.is_err();
         batch.transpose()
-    }
-}
-
-/// A batch that is being filled.
-struct Filling {
-    cells: Vec<StringBuilder>,
-    positions: Vec<Position>,
-    faults: Vec<Fault>,
-    bytes: usize,
-}
-
-impl Filling {
-    fn new(columns: usize) -> Self {
-        Self {
-            cells: (0..columns)
-                .map(|_| StringBuilder::with_capacity(MOST_ROWS, MOST_ROWS * 16))
-                .collect(),
-            positions: Vec::with_capacity(MOST_ROWS),
-            faults: Vec::new(),
-            bytes: 0,
-        }
-    }
-
-    fn add(
-        &mut self,
-        extract: &Opened,
-        file: &OpenedFile,
-        columns: &[usize],
-        rows: &Delimited,
-        row: &ByteRecord,
-        position: Position,
-    ) {
-        let encoding = rows.encoding();
-        let index = self.positions.len();
-        self.positions.push(position);
-        self.bytes += row.as_slice().len();
-        let whole = has_width(row, file.width, extract.dialect().ragged);
-        if !whole {
-            let show = |cell| match decode::cell(encoding, cell) {
-                Some(text) => text.into_owned(),
-                None => cell.escape_ascii().to_string(),
-            };
-            self.faults.push(Fault {
-                row: index,
-                column: None,
-                kind: FaultKind::Ragged {
-                    cells: row.len(),
-                    expected: file.width,
-                    raw: in_order(row.iter().map(show).collect(), file),
-                },
-            });
-        }
-        let texts = decode::texts(encoding, row);
-        for (column, (builder, source)) in self.cells.iter_mut().zip(columns).enumerate() {
-            let cell = file.cells.get(*source).copied();
-            let Some(cell) = cell.filter(|cell| whole && *cell < row.len()) else {
-                builder.append_null();
-                continue;
-            };
-            match texts.cell(cell) {
-                Some(text) if extract.dialect().null_text.iter().any(|null| *null == text) => {
-                    builder.append_null();
-                }
-                Some(text) => builder.append_value(text),
-                None => {
-                    builder.append_null();
-                    self.faults.push(Fault {
-                        row: index,
-                        column: Some(column),
-                        kind: FaultKind::Undecodable {
-                            encoding: encoding.name(),
-                        },
-                    });
-                }
-            }
-        }
-    }
-
-    fn finish(self, schema: &Arc<Schema>) -> Result<Rows, SourceError> {
-        let cells = self
-            .cells
-            .into_iter()
-            .map(|mut cells| Arc::new(cells.finish()) as ArrayRef)
-            .collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(self.positions.len()));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(schema), cells, &options)
-            .map_err(SourceError::Batch)?;
-        Ok(Rows {
-            batch,
-            positions: self.positions,
-            faults: self.faults,
-        })
-    }
-}
-
-/// The cells of a row in the order of the extract's columns, which need not be this file's; surplus cells at the end.
-fn in_order(cells: Vec<String>, file: &OpenedFile) -> Vec<String> {
-    let mut ordered: Vec<String> = file
-        .cells
-        .iter()
-        .filter_map(|place| cells.get(*place).cloned())
-        .collect();
-    ordered.extend(cells.into_iter().skip(file.width));
-    ordered
-}
-
-/// Whether a row can be read as the header says.
-fn has_width(row: &ByteRecord, width: usize, ragged: Ragged) -> bool {
-    match ragged {
-        Ragged::Reject => row.len() == width,
-        Ragged::Pad => row.iter().skip(width).all(<[u8]>::is_empty),
     }
 }

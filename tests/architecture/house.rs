@@ -71,6 +71,7 @@ pub(crate) const PLACES: &[Place] = &[
 pub(crate) const HOMES: &[(&str, &[&str])] = &[
     ("annotate_snippets", &["mapping"]),
     ("arrow_array", &["model", "source", "mapping"]),
+    ("arrow_buffer", &["source"]),
     ("arrow_cast", &["source"]),
     ("arrow_schema", &["model", "source", "mapping"]),
     ("bytes", &["dataverse"]),
