@@ -20,6 +20,9 @@ impl<'a> Part<'a> {
     }
 }
 
+/// Bytes of most parts with their heads; where they have less, the room for them grows.
+const LIKELY_PART: usize = 512;
+
 /// A change set stands within a batch and nothing within a change set; deeper nesting is not followed.
 const DEEPEST: u8 = 3;
 
@@ -29,19 +32,84 @@ const DEEPEST: u8 = 3;
 /// Boundaries stand at the beginning of a line only, since the text of a body may look like one.
 pub(super) fn parts<'a>(content_type: &str, body: &'a [u8]) -> Option<Vec<Option<Part<'a>>>> {
     let boundary = boundary(content_type)?;
-    let mut found = Vec::new();
-    collect(boundary, body, 0, &mut found);
-    Some(found)
+    let mut collected = Collected {
+        parts: Vec::with_capacity(body.len() / LIKELY_PART),
+        inner: LastHead::default(),
+        response: LastHead::default(),
+    };
+    collected.read(boundary, body, 0);
+    Some(collected.parts)
 }
 
-fn collect<'a>(boundary: &str, body: &'a [u8], depth: u8, found: &mut Vec<Option<Part<'a>>>) {
-    for content in split(boundary, body) {
-        let (head, rest) = split_head(content);
-        let inner = header(head, "Content-Type").and_then(boundary_of_multipart);
-        match inner {
-            Some(inner) if depth < DEEPEST => collect(inner, rest, depth + 1, found),
-            _ => found.push(response(rest)),
+/// What was read of a body.
+struct Collected<'a> {
+    parts: Vec<Option<Part<'a>>>,
+    /// The boundary of a part that is a multipart itself.
+    inner: LastHead<'a, Option<&'a str>>,
+    /// The status of a response, and its headers.
+    response: LastHead<'a, Option<(u16, &'a [u8])>>,
+}
+
+impl<'a> Collected<'a> {
+    fn read(&mut self, boundary: &str, body: &'a [u8], depth: u8) {
+        for content in contents(boundary, body) {
+            let (inner, rest) = self.inner.read(content, |head| {
+                header(head, "Content-Type").and_then(boundary_of_multipart)
+            });
+            match inner {
+                Some(inner) if depth < DEEPEST => self.read(inner, rest, depth + 1),
+                _ => {
+                    let response = self.response(rest);
+                    self.parts.push(response);
+                }
+            }
         }
+    }
+
+    /// `HTTP/1.1 204 No Content`, headers, a blank line, the body.
+    fn response(&mut self, text: &'a [u8]) -> Option<Part<'a>> {
+        let (said, body) = self.response.read(text.trim_ascii_start(), status);
+        let (status, headers) = said?;
+        Some(Part {
+            status,
+            headers,
+            body: body.trim_ascii(),
+        })
+    }
+}
+
+/// The head that was read last, its blank line included, and what it says: most parts have the head of the one before.
+struct LastHead<'a, T> {
+    text: &'a [u8],
+    says: Option<T>,
+}
+
+impl<T> Default for LastHead<'_, T> {
+    fn default() -> Self {
+        Self {
+            text: &[],
+            says: None,
+        }
+    }
+}
+
+impl<'a, T: Copy> LastHead<'a, T> {
+    /// What the head of a text says, and what follows it.
+    fn read(&mut self, text: &'a [u8], says: impl FnOnce(&'a [u8]) -> T) -> (T, &'a [u8]) {
+        if let Some(says) = self.says
+            && let Some(rest) = text.strip_prefix(self.text)
+        {
+            return (says, rest);
+        }
+        let (head, rest) = split_head(text);
+        let says = says(head);
+        let whole = text.get(..text.len() - rest.len()).unwrap_or_default();
+        // Without its blank line a head might go on.
+        if whole.len() > head.len() {
+            self.text = whole;
+            self.says = Some(says);
+        }
+        (says, rest)
     }
 }
 
@@ -64,25 +132,25 @@ fn boundary_of_multipart(content_type: &[u8]) -> Option<&str> {
 }
 
 /// What stands between the boundary lines, the line end before each boundary left out.
-fn split<'a>(boundary: &str, body: &'a [u8]) -> Vec<&'a [u8]> {
-    let mut contents = Vec::new();
-    let mut begin: Option<usize> = None;
-    let first = body.starts_with(b"--").then_some(0);
-    let others = memmem::find_iter(body, b"\n--").map(|end| end + 1);
-    for at in first.into_iter().chain(others) {
-        let (before, line) = body.split_at_checked(at).unwrap_or_default();
-        let Some((mark, length)) = mark(line, boundary) else {
-            continue;
-        };
-        if let Some(content) = begin.and_then(|begin| before.get(begin..)) {
-            contents.push(without_line_end(content));
+fn contents<'a>(boundary: &str, body: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let mut first = body.starts_with(b"--").then_some(0);
+    let mut line_ends = memmem::find_iter(body, b"\n--");
+    let mut begin = None;
+    let mut last = Mark::Between;
+    std::iter::from_fn(move || {
+        while last == Mark::Between {
+            let at = first.take().or_else(|| Some(line_ends.next()? + 1))?;
+            let Some((mark, length)) = body.get(at..).and_then(|line| mark(line, boundary)) else {
+                continue;
+            };
+            last = mark;
+            let before = begin.replace(at + length);
+            if let Some(content) = before.and_then(|begin| body.get(begin..at)) {
+                return Some(without_line_end(content));
+            }
         }
-        if mark == Mark::Last {
-            return contents;
-        }
-        begin = Some(at + length);
-    }
-    contents
+        None
+    })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +163,9 @@ enum Mark {
 fn mark(text: &[u8], boundary: &str) -> Option<(Mark, usize)> {
     let rest = text.strip_prefix(b"--")?;
     let rest = rest.strip_prefix(boundary.as_bytes())?;
+    if rest.starts_with(b"\r\n") {
+        return Some((Mark::Between, text.len() - rest.len() + 2));
+    }
     let length = line_length(rest);
     let line = rest.get(..length)?;
     let mark = match line.trim_ascii_end() {
@@ -146,21 +217,16 @@ fn header<'a>(head: &'a [u8], name: &str) -> Option<&'a [u8]> {
     None
 }
 
-/// `HTTP/1.1 204 No Content`, headers, a blank line, the body.
-fn response(text: &[u8]) -> Option<Part<'_>> {
-    let text = text.trim_ascii_start();
-    let (head, body) = split_head(text);
+/// What the first line of a response says, and its headers.
+fn status(head: &[u8]) -> Option<(u16, &[u8])> {
     let (line, headers) = head.split_at_checked(line_length(head))?;
-    let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
-    if !words.next()?.starts_with("HTTP/") {
+    let words = line.split(u8::is_ascii_whitespace);
+    let mut words = words.filter(|word| !word.is_empty());
+    if !words.next()?.starts_with(b"HTTP/") {
         return None;
     }
-    let status = words.next()?.parse().ok()?;
-    Some(Part {
-        status,
-        headers,
-        body: body.trim_ascii(),
-    })
+    let status = std::str::from_utf8(words.next()?).ok()?;
+    Some((status.parse().ok()?, headers))
 }
 
 #[cfg(test)]
@@ -297,6 +363,24 @@ mod tests {
         }
 
         #[test]
+        fn each_part_is_read_as_if_it_stood_alone(pieces in proptest::collection::vec(
+            prop_oneof![
+                Just("--b\r\n"), Just("--b\r\n"), Just("--c\n"), Just("--c--\n"), Just("\r\n"), Just("\n"),
+                Just("HTTP/1.1 200\r\n"), Just("HTTP/1.1 404 Not Found\r\n"), Just("HTTP/1.1\n"), Just("Retry-After: 7\r\n"),
+                Just("Content-Type: multipart/mixed; boundary=c\r\n"), Just("Content-Type: application/http\n"), Just("{}"),
+            ],
+            0..60,
+        )) {
+            let body = format!("{}\r\n--b--", pieces.concat());
+            let alone: Vec<Vec<u8>> = contents("b", body.as_bytes())
+                .map(|content| [b"--b\r\n", content, b"\r\n--b--"].concat())
+                .collect();
+            let alone = alone.iter().flat_map(|body| parts("multipart/mixed; boundary=b", body).unwrap());
+            let together = parts("multipart/mixed; boundary=b", body.as_bytes()).unwrap();
+            prop_assert_eq!(together, alone.collect::<Vec<_>>());
+        }
+
+        #[test]
         fn boundaries_are_found_as_one_line_after_another_tells(pieces in proptest::collection::vec(
             prop_oneof![
                 Just("--b"), Just("--b\r\n"), Just("--b--"), Just("--bb"), Just("-"), Just("b"), Just("\r"), Just("\n"),
@@ -306,7 +390,8 @@ mod tests {
         ), boundary in "b|b-|bb|-") {
             let body = pieces.concat();
             let body = body.as_bytes();
-            prop_assert_eq!(split(&boundary, body), contents_line_by_line(&boundary, body));
+            let contents: Vec<&[u8]> = contents(&boundary, body).collect();
+            prop_assert_eq!(contents, contents_line_by_line(&boundary, body));
         }
     }
 }
