@@ -16,8 +16,8 @@ pub(super) struct Unwritable(pub(super) &'static str);
 /// Source: Microsoft Learn, "Create a table row using the Web API", and the OData JSON format.
 pub(super) struct Object<'o> {
     out: &'o mut Vec<u8>,
-    /// What stands before the next member.
-    separator: u8,
+    /// Where it begins. Each member has a comma before it, and at the end the first one becomes the brace.
+    begin: usize,
 }
 
 /// What stands before the value of a member, for a name that has no sign that would have to be escaped.
@@ -25,46 +25,77 @@ pub(super) fn label(name: &str) -> String {
     format!("\"{name}\":")
 }
 
+/// The label of a member with all that stands between it and the member before.
+pub(super) struct Label {
+    /// `,"lastname":`
+    before_value: String,
+    /// `,"lastname":"`
+    before_text: String,
+}
+
+impl Label {
+    /// For a name that has no sign that would have to be escaped.
+    pub(super) fn new(name: &str) -> Self {
+        let label = label(name);
+        Self {
+            before_value: format!(",{label}"),
+            before_text: format!(",{label}\""),
+        }
+    }
+}
+
 impl<'o> Object<'o> {
     /// Appends it to what is there.
     pub(super) fn new(out: &'o mut Vec<u8>) -> Self {
-        let separator = b'{';
-        Self { out, separator }
+        let begin = out.len();
+        Self { out, begin }
     }
 
-    /// Writes a member with its [`label`].
+    /// Writes a member.
     ///
     /// # Errors
     /// If the value has no JSON (a number that is not finite); what was appended until then is of no use.
-    pub(super) fn member(&mut self, label: &str, value: &Value) -> Result<(), Unwritable> {
-        self.separate();
+    pub(super) fn member(&mut self, label: &Label, value: &Value) -> Result<(), Unwritable> {
         match value {
+            Value::Text(words) => self.text(label, words),
             Value::Reference(reference) => {
+                self.out.push(b',');
                 text(&format!("{}@odata.bind", reference.to.navigation), self.out)?;
                 self.out.push(b':');
+                bind(reference, self.out)
             }
-            _ => self.out.extend_from_slice(label.as_bytes()),
+            _ => {
+                self.out.extend_from_slice(label.before_value.as_bytes());
+                write_value(value, self.out)
+            }
         }
-        write_value(value, self.out)
+    }
+
+    /// Most texts stand as they are; only the others are taken apart.
+    fn text(&mut self, label: &Label, words: &str) -> Result<(), Unwritable> {
+        if has_escapes(words) {
+            self.out.extend_from_slice(label.before_value.as_bytes());
+            return json(words, self.out);
+        }
+        for piece in [&label.before_text, words, "\""] {
+            self.out.extend_from_slice(piece.as_bytes());
+        }
+        Ok(())
     }
 
     /// Writes a member that is rendered already.
     pub(super) fn rendered(&mut self, member: &str) {
-        self.separate();
+        self.out.push(b',');
         self.out.extend_from_slice(member.as_bytes());
     }
 
     /// Ends it.
-    pub(super) fn end(mut self) {
-        if self.separator == b'{' {
-            self.separate();
+    pub(super) fn end(self) {
+        match self.out.get_mut(self.begin) {
+            Some(comma) => *comma = b'{',
+            None => self.out.push(b'{'),
         }
         self.out.push(b'}');
-    }
-
-    fn separate(&mut self) {
-        self.out.push(self.separator);
-        self.separator = b',';
     }
 }
 
@@ -111,7 +142,6 @@ fn bind(reference: &Reference, out: &mut Vec<u8>) -> Result<(), Unwritable> {
     Ok(())
 }
 
-/// Most texts stand as they are; only the others are taken apart.
 fn text(words: &str, out: &mut Vec<u8>) -> Result<(), Unwritable> {
     if has_escapes(words) {
         return json(words, out);
@@ -143,13 +173,13 @@ fn has_escapes(words: &str) -> bool {
 }
 
 /// The same of eight bytes at once. A byte has its highest bit set where it is below a limit: it borrowed when the
-/// limit was taken from it, and had not been large itself.
+/// limit was taken from it, and had not been large itself. It is a sign where it is below one once that sign is taken out.
 fn has_escape(eight: [u8; 8]) -> bool {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let word = u64::from_ne_bytes(eight);
-    let below = |word: u64, limit: u8| word.wrapping_sub(EACH * u64::from(limit)) & !word;
-    let is = |byte: u8| below(word ^ (EACH * u64::from(byte)), 1);
-    (below(word, b' ') | is(b'"') | is(b'\\')) & (EACH << 7) != 0
+    let below = |word: u64, limit: u8| word.wrapping_sub(EACH * u64::from(limit));
+    let is = |sign: u8| below(word ^ (EACH * u64::from(sign)), 1);
+    (below(word, b' ') | is(b'"') | is(b'\\')) & !word & (EACH << 7) != 0
 }
 
 fn null(out: &mut Vec<u8>) {
@@ -171,7 +201,7 @@ mod tests {
         let mut out = Vec::new();
         let mut object = Object::new(&mut out);
         for (name, value) in members {
-            object.member(&label(name), value)?;
+            object.member(&Label::new(name), value)?;
         }
         object.end();
         Ok(String::from_utf8(out).unwrap())

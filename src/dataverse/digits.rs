@@ -22,18 +22,18 @@ pub(super) fn integer(number: i64, out: &mut Vec<u8>) {
 
 /// Appends a number with all its digits, zeros at its end included.
 pub(super) fn decimal(number: &Decimal, out: &mut Vec<u8>) {
-    let scale = number.scale();
-    let digits = u64::try_from(number.mantissa().unsigned_abs());
-    let (Ok(digits), Some(unit)) = (digits, 10_u64.checked_pow(scale)) else {
-        return display(number, out);
+    let scale = number.scale() as usize;
+    let digits = match u64::try_from(number.mantissa().unsigned_abs()) {
+        Ok(digits) if scale < MOST_DIGITS => digits,
+        _ => return display(number, out),
     };
     if number.is_sign_negative() {
         out.push(b'-');
     }
-    whole(digits / unit, out);
+    // Of a number below one there is a zero before the point.
+    padded(digits, scale + 1, out);
     if scale > 0 {
-        out.push(b'.');
-        padded(digits % unit, scale as usize, out);
+        out.insert(out.len() - scale, b'.');
     }
 }
 
@@ -71,9 +71,12 @@ fn day(date: Date, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends a number with zeros before it, so that it has so many digits at least: 20 at most.
+/// The digits of the largest number.
+const MOST_DIGITS: usize = 20;
+
+/// Appends a number with zeros before it, so that it has so many digits at least: no more than any number can have.
 fn padded(mut number: u64, least: usize, out: &mut Vec<u8>) {
-    let mut digits = [b'0'; 20];
+    let mut digits = [b'0'; MOST_DIGITS];
     let mut begin = digits.len();
     for digit in digits.iter_mut().rev() {
         let lowest = (number % 10) as u8;

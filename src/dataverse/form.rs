@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::address::BASE;
-use super::body::{Object, Unwritable, label};
+use super::body::{Label, Object, Unwritable};
 use crate::model::{ColumnKind, Operation, RecordId, Target, TargetColumn, Value};
 
 /// Errors should name the columns that collide; of all annotations only these are needed.
@@ -35,14 +35,14 @@ pub(super) struct Form {
     pub(super) head_of_delete: String,
     /// Of which table a record of a bulk message is, as its first member.
     kind: String,
-    label_of_id: String,
+    label_of_id: Label,
     /// One per column of the target.
     columns: Vec<Column>,
 }
 
 /// A column as a member of a record.
 struct Column {
-    label: String,
+    label: Label,
     travel: Travel,
 }
 
@@ -67,7 +67,7 @@ impl Form {
         let selecting = |headers: &[&str]| format!("{select}{}", head(headers));
         let columns = target.columns.iter().enumerate();
         let columns = columns.map(|(index, column)| Column {
-            label: label(column.name.as_str()),
+            label: Label::new(column.name.as_str()),
             travel: travel(&target, index, column),
         });
         Self {
@@ -83,7 +83,7 @@ impl Form {
                 "\"@odata.type\":\"Microsoft.Dynamics.CRM.{}\"",
                 target.table
             ),
-            label_of_id: label(id.as_str()),
+            label_of_id: Label::new(id.as_str()),
             columns: columns.collect(),
             target,
         }

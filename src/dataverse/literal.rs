@@ -23,9 +23,12 @@ fn is_unreserved(text: &str) -> bool {
         .all(|byte| byte.is_ascii_alphanumeric() || is_sign(byte))
 }
 
-/// Whether a value is a text of which nothing has to be encoded.
-fn stands_as_it_is(value: &Value) -> bool {
-    matches!(value, Value::Text(text) if !text.is_empty() && is_unreserved(text))
+/// The text that a value is, if nothing of it has to be encoded.
+fn as_it_stands(value: &Value) -> Option<&str> {
+    match value {
+        Value::Text(text) => Some(&**text).filter(|text| !text.is_empty() && is_unreserved(text)),
+        _ => None,
+    }
 }
 
 /// Appends text, encoded.
@@ -45,11 +48,10 @@ pub(super) fn literal(value: &Value, out: &mut String) {
         Value::Null => out.push_str("null"),
         Value::Text(text) => {
             out.push('\'');
-            // Most keys are numbers and letters, and nothing of them has to be looked at twice.
-            if is_unreserved(text) {
-                out.push_str(text);
-            } else {
+            if text.contains('\'') {
                 encode(&text.replace('\'', "''"), out);
+            } else {
+                encode(text, out);
             }
             out.push('\'');
         }
@@ -111,16 +113,20 @@ pub(super) fn key<'a>(
     let mut separator = '(';
     let mut parts = 0;
     for (index, value) in target.key.iter().zip(values) {
-        if !stands_as_it_is(value) && !value.can_stand_in_url() {
-            return None;
-        }
         out.push(separator);
         separator = ',';
         if !target.key_is_primary_id {
             push_read_name(target.columns.get(*index)?, out);
             out.push('=');
         }
-        literal(value, out);
+        // Most keys are numbers and letters, and nothing of them has to be looked at twice.
+        if let Some(text) = as_it_stands(value) {
+            out.extend(["'", text, "'"]);
+        } else if value.can_stand_in_url() {
+            literal(value, out);
+        } else {
+            return None;
+        }
         parts += 1;
     }
     out.push(')');
