@@ -20,6 +20,8 @@ pub(super) struct Address {
     pub(super) host: String,
     /// Whether it is this machine.
     pub(super) loopback: bool,
+    /// Where batches go.
+    pub(super) batch: Url,
     /// What a token is asked for: the origin, never the `api` form of the host.
     pub(super) resource: String,
 }
@@ -44,10 +46,13 @@ impl Address {
             ));
         }
         let origin = url.origin().ascii_serialization();
+        let mut batch = url;
+        batch.set_path(&format!("{BASE}/$batch"));
         Ok(Self {
             resource: origin.replacen(&host, &without_api_label(&host), 1),
             loopback: is_loopback(&host),
             origin,
+            batch,
             host,
         })
     }

@@ -15,7 +15,7 @@ use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, IF_NONE_MATCH, RETRY_AFTER,
 };
 
-use super::address::{Address, BASE};
+use super::address::Address;
 use super::multipart::{self, Part};
 use super::said::Said;
 use super::token::{Token, Tokens};
@@ -292,7 +292,7 @@ impl Http {
             Request::Batch { boundary, body, .. } => {
                 let kind = format!("multipart/mixed; boundary=\"{boundary}\"");
                 self.client
-                    .post(url(&format!("{BASE}/$batch")))
+                    .post(self.address.batch.clone())
                     .header(CONTENT_TYPE, kind)
                     .header("prefer", "odata.continue-on-error")
                     .body(body.clone())

@@ -61,6 +61,9 @@ impl TableWriter {
         let mut replies = self.send_once(batch, operations).await;
         let is_refused = |place: &usize| replies.get(*place).is_some_and(is_unauthorized_alone);
         let places: Vec<usize> = (0..operations.len()).filter(is_refused).collect();
+        if places.is_empty() {
+            return replies;
+        }
         let mut body = BatchBody::of(places.len());
         let again: Vec<&Operation> = places
             .iter()
