@@ -7,8 +7,8 @@ use super::advice::{self, Violated};
 use super::history::{First, History, Step};
 use super::rules::{Absent, Mode, Rules};
 use crate::model::{
-    Accepted, Action, Effect, Found, Operation, RecordId, Reject, RowFailure, ServiceError,
-    SkipReason, Value, Verdict,
+    Accepted, Action, Effect, Found, Operation, Outcome, RecordId, Reject, RowFailure,
+    ServiceError, SkipReason, Value, Verdict,
 };
 
 /// So many turns of a chain are enough for every honest cause; more means that others undo each of them.
@@ -88,32 +88,13 @@ impl Work {
         self.turn(Step::Ordered, Follow::SendNext)
     }
 
-    /// The operation and its verdict when nothing more is asked: of two writes both count, or the first alone.
-    pub(super) fn ended(self, verdict: Verdict) -> (Operation, Verdict) {
-        let mut operation = self.operation;
-        let Some(First { done, columns }) = self.history.into_first() else {
-            return (operation, verdict);
-        };
-        let rest = match verdict {
-            Verdict::Accepted(last) => {
-                columns
-                    .iter()
-                    .for_each(|index| operation.columns.insert(index));
-                let both = Accepted {
-                    id: last.id,
-                    ..done
-                };
-                return (operation, Verdict::Accepted(both));
-            }
-            Verdict::Rejected(reject) => Verdict::Rejected(advice::partial(reject)),
-            Verdict::Unchanged
-            | Verdict::Skipped(_)
-            | Verdict::NotAttempted(_)
-            | Verdict::Partly { .. } => verdict,
-        };
-        operation.columns = columns;
-        let rest = Box::new(rest);
-        (operation, Verdict::Partly { done, rest })
+    /// The outcome when nothing more is asked.
+    pub(super) fn ended(self, verdict: Verdict) -> Outcome {
+        let operation = self.operation;
+        match self.history.into_first() {
+            None => Outcome { operation, verdict },
+            Some(first) => of_two(operation, first, verdict),
+        }
     }
 
     /// The values of the record's key.
@@ -346,6 +327,37 @@ impl Work {
             return reject(advice::contended(self.operation.row, self.said()));
         }
         follow
+    }
+}
+
+/// Of two writes both count, or the first alone.
+fn of_two(mut operation: Operation, first: First, verdict: Verdict) -> Outcome {
+    let First { done, columns } = first;
+    let rest = match verdict {
+        Verdict::Accepted(last) => {
+            columns
+                .iter()
+                .for_each(|index| operation.columns.insert(index));
+            let both = Accepted {
+                id: last.id,
+                ..done
+            };
+            return Outcome {
+                operation,
+                verdict: Verdict::Accepted(both),
+            };
+        }
+        Verdict::Rejected(reject) => Verdict::Rejected(advice::partial(reject)),
+        Verdict::Unchanged
+        | Verdict::Skipped(_)
+        | Verdict::NotAttempted(_)
+        | Verdict::Partly { .. } => verdict,
+    };
+    operation.columns = columns;
+    let rest = Box::new(rest);
+    Outcome {
+        operation,
+        verdict: Verdict::Partly { done, rest },
     }
 }
 
@@ -683,7 +695,7 @@ mod tests {
         let Follow::End(verdict) = work.done(&rules, &updated(None)) else {
             panic!("a third write");
         };
-        let (operation, verdict) = work.ended(verdict);
+        let Outcome { operation, verdict } = work.ended(verdict);
         let Verdict::Accepted(accepted) = verdict else {
             panic!("{verdict:?}");
         };
@@ -733,7 +745,7 @@ mod tests {
             let (rules, mut work) = born(1, Some(2));
             work.done(&rules, &created());
             let verdict = ending(&mut work, &rules);
-            let (operation, verdict) = work.ended(verdict);
+            let Outcome { operation, verdict } = work.ended(verdict);
             let Verdict::Partly { done, .. } = verdict else {
                 panic!("{verdict:?}");
             };

@@ -32,7 +32,7 @@ impl Flight {
         match self {
             Self::Batch {
                 batch, histories, ..
-            } => works_of(batch, histories),
+            } => works_of(batch, histories).collect(),
             Self::Find(work) => vec![*work],
         }
     }
@@ -49,16 +49,16 @@ pub(super) fn packed(works: Vec<Work>, envelope: Envelope) -> (Arc<Batch>, Vec<H
     (Arc::new(batch), histories)
 }
 
-/// The batch and what is remembered of its operations, together again.
-pub(super) fn works_of(batch: Arc<Batch>, histories: Vec<History>) -> Vec<Work> {
+/// The batch and what is remembered of its operations, together again: one after another, since each is large and soon
+/// an outcome.
+pub(super) fn works_of(
+    batch: Arc<Batch>,
+    histories: Vec<History>,
+) -> impl ExactSizeIterator<Item = Work> {
     // The task has ended, so nobody else holds the batch.
     let batch = Arc::unwrap_or_clone(batch);
-    batch
-        .operations
-        .into_iter()
-        .zip(histories)
-        .map(|(operation, history)| Work { operation, history })
-        .collect()
+    let pairs = batch.operations.into_iter().zip(histories);
+    pairs.map(|(operation, history)| Work { operation, history })
 }
 
 /// The error of operations whose answer never came.

@@ -294,6 +294,7 @@ impl<D: Destination> Gate<D> {
                     Some(Landed::Sent(sent)) => sent,
                     Some(Landed::Looked(_)) | None => Sent {
                         replies: Vec::new(),
+                        rows: 0,
                         took: Duration::ZERO,
                         user: None,
                     },
@@ -315,8 +316,7 @@ impl<D: Destination> Gate<D> {
 
     /// Notes the one outcome of an operation; it is delivered before anything else is waited for.
     pub(super) fn settle(&mut self, work: Work, verdict: Verdict) {
-        let (operation, verdict) = work.ended(verdict);
-        self.settled.push(Outcome { operation, verdict });
+        self.settled.push(work.ended(verdict));
     }
 
     /// Hands over what is settled. If nobody takes outcomes any more, nothing more is sent.

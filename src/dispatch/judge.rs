@@ -9,7 +9,6 @@ use super::flight::{unanswered, unsent};
 use super::gate::{Fits, Gate};
 use super::lane::Sent;
 use super::lookup::Looked;
-use super::penalty::answered;
 use super::queue::{Packing, Parcel};
 use super::triage::{Company, Halt, Next, triage};
 use crate::model::{
@@ -49,7 +48,7 @@ impl<D: Destination> Gate<D> {
     /// A batch came back. An operation without a reply is lost.
     pub(super) async fn answered(
         &mut self,
-        works: Vec<Work>,
+        works: impl ExactSizeIterator<Item = Work>,
         (envelope, packing): (Envelope, Packing),
         sent: Sent,
     ) {
@@ -57,8 +56,7 @@ impl<D: Destination> Gate<D> {
         let company = Company::within(size, envelope);
         self.size.took(size, sent.took);
         if packing == Packing::Loose && size > 1 {
-            let rows = answered(&sent.replies);
-            self.wrapping.brought(envelope, rows, sent.took);
+            self.wrapping.brought(envelope, sent.rows, sent.took);
         }
         let nothing_fits = self.nothing_fits(&sent.replies);
         let mut again = Again::default();

@@ -41,6 +41,8 @@ impl<D> Clone for Lane<D> {
 /// The answer to a batch and how long it took, waiting for penalties left out.
 pub(super) struct Sent {
     pub(super) replies: Vec<Reply>,
+    /// How many of them are answers of their own.
+    pub(super) rows: u64,
     pub(super) took: Duration,
     /// As which user it was sent.
     pub(super) user: Option<usize>,
@@ -294,6 +296,7 @@ impl<D: Destination> Lane<D> {
         let user = Some(slot.user());
         Sent {
             replies,
+            rows,
             took,
             user,
         }
@@ -334,6 +337,7 @@ impl<D: Destination> Lane<D> {
         let failure = Reply::Failed(self.refused_by_all());
         Sent {
             replies: vec![failure; batch.operations.len()],
+            rows: 0,
             took: Duration::ZERO,
             user: None,
         }

@@ -103,17 +103,16 @@ impl Wrapping {
 
     /// What these travel in. One alone has nothing to win in a bulk message.
     pub(super) fn of(&self, works: &[Work], packing: Packing) -> Envelope {
-        let carried = match works {
+        // Only where it matters is each of them looked at.
+        let carried = || match works {
             [] | [_] => false,
             [first, rest @ ..] => {
-                let actions = rest.iter().map(|work| work.operation.action);
+                let mut actions = rest.iter().map(|work| work.operation.action);
                 is_carried(first.operation.action)
-                    && actions
-                        .into_iter()
-                        .all(|it| alike(it, first.operation.action))
+                    && actions.all(|it| alike(it, first.operation.action))
             }
         };
-        if carried && packing != Packing::Each && self.is_bulk() {
+        if packing != Packing::Each && self.is_bulk() && carried() {
             Envelope::Bulk
         } else {
             Envelope::Batch
