@@ -287,7 +287,7 @@ pub(super) fn operation(action: Action, values: Vec<Value>) -> Operation {
             source: SourceDigest([0; 16]),
         },
         columns: (0..values.len()).collect::<ColumnSet>(),
-        record: Arc::new(Record { values }),
+        record: Record { values },
         digests: Box::default(),
         action,
         standing: None,

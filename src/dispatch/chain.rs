@@ -440,7 +440,7 @@ mod tests {
                 key: KeyDigest([0; 16]),
                 source: SourceDigest([0; 16]),
             },
-            record: Arc::new(record),
+            record,
             digests: Box::default(),
             columns: ColumnSet::new(),
             action,
@@ -662,12 +662,12 @@ mod tests {
         }
         rules.target = Arc::new(target);
         let mut operation = work("a@b.nl", Action::Create(DERIVED)).operation;
-        let mut record = (*operation.record).clone();
+        let mut record = operation.record.clone();
         record.values.push(Value::Choice(state));
         record
             .values
             .push(reason.map_or(Value::Null, Value::Choice));
-        operation.record = Arc::new(record);
+        operation.record = record;
         operation.columns = [1, 5, 6].into_iter().collect();
         let work = Work::new(operation, &rules);
         (rules, work)

@@ -10,13 +10,17 @@ use crate::model::{
     ServiceError, SkipReason, Standing, Verdict,
 };
 
+/// So many drafts or operations go together from one stage to the next, at most: each by itself would wait for room and
+/// wake the next stage for itself. A queue counts them as one.
+pub const TOGETHER: usize = 64;
+
 /// A record that is to be written, before it is known how.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draft {
     /// The row it comes from.
     pub row: RowTag,
     /// The whole record.
-    pub record: Arc<Record>,
+    pub record: Record,
     /// Digests of its values, one for each.
     pub digests: Box<[ColumnDigest]>,
     /// The columns that differ from what Dataverse holds.
@@ -35,9 +39,9 @@ pub enum Resolved {
     /// It is left alone.
     Skip(SkipReason),
     /// The operator must mend it.
-    Reject(Reject),
+    Reject(Box<Reject>),
     /// The run ended before it could be told.
-    NotAttempted(ServiceError),
+    NotAttempted(Box<ServiceError>),
 }
 
 /// A draft and what would become of it.
@@ -52,7 +56,7 @@ pub struct Foreseen {
 /// Where drafts go once it is known what becomes of them.
 pub(super) enum Exit {
     Send {
-        operations: mpsc::Sender<Operation>,
+        operations: mpsc::Sender<Vec<Operation>>,
         outcomes: mpsc::Sender<Vec<Outcome>>,
     },
     Foresee {
@@ -105,24 +109,31 @@ impl Exit {
                     }
                 }
                 let mut lost = tell(outcomes, settled).await;
-                let mut ready = ready.into_iter();
-                while ready.len() > 0 {
-                    let most = ready.len().min(operations.max_capacity());
-                    let Ok(room) = operations.reserve_many(most).await else {
-                        let unsent = ready.map(|operation| Outcome {
-                            operation,
-                            verdict: Verdict::NotAttempted(ended()),
-                        });
-                        lost += tell(outcomes, unsent.collect()).await;
-                        return (lost, Gone::Yes);
+                let mut gone = Gone::if_any(lost);
+                for ready in handfuls(ready) {
+                    let Err(refused) = operations.send(ready).await else {
+                        continue;
                     };
-                    room.zip(ready.by_ref())
-                        .for_each(|(permit, operation)| permit.send(operation));
+                    let unsent = refused.0.into_iter().map(|operation| Outcome {
+                        operation,
+                        verdict: Verdict::NotAttempted(ended()),
+                    });
+                    lost += tell(outcomes, unsent.collect()).await;
+                    gone = Gone::Yes;
                 }
-                (lost, Gone::if_any(lost))
+                (lost, gone)
             }
         }
     }
+}
+
+/// All of them, as many at a time as go together.
+pub fn handfuls<T>(mut all: Vec<T>) -> impl Iterator<Item = Vec<T>> {
+    std::iter::from_fn(move || {
+        let rest = all.split_off(all.len().min(TOGETHER));
+        let together = std::mem::replace(&mut all, rest);
+        (!together.is_empty()).then_some(together)
+    })
 }
 
 impl Gone {
@@ -153,8 +164,8 @@ fn ended_as(draft: Draft, resolved: Resolved) -> Result<Operation, Box<Outcome>>
             Verdict::Unchanged
         }
         Resolved::Skip(reason) => Verdict::Skipped(reason),
-        Resolved::Reject(reject) => Verdict::Rejected(reject),
-        Resolved::NotAttempted(error) => Verdict::NotAttempted(error),
+        Resolved::Reject(reject) => Verdict::Rejected(*reject),
+        Resolved::NotAttempted(error) => Verdict::NotAttempted(*error),
     };
     let operation = draft.into_operation(unsent);
     Err(Box::new(Outcome { operation, verdict }))

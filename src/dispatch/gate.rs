@@ -36,7 +36,7 @@ use crate::model::{Destination, Operation, Outcome, Verdict};
 pub async fn dispatch<D: Destination>(
     lane: Lane<D>,
     rules: Arc<Rules>,
-    operations: mpsc::Receiver<Operation>,
+    operations: mpsc::Receiver<Vec<Operation>>,
     outcomes: mpsc::Sender<Vec<Outcome>>,
     stop: watch::Receiver<Stopping>,
 ) -> DispatchReport {
@@ -70,7 +70,7 @@ pub async fn dispatch<D: Destination>(
 pub(super) struct Gate<D> {
     pub(super) lane: Lane<D>,
     pub(super) rules: Arc<Rules>,
-    operations: mpsc::Receiver<Operation>,
+    operations: mpsc::Receiver<Vec<Operation>>,
     outcomes: mpsc::Sender<Vec<Outcome>>,
     stop: watch::Receiver<Stopping>,
     freed: watch::Receiver<()>,
@@ -112,8 +112,8 @@ struct Ending {
 enum Event {
     Stop(Stopping),
     Landed(Result<(Id, Landed), JoinError>),
-    /// Nothing if no more will come.
-    Taken(Vec<Operation>),
+    /// `None` if no more will come.
+    Taken(Option<Vec<Operation>>),
     Woke,
 }
 
@@ -129,8 +129,8 @@ impl<D: Destination> Gate<D> {
             match self.next_event().await {
                 Event::Stop(stopping) => self.told(stopping).await,
                 Event::Landed(landed) => self.land(landed).await,
-                Event::Taken(fresh) if fresh.is_empty() => self.input_open = false,
-                Event::Taken(fresh) => fresh.into_iter().for_each(|it| self.take(it)),
+                Event::Taken(None) => self.input_open = false,
+                Event::Taken(Some(fresh)) => self.take(fresh),
                 Event::Woke => {}
             }
         }
@@ -157,14 +157,11 @@ impl<D: Destination> Gate<D> {
     async fn next_event(&mut self) -> Event {
         let wants_more = self.wants_more();
         let wakes_at = self.wakes_at();
-        // As many as a batch still needs.
-        let most = self.size.get().saturating_sub(self.queue.loose()).max(1);
-        let mut fresh = Vec::new();
         tokio::select! {
             biased;
             stopping = louder(&mut self.stop, self.heard) => Event::Stop(stopping),
             Some(landed) = self.tasks.join_next_with_id() => Event::Landed(landed),
-            _ = self.operations.recv_many(&mut fresh, most), if wants_more => Event::Taken(std::mem::take(&mut fresh)),
+            fresh = self.operations.recv(), if wants_more => Event::Taken(fresh),
             _ = self.freed.changed() => Event::Woke,
             () = at(wakes_at) => Event::Woke,
         }
@@ -202,9 +199,11 @@ impl<D: Destination> Gate<D> {
         times.into_iter().flatten().filter(|at| *at > now).min()
     }
 
-    fn take(&mut self, operation: Operation) {
-        self.taken += 1;
-        self.queue.push(Work::new(operation, &self.rules));
+    fn take(&mut self, operations: Vec<Operation>) {
+        self.taken += operations.len() as u64;
+        for operation in operations {
+            self.queue.push(Work::new(operation, &self.rules));
+        }
     }
 
     /// Sends as long as there is a slot and something to send.
@@ -356,8 +355,8 @@ impl<D: Destination> Gate<D> {
             gives_up_at: Instant::now() + self.lane.options().grace,
         });
         self.operations.close();
-        while let Some(operation) = self.operations.recv().await {
-            self.take(operation);
+        while let Some(operations) = self.operations.recv().await {
+            self.take(operations);
         }
         self.input_open = false;
         for work in self.queue.drain() {

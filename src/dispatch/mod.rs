@@ -37,7 +37,7 @@ mod wrap;
 
 pub use account::{DispatchReport, Dropped, StopCause, Stopping, Traffic};
 pub use curve::Point;
-pub use draft::{Draft, Foreseen, Resolved};
+pub use draft::{Draft, Foreseen, Resolved, TOGETHER, handfuls};
 pub use gate::dispatch;
 pub use histogram::Latency;
 pub use lane::Lane;

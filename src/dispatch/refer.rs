@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use super::account::{StopCause, Stopping};
 use super::advice;
 use super::alarm::louder;
-use super::draft::{Draft, ended};
+use super::draft::{Draft, TOGETHER, ended, handfuls};
 use super::lane::Lane;
 use super::lookup::look_up;
 use super::resolve::ResolveReport;
@@ -50,12 +50,11 @@ const MOST_REMEMBERED: usize = 100_000;
 pub async fn refer<D: Destination>(
     lane: Lane<D>,
     referring: Referring,
-    mut drafts: mpsc::Receiver<Draft>,
-    settled: mpsc::Sender<Draft>,
+    mut drafts: mpsc::Receiver<Vec<Draft>>,
+    settled: mpsc::Sender<Vec<Draft>>,
     outcomes: mpsc::Sender<Vec<Outcome>>,
     mut stop: watch::Receiver<Stopping>,
 ) -> ResolveReport {
-    let most = lane.options().find_keys.get();
     let mut stage = Stage {
         lane,
         referring,
@@ -76,7 +75,10 @@ pub async fn refer<D: Destination>(
                 break;
             }
             () = settled.closed() => break,
-            count = drafts.recv_many(&mut held, most) => if count == 0 { return stage.report },
+            fresh = drafts.recv() => match fresh {
+                Some(fresh) => held.extend(fresh),
+                None => return stage.report,
+            },
         }
         stage.gather(&mut drafts, &mut held).await;
         stage.report.drafts += held.len() as u64;
@@ -84,25 +86,25 @@ pub async fn refer<D: Destination>(
             stage.report.stopped = Some(cause);
             break;
         }
+        let mut ready = Vec::with_capacity(held.len());
         for draft in held.drain(..) {
             let (draft, verdict) = stage.settle(draft);
             match verdict {
-                None => {
-                    if let Err(unsent) = settled.send(draft).await {
-                        stage.give_up(unsent.0, &outcomes).await;
-                    }
-                }
+                None => ready.push(draft),
                 Some(verdict) => stage.tell(draft, verdict, &outcomes).await,
+            }
+        }
+        for ready in handfuls(ready) {
+            if let Err(unsent) = settled.send(ready).await {
+                stage.give_up(unsent.0, &outcomes).await;
             }
         }
     }
     drafts.close();
-    for draft in held {
-        stage.give_up(draft, &outcomes).await;
-    }
-    while let Some(draft) = drafts.recv().await {
-        stage.report.drafts += 1;
-        stage.give_up(draft, &outcomes).await;
+    stage.give_up(held, &outcomes).await;
+    while let Some(left) = drafts.recv().await {
+        stage.report.drafts += left.len() as u64;
+        stage.give_up(left, &outcomes).await;
     }
     stage.report
 }
@@ -116,8 +118,9 @@ struct Stage<D> {
 }
 
 impl<D: Destination> Stage<D> {
-    /// While something has to be looked for, waits a moment for more drafts: one search for all of them.
-    async fn gather(&self, drafts: &mut mpsc::Receiver<Draft>, held: &mut Vec<Draft>) {
+    /// Takes what is there already and, while something has to be looked for, waits a moment for more drafts: one search
+    /// for all of them.
+    async fn gather(&self, drafts: &mut mpsc::Receiver<Vec<Draft>>, held: &mut Vec<Draft>) {
         let (most, linger) = (
             self.lane.options().find_keys.get(),
             self.lane.options().linger,
@@ -126,11 +129,16 @@ impl<D: Destination> Stage<D> {
             let mut sought = references(&draft.record);
             sought.any(|it| !needs_no_search(it) && !self.known.contains_key(&self.place(it)))
         };
-        while held.len() < most && held.iter().any(is_unknown) {
-            let more = drafts.recv_many(held, most - held.len());
-            match tokio::time::timeout(linger, more).await {
-                Ok(1..) => {}
-                Ok(0) | Err(_) => break,
+        let has_room = |held: &[Draft]| held.len() + TOGETHER <= most;
+        while has_room(held)
+            && let Ok(more) = drafts.try_recv()
+        {
+            held.extend(more);
+        }
+        while has_room(held) && held.iter().any(is_unknown) {
+            match tokio::time::timeout(linger, drafts.recv()).await {
+                Ok(Some(more)) => held.extend(more),
+                Ok(None) | Err(_) => break,
             }
         }
     }
@@ -153,14 +161,17 @@ impl<D: Destination> Stage<D> {
                 .or_insert_with(|| (Arc::clone(to), Vec::new()));
             keys.push(reference.key.clone());
         }
+        let most = self.lane.options().find_keys.get();
         for (column, (to, keys)) in sought {
             self.report.looked_up += keys.len() as u64;
-            let looked = look_up(&self.lane, Some(&to.target), keys).await?;
-            for found in looked.found {
-                let place = (column.clone(), (self.referring.key_digest)(&found.key));
-                let ids = self.known.entry(place).or_default();
-                if !ids.contains(&found.id) {
-                    ids.push(found.id);
+            for keys in keys.chunks(most) {
+                let looked = look_up(&self.lane, Some(&to.target), keys.to_vec()).await?;
+                for found in looked.found {
+                    let place = (column.clone(), (self.referring.key_digest)(&found.key));
+                    let ids = self.known.entry(place).or_default();
+                    if !ids.contains(&found.id) {
+                        ids.push(found.id);
+                    }
                 }
             }
         }
@@ -196,7 +207,7 @@ impl<D: Destination> Stage<D> {
         }
         let is_missing = |value: &Value| matches!(value, Value::Reference(it) if matches!(it.points, Points::Missing(_)));
         let some_missing = values.iter().any(is_missing);
-        draft.record = Arc::new(Record { values });
+        draft.record = Record { values };
         if some_missing {
             (draft.digests, draft.columns) =
                 (self.referring.differ)(&draft.record, draft.standing.as_deref());
@@ -242,13 +253,15 @@ impl<D: Destination> Stage<D> {
         }
     }
 
-    async fn give_up(&mut self, draft: Draft, outcomes: &mpsc::Sender<Vec<Outcome>>) {
+    async fn give_up(&mut self, drafts: Vec<Draft>, outcomes: &mpsc::Sender<Vec<Outcome>>) {
         let error = match &self.report.stopped {
             Some(cause) => cause.error(),
             None => ended(),
         };
-        self.tell(draft, Verdict::NotAttempted(error), outcomes)
-            .await;
+        for draft in drafts {
+            let verdict = Verdict::NotAttempted(error.clone());
+            self.tell(draft, verdict, outcomes).await;
+        }
     }
 
     async fn tell(

@@ -17,7 +17,8 @@ use super::lane::Lane;
 use super::lookup::{Looked, look_up};
 use super::rules::{Absent, Rules};
 use crate::model::{
-    Action, Destination, Failure, KeyDigest, Operation, Outcome, RecordId, ServiceError, Value,
+    Action, ColumnSet, Destination, Failure, KeyDigest, Operation, Outcome, RecordId, Reject,
+    ServiceError, Value,
 };
 
 /// What resolving gives back besides operations.
@@ -43,8 +44,8 @@ pub struct ResolveReport {
 pub async fn resolve<D: Destination>(
     lane: Lane<D>,
     rules: Arc<Rules>,
-    drafts: mpsc::Receiver<Draft>,
-    operations: mpsc::Sender<Operation>,
+    drafts: mpsc::Receiver<Vec<Draft>>,
+    operations: mpsc::Sender<Vec<Operation>>,
     outcomes: mpsc::Sender<Vec<Outcome>>,
     stop: watch::Receiver<Stopping>,
 ) -> ResolveReport {
@@ -63,7 +64,7 @@ pub async fn resolve<D: Destination>(
 pub async fn foresee<D: Destination>(
     lane: Lane<D>,
     rules: Arc<Rules>,
-    drafts: mpsc::Receiver<Draft>,
+    drafts: mpsc::Receiver<Vec<Draft>>,
     foreseen: mpsc::Sender<Foreseen>,
     stop: watch::Receiver<Stopping>,
 ) -> ResolveReport {
@@ -71,13 +72,12 @@ pub async fn foresee<D: Destination>(
     Stage::new(lane, rules, drafts, exit).run(stop).await
 }
 
-/// So many drafts are taken and passed on at a time.
-const TOGETHER: usize = 64;
-
 struct Stage<D> {
     lane: Lane<D>,
     rules: Arc<Rules>,
-    drafts: mpsc::Receiver<Draft>,
+    /// What of the table's columns is not the same in every write.
+    conditional: ColumnSet,
+    drafts: mpsc::Receiver<Vec<Draft>>,
     exit: Exit,
     /// To be looked for.
     gathered: Vec<Draft>,
@@ -90,15 +90,21 @@ struct Stage<D> {
 enum Event {
     Stop,
     Landed(Result<(Id, Result<Looked, StopCause>), JoinError>),
-    /// Nothing if no more will come.
-    Taken(Vec<Draft>),
+    /// `None` if no more will come.
+    Taken(Option<Vec<Draft>>),
     NobodyTakes,
 }
 
 impl<D: Destination> Stage<D> {
-    fn new(lane: Lane<D>, rules: Arc<Rules>, drafts: mpsc::Receiver<Draft>, exit: Exit) -> Self {
+    fn new(
+        lane: Lane<D>,
+        rules: Arc<Rules>,
+        drafts: mpsc::Receiver<Vec<Draft>>,
+        exit: Exit,
+    ) -> Self {
         Self {
             lane,
+            conditional: rules.conditional(),
             rules,
             drafts,
             exit,
@@ -124,11 +130,11 @@ impl<D: Destination> Stage<D> {
                 }
                 Event::NobodyTakes => Gone::Yes,
                 Event::Landed(landed) => self.land(landed).await,
-                Event::Taken(fresh) if fresh.is_empty() => {
+                Event::Taken(None) => {
                     self.input_open = false;
                     Gone::No
                 }
-                Event::Taken(fresh) => self.take(fresh).await,
+                Event::Taken(Some(fresh)) => self.take(fresh).await,
             };
             if gone == Gone::Yes {
                 self.end().await;
@@ -142,24 +148,17 @@ impl<D: Destination> Stage<D> {
     /// Waits for whatever comes first. Every branch is cancel-safe.
     async fn next_event(&mut self, stop: &mut watch::Receiver<Stopping>) -> Event {
         let wants_more = self.input_open && self.has_slot();
-        let (most, mut fresh) = (self.most_fresh(), Vec::new());
         tokio::select! {
             biased;
             _ = louder(stop, Stopping::No) => Event::Stop,
             () = self.exit.closed() => Event::NobodyTakes,
             Some(landed) = self.finds.join_next_with_id() => Event::Landed(landed),
-            _ = self.drafts.recv_many(&mut fresh, most), if wants_more => Event::Taken(std::mem::take(&mut fresh)),
+            fresh = self.drafts.recv(), if wants_more => Event::Taken(fresh),
         }
     }
 
     fn has_slot(&self) -> bool {
         self.finds.len() < self.lane.options().concurrent_finds.get()
-    }
-
-    /// No more than one find can ask for.
-    fn most_fresh(&self) -> usize {
-        let keys = self.lane.options().find_keys.get();
-        keys.saturating_sub(self.gathered.len()).clamp(1, TOGETHER)
     }
 
     /// Passes on what addresses itself, and gathers the rest; and so on with whatever is there already, so that a find
@@ -168,7 +167,7 @@ impl<D: Destination> Stage<D> {
         loop {
             self.report.drafts += fresh.len() as u64;
             let mut resolved = Vec::with_capacity(fresh.len());
-            for draft in fresh.drain(..) {
+            for draft in fresh {
                 match self.itself(&draft) {
                     Some(itself) => resolved.push((draft, itself)),
                     None => self.gathered.push(draft),
@@ -181,13 +180,9 @@ impl<D: Destination> Stage<D> {
             if self.gathered.is_empty() || is_full {
                 return Gone::No;
             }
-            while fresh.len() < self.most_fresh()
-                && let Ok(draft) = self.drafts.try_recv()
-            {
-                fresh.push(draft);
-            }
-            if fresh.is_empty() {
-                return Gone::No;
+            match self.drafts.try_recv() {
+                Ok(more) => fresh = more,
+                Err(_) => return Gone::No,
             }
         }
     }
@@ -202,19 +197,22 @@ impl<D: Destination> Stage<D> {
                 Exit::Send { .. } if self.lane.options().is_bulk() => None,
                 Exit::Send { .. } => self
                     .rules
-                    .by_key(&draft.record, &draft.columns)
+                    .by_key(&draft.record, &draft.columns.within(&self.conditional))
                     .map(Resolved::Do),
                 Exit::Foresee { .. } => None,
             },
         }
     }
 
-    /// Looks for what was gathered, if there is a slot.
+    /// Looks for what was gathered, if there is a slot. What one find cannot ask for goes with the drafts that come next,
+    /// or when this one has landed.
     fn seek(&mut self) {
         if self.gathered.is_empty() || !self.has_slot() {
             return;
         }
-        let drafts = std::mem::take(&mut self.gathered);
+        let most = self.lane.options().find_keys.get();
+        let rest = self.gathered.split_off(self.gathered.len().min(most));
+        let drafts = std::mem::replace(&mut self.gathered, rest);
         self.report.looked_up += drafts.len() as u64;
         let keys = drafts.iter().map(|draft| self.key(draft)).collect();
         let lane = self.lane.clone();
@@ -280,7 +278,7 @@ impl<D: Destination> Stage<D> {
             None => [].as_slice(),
             Some(Answer::Found(ids)) => ids.as_slice(),
             Some(Answer::Refused(failure)) => {
-                return Resolved::Reject(advice::unfindable(draft.row, failure.clone()));
+                return rejected(advice::unfindable(draft.row, failure.clone()));
             }
         };
         match ids {
@@ -289,7 +287,7 @@ impl<D: Destination> Stage<D> {
             [_, _, ..] => {
                 let key = self.key(draft);
                 let target = &self.rules.target;
-                Resolved::Reject(advice::ambiguous(draft.row, target, &key, ids.len()))
+                rejected(advice::ambiguous(draft.row, target, &key, ids.len()))
             }
         }
     }
@@ -299,6 +297,9 @@ impl<D: Destination> Stage<D> {
             let Resolved::Do(action) = *resolved else {
                 continue;
             };
+            if draft.columns.within(&self.conditional).is_empty() {
+                continue;
+            }
             let carried = self.rules.carried(&draft.columns, action);
             if let Action::Update(id) = action
                 && carried.is_empty()
@@ -319,16 +320,17 @@ impl<D: Destination> Stage<D> {
         self.drafts.close();
         let mut left = std::mem::take(&mut self.gathered);
         left.extend(std::mem::take(&mut self.sought).into_values().flatten());
-        while let Some(draft) = self.drafts.recv().await {
-            self.report.drafts += 1;
-            left.push(draft);
+        while let Some(drafts) = self.drafts.recv().await {
+            self.report.drafts += drafts.len() as u64;
+            left.extend(drafts);
         }
         let error = match &self.report.stopped {
             Some(cause) => cause.error(),
             None => ended(),
         };
         let left = left.into_iter();
-        let left = left.map(|draft| (draft, Resolved::NotAttempted(error.clone())));
+        let not_attempted = || Resolved::NotAttempted(Box::new(error.clone()));
+        let left = left.map(|draft| (draft, not_attempted()));
         let left = left.collect();
         // Nobody asks any more whether somebody takes them.
         let _ = self.pass(left).await;
@@ -339,6 +341,10 @@ impl<D: Destination> Stage<D> {
 enum Answer {
     Found(Vec<RecordId>),
     Refused(Failure),
+}
+
+fn rejected(reject: Reject) -> Resolved {
+    Resolved::Reject(Box::new(reject))
 }
 
 fn present(rules: &Rules, id: RecordId) -> Resolved {
@@ -355,7 +361,7 @@ fn absent(rules: &Rules, draft: &Draft) -> Resolved {
         Err(Absent::Reject) => {
             let key: Vec<Value> = draft.record.key(&rules.target).cloned().collect();
             let error = ServiceError::default();
-            Resolved::Reject(advice::not_found(draft.row, &rules.target, &key, error))
+            rejected(advice::not_found(draft.row, &rules.target, &key, error))
         }
     }
 }

@@ -48,7 +48,18 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// The columns of which it depends on the action or on each other whether they are written. Of a record without any
+    /// of them, every write carries whatever is to be written.
+    pub(super) fn conditional(&self) -> ColumnSet {
+        let columns = self.target.columns.iter().enumerate();
+        let conditional = columns.filter(|(_, column)| {
+            column.is_state() || column.is_stamp || column.when != When::Always
+        });
+        conditional.map(|(index, _)| index).collect()
+    }
+
     /// How those columns of a record whose GUID is unknown are written by its key; `None` if it must be looked up first.
+    /// Those that are not [`Rules::conditional`] change nothing about it.
     pub(super) fn by_key(&self, record: &Record, columns: &ColumnSet) -> Option<Action> {
         let stands = record.key_stands_in_url(&self.target);
         match self.mode {
@@ -61,15 +72,13 @@ impl Rules {
 
     /// Whether it depends on the record's existence which of the columns are written, or how.
     fn depends(&self, record: &Record, columns: &ColumnSet) -> bool {
-        let mut of_target = self.target.columns.iter().enumerate();
-        of_target.any(|(index, column)| {
-            let depends = if column.is_state() {
-                !is_null(record, index)
-            } else {
-                column.when != When::Always
-            };
-            depends && columns.contains(index)
-        })
+        columns
+            .iter()
+            .any(|index| match self.target.columns.get(index) {
+                Some(column) if column.is_state() => !is_null(record, index),
+                Some(column) => column.when != When::Always,
+                None => false,
+            })
     }
 
     /// Those of the columns that the action carries. Stamps are among them only if anything else is.

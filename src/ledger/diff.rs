@@ -27,8 +27,7 @@ pub fn diff(
     target: &Target,
     scope: Scope,
 ) -> ColumnSet {
-    let differs = |index: usize, value: &Value, digest: ColumnDigest, nulls: Nulls| {
-        let state = state_of(standing, index);
+    let differs = |state: ColumnState, value: &Value, digest: ColumnDigest, nulls: Nulls| {
         let again = match scope {
             Scope::Everything => true,
             Scope::Changed => !state.holds(digest),
@@ -42,9 +41,13 @@ pub fn diff(
     };
     let returns = standing.is_some_and(|it| it.flags.has(StandingFlags::DEACTIVATED));
     let is_there = standing.is_some_and(|standing| standing.id.is_some());
+    let key: ColumnSet = target.key.iter().copied().collect();
+    let states = standing.map_or([].as_slice(), |standing| &standing.columns);
     let (mut sent, mut stamps) = (ColumnSet::new(), ColumnSet::new());
     let values = record.values.iter().zip(digests);
     for (index, (column, (value, digest))) in target.columns.iter().zip(values).enumerate() {
+        let state = states.get(index).copied();
+        let state = state.unwrap_or(ColumnState::NEVER_SENT);
         let travels = match column.when {
             When::Return => returns || column.is_stamp,
             When::Create => !is_there,
@@ -55,7 +58,7 @@ pub fn diff(
         }
         if column.is_stamp {
             stamps.insert(index);
-        } else if differs(index, value, *digest, column.nulls) && !target.key.contains(&index) {
+        } else if !key.contains(index) && differs(state, value, *digest, column.nulls) {
             sent.insert(index);
         }
     }

@@ -74,7 +74,7 @@ struct Made {
     digester: Digester,
     values: Vec<Value>,
     digests: Vec<ColumnDigest>,
-    /// The texts of the record, one behind the other.
+    /// The long texts of the record, one behind the other.
     texts: String,
     /// Which value has which part of them.
     spans: Vec<(usize, Range<usize>)>,
@@ -239,14 +239,23 @@ impl Made {
         self.push(value, digest);
     }
 
-    /// Adds a text; a null stands in its place until all are known.
+    /// Adds a text.
     #[inline]
     fn push_text(&mut self, text: &str) {
+        let digest = self.digester.text(text);
+        let value = match Text::short(text) {
+            Some(short) => Value::Text(short),
+            None => self.hold_place(text),
+        };
+        self.push(value, digest);
+    }
+
+    /// What stands in the place of a long text until all of them are known.
+    fn hold_place(&mut self, text: &str) -> Value {
         let from = self.texts.len();
         self.texts.push_str(text);
         self.spans.push((self.values.len(), from..self.texts.len()));
-        let digest = self.digester.text(text);
-        self.push(Value::Null, digest);
+        Value::Null
     }
 
     fn finish(&mut self) -> Mapped {
@@ -258,7 +267,7 @@ impl Made {
         }
     }
 
-    /// Puts the texts in their places.
+    /// Puts the long texts in their places.
     fn place_texts(&self, values: &mut [Value]) {
         if self.spans.is_empty() {
             return;

@@ -26,7 +26,7 @@ pub struct Operation {
     /// The row it comes from.
     pub row: RowTag,
     /// The whole record.
-    pub record: Arc<Record>,
+    pub record: Record,
     /// Digests of its values, one for each: what the ledger holds once they are accepted. None where it will not ask.
     pub digests: Box<[ColumnDigest]>,
     /// The columns that differ from what Dataverse holds; never the key columns, they travel where the action needs them.

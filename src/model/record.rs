@@ -155,6 +155,16 @@ impl ColumnSet {
         word >> (index % 64) & 1 == 1
     }
 
+    /// Those of its columns that are in the other set, too.
+    #[must_use]
+    pub fn within(&self, other: &Self) -> Self {
+        let more = self.more.iter().zip(&other.more);
+        Self {
+            first: self.first & other.first,
+            more: more.map(|(own, other)| own & other).collect(),
+        }
+    }
+
     /// Whether no column is in it.
     pub fn is_empty(&self) -> bool {
         self.words().all(|word| word == 0)

@@ -4,26 +4,45 @@ use std::fmt;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
-/// A text that costs no memory of its own where several share it: those of one record stand in one piece of memory.
-/// It is made on one thread and dropped on another, where each piece more would be paid for twice.
+use arrayvec::ArrayString;
+
+/// A text that costs no memory of its own where it is short or several share it: the long ones of one record stand in
+/// one piece of memory. It is made on one thread and dropped on another, where each piece more would be paid for twice,
+/// and so would each count of who holds it.
 #[derive(Clone)]
-pub struct Text {
-    shared: Arc<str>,
-    from: u32,
-    to: u32,
+pub struct Text(Kept);
+
+/// Where a text is.
+#[derive(Clone)]
+enum Kept {
+    Here(ArrayString<SHORT>),
+    There {
+        shared: Arc<str>,
+        from: u32,
+        to: u32,
+    },
 }
 
+/// The bytes for which a value has room beside its type, since others need as much.
+const SHORT: usize = 24;
+
 impl Text {
-    /// That part of a text that is shared; nothing of it if there is no such part.
+    /// A text that needs no memory; `None` if it is too long for that.
     #[inline]
+    pub fn short(text: &str) -> Option<Self> {
+        let short = ArrayString::from(text).ok();
+        short.map(|short| Self(Kept::Here(short)))
+    }
+
+    /// That part of a text that is shared; nothing of it if there is no such part.
     pub fn part(shared: &Arc<str>, part: Range<usize>) -> Self {
         let ends = u32::try_from(part.start).ok().zip(part.end.try_into().ok());
         match ends.filter(|_| shared.get(part.clone()).is_some()) {
-            Some((from, to)) => Self {
+            Some((from, to)) => Self(Kept::There {
                 shared: Arc::clone(shared),
                 from,
                 to,
-            },
+            }),
             // Beyond 4 GiB the part stands alone.
             None => Self::from(shared.get(part).unwrap_or_default()),
         }
@@ -33,19 +52,27 @@ impl Text {
 impl Deref for Text {
     type Target = str;
 
+    #[inline]
     fn deref(&self) -> &str {
-        let part = self.from as usize..self.to as usize;
-        self.shared.get(part).unwrap_or_default()
+        match &self.0 {
+            Kept::Here(text) => text,
+            Kept::There { shared, from, to } => {
+                let part = *from as usize..*to as usize;
+                shared.get(part).unwrap_or_default()
+            }
+        }
     }
 }
 
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        Self {
-            shared: Arc::from(text),
-            from: 0,
-            to: u32::try_from(text.len()).unwrap_or(u32::MAX),
-        }
+        Self::short(text).unwrap_or_else(|| {
+            Self(Kept::There {
+                shared: Arc::from(text),
+                from: 0,
+                to: u32::try_from(text.len()).unwrap_or(u32::MAX),
+            })
+        })
     }
 }
 
@@ -72,6 +99,7 @@ impl fmt::Debug for Text {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Value;
 
     #[test]
     fn parts_of_one_text_are_texts_of_their_own() {
@@ -81,6 +109,17 @@ mod tests {
         assert_eq!(first, Text::from("Ada"));
         assert_ne!(first, last);
         assert_eq!(format!("{last:?}"), "\"Löb\"");
+    }
+
+    #[test]
+    fn a_short_text_makes_no_value_larger() {
+        assert_eq!(size_of::<Value>(), 32);
+        let long = "a text of twenty-five b..";
+        assert_eq!(long.len(), SHORT + 1);
+        assert_eq!(Text::short(long), None);
+        let (short, _) = long.split_at(SHORT);
+        assert_eq!(Text::short(short).as_deref(), Some(short));
+        assert_eq!((&*Text::from(short), &*Text::from(long)), (short, long));
     }
 
     #[test]

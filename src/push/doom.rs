@@ -9,7 +9,7 @@ use super::PushError;
 use super::open::Opened;
 use super::record::{Condemned, Pass};
 use super::standing::{Returns, doubted};
-use crate::dispatch::{self, Rules};
+use crate::dispatch::{self, Rules, handfuls};
 use crate::ledger::{Ledger, RunNumber, Snapshot, Vanished};
 use crate::mapping::{Plan, Removal};
 use crate::model::{
@@ -100,7 +100,7 @@ impl Doom {
         ledger: &Ledger,
         number: RunNumber,
         doomed: &[Condemned],
-        operations: &mpsc::Sender<Operation>,
+        operations: &mpsc::Sender<Vec<Operation>>,
     ) -> (Result<(), PushError>, u64) {
         let mut left = doomed.len() as u64;
         for together in doomed.chunks(TOGETHER) {
@@ -120,11 +120,12 @@ impl Doom {
                 Ok(made) => made,
                 Err(error) => return (Err(error), left),
             };
-            for operation in made {
-                if operations.blocking_send(operation).is_err() {
+            for made in handfuls(made) {
+                let many = made.len() as u64;
+                if operations.blocking_send(made).is_err() {
                     return (Ok(()), left);
                 }
-                left -= 1;
+                left -= many;
             }
         }
         (Ok(()), left)
@@ -142,7 +143,7 @@ impl Doom {
         }
         Ok(Operation {
             row,
-            record: Arc::new(Record { values }),
+            record: Record { values },
             digests: Box::default(),
             columns: self.columns.clone(),
             action: if self.deletes {

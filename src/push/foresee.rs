@@ -8,7 +8,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 use super::intake::{ANSWERED, Intake};
 use super::kept::{Holding, Kept};
 use super::open::Opened;
-use super::pipe::{Part, QUEUED};
+use super::pipe::{HANDED_ON, Part, QUEUED};
 use super::record::Recorder;
 use super::removal::{counter, taken};
 use super::stages::{forward_foreseen, growing, map, mapper, record, refer, referring, rules};
@@ -41,7 +41,7 @@ impl Run {
         let before = ledger.clone();
         let rules = Arc::new(rules(opened, &ledger, None));
         let lane = self.lane(opened);
-        let (drafts_in, drafts) = mpsc::channel(QUEUED);
+        let (drafts_in, drafts) = mpsc::channel(HANDED_ON);
         let (foreseen_in, foreseen) = mpsc::channel(QUEUED);
         let (notes_in, notes) = mpsc::channel(QUEUED);
         let (brake, stop) = watch::channel(Stopping::No);

@@ -18,13 +18,18 @@ use super::stages::{growing, map, mapper, record, refer, referring, rules};
 use super::survey::Surveyed;
 use super::{PushError, Run, Stage, ended};
 use crate::dataverse::TableWriter;
-use crate::dispatch::{self, DispatchReport, Growing, Lane, ResolveReport, Rules, Stopping};
+use crate::dispatch::{
+    self, DispatchReport, Growing, Lane, ResolveReport, Rules, Stopping, TOGETHER,
+};
 use crate::ledger::{Ledger, RunNumber, Snapshot, Survey};
 use crate::mapping::Removal;
 use crate::model::{Envelopes, Source as _, Target};
 
 /// Drafts and operations that wait between two stages: a few batches, so that none starves.
 pub(super) const QUEUED: usize = 1_000;
+
+/// As many, handed on together.
+pub(super) const HANDED_ON: usize = QUEUED / TOGETHER;
 
 /// No answer comes later, and a clock can be asked for it.
 const LONGEST_GRACE: Duration = Duration::from_hours(24);
@@ -113,8 +118,8 @@ impl Run {
         } = passing;
         let rules = Arc::new(rules);
         let lane = self.lane(opened);
-        let (drafts_in, drafts) = mpsc::channel(QUEUED);
-        let (operations_in, operations) = mpsc::channel(QUEUED);
+        let (drafts_in, drafts) = mpsc::channel(HANDED_ON);
+        let (operations_in, operations) = mpsc::channel(HANDED_ON);
         let (outcomes_in, outcomes) = mpsc::channel(ANSWERED);
         let (notes_in, notes) = mpsc::channel(QUEUED);
         let (brake, stop) = watch::channel(Stopping::No);

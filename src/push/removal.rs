@@ -15,7 +15,7 @@ use super::doom::{Doom, Removing, rules};
 use super::intake::{ANSWERED, Intake};
 use super::kept::{Holding, Kept};
 use super::open::Opened;
-use super::pipe::{Part, QUEUED};
+use super::pipe::{HANDED_ON, Part, QUEUED};
 use super::record::{Condemned, Note, Pass};
 use super::stages::record;
 use super::{PushError, Run, ended};
@@ -225,7 +225,7 @@ impl Run {
         let Removing { pass, doom, doomed } = removing;
         let rules = Arc::new(rules(opened, &doom));
         let lane = self.lane_to(opened, &doom.target);
-        let (operations_in, operations) = mpsc::channel(QUEUED);
+        let (operations_in, operations) = mpsc::channel(HANDED_ON);
         let (outcomes_in, outcomes) = mpsc::channel(ANSWERED);
         let (notes_in, notes) = mpsc::channel(QUEUED);
         let (brake, stop) = watch::channel(Stopping::No);

@@ -3,7 +3,6 @@
 use std::iter::Peekable;
 use std::sync::Arc;
 
-use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::PushError;
@@ -13,7 +12,7 @@ use super::owed::{Counted, Owed};
 use super::record::{Condemned, Note};
 use super::selection::Selection;
 use super::standing::{Returns, doubted};
-use crate::dispatch::Draft;
+use crate::dispatch::{Draft, TOGETHER};
 use crate::ledger::{
     Finding, HeldBack, Ledger, LedgerError, RunNumber, Scope, Slot, Snapshot, Survey, SurveyEntry,
     after, diff,
@@ -23,9 +22,6 @@ use crate::model::{
     ColumnSet, KeyDigest, KeyReading, Position, Reading, Record, Reject, RejectCode, RowDigest,
     RowTag, Source as _, Standing, StandingFlags,
 };
-
-/// So many drafts are handed on at a time: each by itself would wake the next stage for itself.
-const TOGETHER: usize = 64;
 
 /// What the mapper needs to know.
 pub(super) struct Mapper {
@@ -71,7 +67,7 @@ impl Mapper {
     pub(super) fn run(
         self,
         survey: &Survey,
-        drafts: &mpsc::Sender<Draft>,
+        drafts: &mpsc::Sender<Vec<Draft>>,
         notes: &mpsc::Sender<Note>,
     ) -> Result<(), PushError> {
         let wanted = || {
@@ -126,7 +122,7 @@ impl Mapper {
     fn hand_on(
         &self,
         waiting: &mut Vec<Draft>,
-        drafts: &mpsc::Sender<Draft>,
+        drafts: &mpsc::Sender<Vec<Draft>>,
         handed_on: &mut u64,
     ) -> Result<(), End> {
         if let Some((ledger, run)) = &self.book {
@@ -138,13 +134,11 @@ impl Mapper {
         }
         let mut waiting = waiting.drain(..);
         while waiting.len() > 0 {
-            let many = waiting.len().min(TOGETHER);
-            let room = Handle::current().block_on(drafts.reserve_many(many));
-            let room = room.map_err(|_| End::Deaf)?;
-            for (permit, draft) in room.zip(&mut waiting) {
-                permit.send(draft);
-            }
-            *handed_on += many as u64;
+            let together: Vec<Draft> = waiting.by_ref().take(TOGETHER).collect();
+            let many = together.len() as u64;
+            let sent = drafts.blocking_send(together);
+            sent.map_err(|_| End::Deaf)?;
+            *handed_on += many;
         }
         Ok(())
     }
@@ -357,7 +351,7 @@ impl Mapper {
         }
         Ok(Step::Draft(Draft {
             row,
-            record: Arc::<Record>::new(record),
+            record,
             digests,
             columns,
             standing: standing.map(Arc::<Standing>::new),

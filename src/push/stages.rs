@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use super::effort;
 use super::intake::Intake;
 use super::open::Opened;
-use super::pipe::{Part, QUEUED};
+use super::pipe::{HANDED_ON, Part};
 use super::record::{Note, Recorder};
 use super::selection::Selection;
 use super::send::Mapper;
@@ -98,16 +98,16 @@ pub(super) fn refer(
     opened: &Opened,
     lane: &Lane<TableWriter>,
     referring: Referring,
-    drafts: mpsc::Receiver<Draft>,
+    drafts: mpsc::Receiver<Vec<Draft>>,
     outcomes: &mpsc::Sender<Vec<Outcome>>,
     stop: &watch::Receiver<Stopping>,
-) -> mpsc::Receiver<Draft> {
+) -> mpsc::Receiver<Vec<Draft>> {
     let columns = &opened.plan.target().columns;
     let is_lookup = |kind: &ColumnKind| matches!(kind, ColumnKind::Lookup { .. });
     if !columns.iter().any(|column| is_lookup(&column.kind)) {
         return drafts;
     }
-    let (settled_in, settled) = mpsc::channel(QUEUED);
+    let (settled_in, settled) = mpsc::channel(HANDED_ON);
     let (lane, outcomes, stop) = (lane.clone(), outcomes.clone(), stop.clone());
     let referring = dispatch::refer(lane, referring, drafts, settled_in, outcomes, stop);
     stages.spawn(async move { Some(Part::Resolved(referring.await)) });
@@ -119,7 +119,7 @@ pub(super) fn map(
     stages: &mut JoinSet<Option<Part>>,
     mapper: Mapper,
     survey: Survey,
-    drafts: mpsc::Sender<Draft>,
+    drafts: mpsc::Sender<Vec<Draft>>,
     notes: mpsc::Sender<Note>,
 ) {
     stages.spawn_blocking(move || {

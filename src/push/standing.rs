@@ -189,7 +189,7 @@ mod tests {
                 key: KeyDigest([1; 16]),
                 source: SourceDigest([2; 16]),
             },
-            record: Arc::new(Record { values: Vec::new() }),
+            record: Record { values: Vec::new() },
             digests: Box::default(),
             columns: ColumnSet::new(),
             action: Action::Delete(id),

@@ -70,6 +70,7 @@ pub(crate) const PLACES: &[Place] = &[
 /// A foreign path, and the places that may name it outside of tests.
 pub(crate) const HOMES: &[(&str, &[&str])] = &[
     ("annotate_snippets", &["mapping"]),
+    ("arrayvec", &["model"]),
     ("arrow_array", &["model", "source", "mapping"]),
     ("arrow_buffer", &["source"]),
     ("arrow_cast", &["source"]),

@@ -66,13 +66,13 @@ fn account(number: &str, name: &str, action: Action) -> Operation {
             key: KeyDigest(*key.as_bytes()),
             source: SourceDigest([0; 16]),
         },
-        record: Arc::new(Record {
+        record: Record {
             values: vec![
                 Value::Text(number.into()),
                 Value::Text(name.into()),
                 Value::Decimal("30000.5".parse().unwrap()),
             ],
-        }),
+        },
         digests: Box::default(),
         columns: ColumnSet::from_iter([1, 2]),
         action,

@@ -107,7 +107,7 @@ impl Row {
                 key: digest(&[Value::Text(self.number.as_str().into())]),
                 source: SourceDigest([0; 16]),
             },
-            record: Arc::new(self.record()),
+            record: self.record(),
             digests: Box::default(),
             columns,
             standing,

@@ -133,7 +133,7 @@ pub(crate) async fn simulate(
     let feed = async move {
         let mut handed = 0;
         for row in rows {
-            if drafts_out.send(row.draft()).await.is_err() {
+            if drafts_out.send(vec![row.draft()]).await.is_err() {
                 break;
             }
             handed += 1;

@@ -56,7 +56,7 @@ async fn answers_that_nobody_has_judged_yet_take_room() {
     let mut stages = JoinSet::new();
     stages.spawn(async move {
         for row in resellers(50_000) {
-            drafts_out.send(row.draft()).await.unwrap();
+            drafts_out.send(vec![row.draft()]).await.unwrap();
         }
     });
     let (finder, known, told, stopped) = (

@@ -20,7 +20,7 @@ async fn forecast(rows: &[Row], service: &Arc<ModelService>, mode: Mode) -> Vec<
     let (_stop, stop_in) = watch::channel(Stopping::No);
     let feed = async move {
         for row in rows {
-            drafts_out.send(row.draft()).await.unwrap();
+            drafts_out.send(vec![row.draft()]).await.unwrap();
         }
     };
     let gather = async move {

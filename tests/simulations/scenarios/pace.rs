@@ -37,7 +37,7 @@ pub(super) async fn carried(lane: Lane<Door>, rows: u64) -> (Duration, DispatchR
     let began = Instant::now();
     let feed = async move {
         for row in resellers(rows) {
-            drafts_out.send(row.draft()).await.unwrap();
+            drafts_out.send(vec![row.draft()]).await.unwrap();
         }
     };
     let record = async move {
