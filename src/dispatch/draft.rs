@@ -64,6 +64,13 @@ pub(super) enum Exit {
     },
 }
 
+/// Drafts of which it is known what becomes of them, as they go out.
+pub(super) struct Leaving {
+    ready: Vec<Operation>,
+    settled: Vec<Outcome>,
+    foreseen: Vec<Foreseen>,
+}
+
 /// Whether the receiver is still there.
 #[derive(PartialEq, Eq)]
 pub(super) enum Gone {
@@ -84,15 +91,39 @@ impl Exit {
         }
     }
 
+    /// Room for so many drafts that leave together.
+    pub(super) fn leaving(&self, most: usize) -> Leaving {
+        let (ready, foreseen) = match self {
+            Self::Send { .. } => (most, 0),
+            Self::Foresee { .. } => (0, most),
+        };
+        Leaving {
+            ready: Vec::with_capacity(ready),
+            settled: Vec::new(),
+            foreseen: Vec::with_capacity(foreseen),
+        }
+    }
+
+    /// Adds a draft to those that leave.
+    #[inline]
+    pub(super) fn add(&self, draft: Draft, resolved: Resolved, leaving: &mut Leaving) {
+        match self {
+            Self::Send { .. } => match ended_as(draft, resolved) {
+                Ok(operation) => leaving.ready.push(operation),
+                Err(outcome) => leaving.settled.push(*outcome),
+            },
+            Self::Foresee { .. } => leaving.foreseen.push(Foreseen { draft, resolved }),
+        }
+    }
+
     /// Passes drafts on, and tells how many outcomes were lost and whether anybody takes more. Each is tried, even if
     /// nobody took the one before: each owes an outcome.
-    pub(super) async fn pass(&self, drafts: Vec<(Draft, Resolved)>) -> (u64, Gone) {
+    pub(super) async fn pass(&self, leaving: Leaving) -> (u64, Gone) {
+        let mut lost = 0;
         match self {
             Self::Foresee { foreseen } => {
-                let mut lost = 0;
-                for (draft, resolved) in drafts {
-                    let sent = foreseen.send(Foreseen { draft, resolved }).await;
-                    lost += u64::from(sent.is_err());
+                for one in leaving.foreseen {
+                    lost += u64::from(foreseen.send(one).await.is_err());
                 }
                 (lost, Gone::if_any(lost))
             }
@@ -100,17 +131,9 @@ impl Exit {
                 operations,
                 outcomes,
             } => {
-                let mut settled = Vec::new();
-                let mut ready = Vec::with_capacity(drafts.len());
-                for (draft, resolved) in drafts {
-                    match ended_as(draft, resolved) {
-                        Ok(operation) => ready.push(operation),
-                        Err(outcome) => settled.push(*outcome),
-                    }
-                }
-                let mut lost = tell(outcomes, settled).await;
+                lost += tell(outcomes, leaving.settled).await;
                 let mut gone = Gone::if_any(lost);
-                for ready in handfuls(ready) {
+                for ready in handfuls(leaving.ready) {
                     let Err(refused) = operations.send(ready).await else {
                         continue;
                     };
@@ -128,10 +151,10 @@ impl Exit {
 }
 
 /// All of them, as many at a time as go together.
-pub fn handfuls<T>(mut all: Vec<T>) -> impl Iterator<Item = Vec<T>> {
+pub fn handfuls<T>(all: impl IntoIterator<Item = T>) -> impl Iterator<Item = Vec<T>> {
+    let mut all = all.into_iter();
     std::iter::from_fn(move || {
-        let rest = all.split_off(all.len().min(TOGETHER));
-        let together = std::mem::replace(&mut all, rest);
+        let together: Vec<T> = all.by_ref().take(TOGETHER).collect();
         (!together.is_empty()).then_some(together)
     })
 }
@@ -154,6 +177,7 @@ async fn tell(outcomes: &mpsc::Sender<Vec<Outcome>>, settled: Vec<Outcome>) -> u
 }
 
 /// The operation that writes the draft, or the outcome of one that is not written.
+#[inline]
 fn ended_as(draft: Draft, resolved: Resolved) -> Result<Operation, Box<Outcome>> {
     // It was not written, so no action is true of it; this one writes least.
     let mut unsent = Action::UpdateByKey;

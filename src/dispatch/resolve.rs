@@ -12,7 +12,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use super::account::{StopCause, Stopping, unsaid};
 use super::advice;
 use super::alarm::louder;
-use super::draft::{Draft, Exit, Foreseen, Gone, Resolved, ended};
+use super::draft::{Draft, Exit, Foreseen, Gone, Leaving, Resolved, ended};
 use super::lane::Lane;
 use super::lookup::{Looked, look_up};
 use super::rules::{Absent, Rules};
@@ -166,14 +166,14 @@ impl<D: Destination> Stage<D> {
     async fn take(&mut self, mut fresh: Vec<Draft>) -> Gone {
         loop {
             self.report.drafts += fresh.len() as u64;
-            let mut resolved = Vec::with_capacity(fresh.len());
+            let mut leaving = self.exit.leaving(fresh.len());
             for draft in fresh {
                 match self.itself(&draft) {
-                    Some(itself) => resolved.push((draft, itself)),
+                    Some(resolved) => self.leaves(draft, resolved, &mut leaving),
                     None => self.gathered.push(draft),
                 }
             }
-            if self.pass(resolved).await == Gone::Yes {
+            if self.pass(leaving).await == Gone::Yes {
                 return Gone::Yes;
             }
             let is_full = self.gathered.len() >= self.lane.options().find_keys.get();
@@ -244,12 +244,12 @@ impl<D: Destination> Stage<D> {
             }
         };
         let found = self.by_digest(looked);
-        let resolved = drafts.into_iter().map(|draft| {
+        let mut leaving = self.exit.leaving(drafts.len());
+        for draft in drafts {
             let resolved = self.resolved(&draft, found.get(&draft.row.key));
-            (draft, resolved)
-        });
-        let resolved = resolved.collect();
-        self.pass(resolved).await
+            self.leaves(draft, resolved, &mut leaving);
+        }
+        self.pass(leaving).await
     }
 
     /// What was found, by the digest of its key: the service compares keys its own way, and so do digests.
@@ -292,24 +292,25 @@ impl<D: Destination> Stage<D> {
         }
     }
 
-    async fn pass(&mut self, mut drafts: Vec<(Draft, Resolved)>) -> Gone {
-        for (draft, resolved) in &mut drafts {
-            let Resolved::Do(action) = *resolved else {
-                continue;
-            };
-            if draft.columns.within(&self.conditional).is_empty() {
-                continue;
-            }
+    /// Adds a draft to those that leave, with the columns that its action carries.
+    #[inline]
+    fn leaves(&self, mut draft: Draft, mut resolved: Resolved, leaving: &mut Leaving) {
+        if let Resolved::Do(action) = resolved
+            && !draft.columns.within(&self.conditional).is_empty()
+        {
             let carried = self.rules.carried(&draft.columns, action);
             if let Action::Update(id) = action
                 && carried.is_empty()
-                && !draft.columns.is_empty()
             {
-                *resolved = Resolved::Unchanged(id);
+                resolved = Resolved::Unchanged(id);
             }
             draft.columns = carried;
         }
-        let (undelivered, gone) = self.exit.pass(drafts).await;
+        self.exit.add(draft, resolved, leaving);
+    }
+
+    async fn pass(&mut self, leaving: Leaving) -> Gone {
+        let (undelivered, gone) = self.exit.pass(leaving).await;
         self.report.undelivered += undelivered;
         gone
     }
@@ -328,12 +329,13 @@ impl<D: Destination> Stage<D> {
             Some(cause) => cause.error(),
             None => ended(),
         };
-        let left = left.into_iter();
-        let not_attempted = || Resolved::NotAttempted(Box::new(error.clone()));
-        let left = left.map(|draft| (draft, not_attempted()));
-        let left = left.collect();
+        let mut leaving = self.exit.leaving(left.len());
+        for draft in left {
+            let resolved = Resolved::NotAttempted(Box::new(error.clone()));
+            self.leaves(draft, resolved, &mut leaving);
+        }
         // Nobody asks any more whether somebody takes them.
-        let _ = self.pass(left).await;
+        let _ = self.pass(leaving).await;
     }
 }
 

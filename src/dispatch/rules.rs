@@ -63,7 +63,7 @@ impl Rules {
     pub(super) fn by_key(&self, record: &Record, columns: &ColumnSet) -> Option<Action> {
         let stands = record.key_stands_in_url(&self.target);
         match self.mode {
-            Mode::Upsert if stands && self.depends(record, columns) => None,
+            Mode::Upsert if stands && !columns.is_empty() && self.depends(record, columns) => None,
             Mode::Upsert if stands => Some(Action::Upsert),
             Mode::Update | Mode::UpdateOrSkip if stands => Some(Action::UpdateByKey),
             Mode::Upsert | Mode::Create | Mode::Update | Mode::UpdateOrSkip => None,

@@ -27,7 +27,9 @@ pub fn diff(
     target: &Target,
     scope: Scope,
 ) -> ColumnSet {
-    let differs = |state: ColumnState, value: &Value, digest: ColumnDigest, nulls: Nulls| {
+    let states = states_of(standing);
+    let differs = |index: usize, value: &Value, digest: ColumnDigest, nulls: Nulls| {
+        let state = state_of(states, index);
         let again = match scope {
             Scope::Everything => true,
             Scope::Changed => !state.holds(digest),
@@ -42,12 +44,9 @@ pub fn diff(
     let returns = standing.is_some_and(|it| it.flags.has(StandingFlags::DEACTIVATED));
     let is_there = standing.is_some_and(|standing| standing.id.is_some());
     let key: ColumnSet = target.key.iter().copied().collect();
-    let states = standing.map_or([].as_slice(), |standing| &standing.columns);
     let (mut sent, mut stamps) = (ColumnSet::new(), ColumnSet::new());
     let values = record.values.iter().zip(digests);
     for (index, (column, (value, digest))) in target.columns.iter().zip(values).enumerate() {
-        let state = states.get(index).copied();
-        let state = state.unwrap_or(ColumnState::NEVER_SENT);
         let travels = match column.when {
             When::Return => returns || column.is_stamp,
             When::Create => !is_there,
@@ -58,7 +57,7 @@ pub fn diff(
         }
         if column.is_stamp {
             stamps.insert(index);
-        } else if !key.contains(index) && differs(state, value, *digest, column.nulls) {
+        } else if !key.contains(index) && differs(index, value, *digest, column.nulls) {
             sent.insert(index);
         }
     }
@@ -75,19 +74,24 @@ pub fn after(
     digests: &[ColumnDigest],
     sent: &ColumnSet,
 ) -> Vec<ColumnState> {
+    let states = states_of(standing);
     let values = record.values.iter().zip(digests).enumerate();
     values
         .map(|(index, (value, digest))| match value {
-            _ if !sent.contains(index) => state_of(standing, index),
+            _ if !sent.contains(index) => state_of(states, index),
             value if value.is_null() => ColumnState::null_sent(*digest),
             _ => ColumnState::value_sent(*digest),
         })
         .collect()
 }
 
-fn state_of(standing: Option<&Standing>, index: usize) -> ColumnState {
-    let state = standing.and_then(|standing| standing.columns.get(index));
-    state.copied().unwrap_or(ColumnState::NEVER_SENT)
+fn states_of(standing: Option<&Standing>) -> &[ColumnState] {
+    standing.map_or([].as_slice(), |standing| &standing.columns)
+}
+
+fn state_of(states: &[ColumnState], index: usize) -> ColumnState {
+    let state = states.get(index).copied();
+    state.unwrap_or(ColumnState::NEVER_SENT)
 }
 
 #[cfg(test)]

@@ -128,13 +128,14 @@ impl ColumnSet {
     /// Adds a column.
     #[inline]
     pub fn insert(&mut self, index: usize) {
-        let bit = 1 << (index % 64);
-        match (index / 64).checked_sub(1) {
-            None => self.first |= bit,
-            Some(word) => self.insert_further(word, bit),
+        if index < 64 {
+            self.first |= 1 << index;
+        } else {
+            self.insert_further(index / 64 - 1, 1 << (index % 64));
         }
     }
 
+    #[cold]
     fn insert_further(&mut self, word: usize, bit: u64) {
         if self.more.len() <= word {
             let mut more = std::mem::take(&mut self.more).into_vec();
@@ -147,10 +148,12 @@ impl ColumnSet {
     }
 
     /// Whether the column is in it.
+    #[inline]
     pub fn contains(&self, index: usize) -> bool {
-        let word = match (index / 64).checked_sub(1) {
-            None => self.first,
-            Some(word) => self.more.get(word).copied().unwrap_or(0),
+        let word = if index < 64 {
+            self.first
+        } else {
+            self.more.get(index / 64 - 1).copied().unwrap_or(0)
         };
         word >> (index % 64) & 1 == 1
     }
@@ -167,7 +170,7 @@ impl ColumnSet {
 
     /// Whether no column is in it.
     pub fn is_empty(&self) -> bool {
-        self.words().all(|word| word == 0)
+        self.first == 0 && self.more.iter().all(|word| *word == 0)
     }
 
     /// How many columns are in it.
@@ -278,6 +281,10 @@ mod tests {
                 .iter()
                 .any(|it| set.contains(*it))
         );
+        let others: ColumnSet = [1, 63, 200, 900].into_iter().collect();
+        let both: Vec<usize> = set.within(&others).iter().collect();
+        assert_eq!(both, [63, 200]);
+        assert!(set.within(&ColumnSet::from_iter([1, 62])).is_empty());
         set.insert(1);
         assert_eq!(set.len(), 5);
         assert!(ColumnSet::new().is_empty() && ColumnSet::new().iter().next().is_none());

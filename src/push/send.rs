@@ -12,7 +12,7 @@ use super::owed::{Counted, Owed};
 use super::record::{Condemned, Note};
 use super::selection::Selection;
 use super::standing::{Returns, doubted};
-use crate::dispatch::{Draft, TOGETHER};
+use crate::dispatch::{Draft, handfuls};
 use crate::ledger::{
     Finding, HeldBack, Ledger, LedgerError, RunNumber, Scope, Slot, Snapshot, Survey, SurveyEntry,
     after, diff,
@@ -132,9 +132,7 @@ impl Mapper {
             });
             ledger.record(*run, &doubts.collect::<Vec<_>>())?;
         }
-        let mut waiting = waiting.drain(..);
-        while waiting.len() > 0 {
-            let together: Vec<Draft> = waiting.by_ref().take(TOGETHER).collect();
+        for together in handfuls(waiting.drain(..)) {
             let many = together.len() as u64;
             let sent = drafts.blocking_send(together);
             sent.map_err(|_| End::Deaf)?;

@@ -32,6 +32,8 @@ pub(crate) fn manners(service: &ModelService, options: &Options) {
     let state = service.state();
     assert_eq!(state.breaches, Vec::<String>::new());
     assert!(state.most_in_flight <= options.concurrency.get() * state.users.len());
+    let keys = state.finds.iter().map(|find| find.size).max().unwrap_or(0);
+    assert!(keys <= options.find_keys.get(), "{keys} keys in one find");
     let most = state.failures.values().max().copied().unwrap_or(0);
     assert!(
         most <= options.tries.get(),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use segue::dispatch::{
-    DispatchReport, Lane, Mode, Options, ResolveReport, Rules, Stopping, dispatch, resolve,
+    DispatchReport, Lane, Mode, Options, ResolveReport, Rules, Stopping, dispatch, handfuls,
+    resolve,
 };
 use segue::model::{Outcome, Position, Verdict};
 use tokio::sync::{mpsc, watch};
@@ -117,8 +118,8 @@ pub(crate) async fn simulate(
     let rules = rules(setting.mode);
     let seats = service.seats(setting.users);
     let lane = Lane::of(seats, setting.options, Arc::default());
-    let (drafts_out, drafts_in) = mpsc::channel(256);
-    let (operations_out, operations_in) = mpsc::channel(256);
+    let (drafts_out, drafts_in) = mpsc::channel(4);
+    let (operations_out, operations_in) = mpsc::channel(4);
     let (outcomes_out, mut outcomes_in) = mpsc::channel(256);
     let (stop_out, stop_in) = watch::channel(Stopping::No);
 
@@ -132,11 +133,12 @@ pub(crate) async fn simulate(
     });
     let feed = async move {
         let mut handed = 0;
-        for row in rows {
-            if drafts_out.send(vec![row.draft()]).await.is_err() {
+        for together in handfuls(rows.iter().map(Row::draft)) {
+            let many = together.len();
+            if drafts_out.send(together).await.is_err() {
                 break;
             }
-            handed += 1;
+            handed += many;
         }
         handed
     };

@@ -1,16 +1,17 @@
 //! The chain of one key: records that others made, moved or deleted.
 #![cfg(test)]
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use segue::dispatch::Mode;
+use segue::dispatch::{Mode, Options};
 use segue::model::{Action, ColumnSet, Effect, RecordId, RejectCode, SkipReason, Value, Verdict};
 use uuid::Uuid;
 
 use crate::extract::{EMAIL, NAME, NUMBER, Row, resellers};
 use crate::run::Setting;
 use crate::service::{ModelService, Rival};
-use crate::setup::{effect, mode, reject, reseller, run};
+use crate::setup::{effect, mode, reject, reseller, run, with};
 
 #[tokio::test(start_paused = true)]
 async fn a_record_that_others_deleted_is_written_whole_again() {
@@ -126,6 +127,20 @@ async fn one_key_with_two_records_is_ambiguous() {
     assert_eq!(reject.code, RejectCode("ambiguous"));
     let reason = "2 records of account have accountnumber = `R-1/NL`";
     assert_eq!(reject.reason, reason);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_find_asks_for_no_more_keys_than_it_may_though_drafts_come_together() {
+    let rows: Vec<Row> = resellers(200).into_iter().map(Row::with_slash).collect();
+    let service = Arc::new(ModelService::new());
+    let options = Options {
+        find_keys: NonZeroUsize::new(40).unwrap(),
+        ..Setting::default().options
+    };
+    let simulated = run(&rows, &service, with(options)).await;
+    assert_eq!(simulated.accepted(), 200);
+    let finds = service.state().finds.len();
+    assert!(finds < 8, "{finds} finds");
 }
 
 #[tokio::test(start_paused = true)]
