@@ -252,13 +252,14 @@ impl<'a> BlockWriter<'a> {
     ) -> Result<Self, LedgerError> {
         disk.write(&mut file, path, &[0; HEADER_BYTES])?;
         let header = Header { count: 0, ..header };
+        let shape = Shape::of(&header);
         Ok(Self {
             disk,
             file,
             path: path.to_owned(),
             header,
-            shape: Shape::of(&header),
-            pending: Vec::new(),
+            shape,
+            pending: Vec::with_capacity(size(STRETCH_BYTES + shape.full_block_bytes())),
             block_at: 0,
             rows_in_block: 0,
             block: 0,

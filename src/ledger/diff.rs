@@ -74,15 +74,23 @@ pub fn after(
     digests: &[ColumnDigest],
     sent: &ColumnSet,
 ) -> Vec<ColumnState> {
+    each_after(standing, record, digests, sent).collect()
+}
+
+/// What [`after`] tells, one state after the other.
+pub fn each_after(
+    standing: Option<&Standing>,
+    record: &Record,
+    digests: &[ColumnDigest],
+    sent: &ColumnSet,
+) -> impl Iterator<Item = ColumnState> {
     let states = states_of(standing);
     let values = record.values.iter().zip(digests).enumerate();
-    values
-        .map(|(index, (value, digest))| match value {
-            _ if !sent.contains(index) => state_of(states, index),
-            value if value.is_null() => ColumnState::null_sent(*digest),
-            _ => ColumnState::value_sent(*digest),
-        })
-        .collect()
+    values.map(move |(index, (value, digest))| match value {
+        _ if !sent.contains(index) => state_of(states, index),
+        value if value.is_null() => ColumnState::null_sent(*digest),
+        _ => ColumnState::value_sent(*digest),
+    })
 }
 
 fn states_of(standing: Option<&Standing>) -> &[ColumnState] {

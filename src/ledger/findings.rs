@@ -9,7 +9,7 @@ use super::entries::{words_of_entry, words_of_vanished};
 use super::format::KeyRow;
 use super::generation::{Generation, Keys, Slot};
 use super::sorted::{Row, SortedRows, StandingRow};
-use super::spill::{CHUNK_BYTES, Spill, bytes_of, halves, whole, words_of};
+use super::spill::{CHUNK_BYTES, Spill, bytes_of, halves, whole};
 use super::survey::{
     Extent, Finding, KEY_CHAINS, SurveyCounts, SurveyEntry, SurveyOptions, UNREADABLE, Vanished,
 };
@@ -266,7 +266,9 @@ impl Judge<'_> {
 
     fn take_unkeyed<const WORDS: usize>(&self, findings: &mut Findings) -> Result<(), LedgerError> {
         self.rows.each(KEY_CHAINS, |row| {
-            let row = Row::<WORDS>::new(words_of(row));
+            let Some(row) = Row::<WORDS>::of(row) else {
+                return Ok(());
+            };
             let finding = if key_digest(&row).0 == UNREADABLE {
                 Finding::Unreadable
             } else {

@@ -1,7 +1,8 @@
 //! The next generation: the previous one with its journal merged in.
 //!
-//! The frames of the journal are merged by key, or sorted outside of memory where they are too many or of several
-//! layouts; of each key the last entry wins. Both sides are then walked once, in the order of keys.
+//! The entries of the journal are sorted part by part of the keys. The parts are read from the frames, or gathered outside
+//! of memory where frames are too many or of several layouts. Of each key the last entry wins. Both sides are then walked
+//! once, in the order of keys.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -11,6 +12,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use super::LedgerError;
+use super::chain::SortedChain;
 use super::format::{KEY_BYTES, KeyRow, RowKind, key_of};
 use super::frames::Frames;
 use super::generation::{Generation, GenerationWriter};
@@ -19,7 +21,7 @@ use super::layout::{Layout, LayoutId, Translation};
 use super::spill::{CHUNK_BYTES, Spill, chain_of};
 use crate::model::{KeyDigest, StandingFlags};
 
-/// More frames are not merged but sorted: of each a part is in memory.
+/// More frames are not read side by side: of each a part is in memory.
 const MOST_FRAMES: usize = 8192;
 
 /// So many bytes of sorted entries are handed over at once.
@@ -73,9 +75,11 @@ impl Fold<'_> {
         let frames = self.journal.frames()?;
         let are_alike = frames.iter().all(|frame| frame.layout == id);
         if !are_alike || frames.len() > MOST_FRAMES {
-            return Ok(Sorting::Chains(Chains::of(self.gather(layout, layout_of)?)));
+            let chains = Unsorted::Chains(self.gather(layout, layout_of)?);
+            return Ok(Sorting::new(chains, stride));
         }
-        Ok(Sorting::Frames(Frames::of(self.journal, frames, stride)?))
+        let frames = Unsorted::Frames(Frames::of(self.journal, &frames, stride)?);
+        Ok(Sorting::new(frames, stride))
     }
 
     /// Writes what stands and what was learned, in the order of keys.
@@ -171,54 +175,56 @@ fn write_change(change: &[u8], next: &mut GenerationWriter) -> Result<(), Ledger
     }
 }
 
-/// A chain in memory, and its order.
-#[derive(Debug, Default)]
-struct SortedChain {
-    rows: Vec<u8>,
-    /// Key and number of each row, sorted. A number compares faster than a digest, and alike.
-    order: Vec<(u128, usize)>,
-    stride: usize,
+/// Where the journal's entries are, part after part of the keys.
+enum Unsorted<'a> {
+    Frames(Frames<'a>),
+    Chains(Spill),
 }
 
-impl SortedChain {
-    fn load(spill: &Spill, chain: usize) -> Result<Self, LedgerError> {
-        let (stride, rows) = (spill.stride(), spill.rows(chain));
-        let mut sorted = Self {
-            rows: Vec::with_capacity(rows * stride),
-            order: Vec::with_capacity(rows),
-            stride,
-        };
-        let mut chunk = Vec::new();
-        let mut number = 0;
-        while spill.read_chunk(chain, number, &mut chunk)? {
-            let keys = chunk.chunks_exact(stride).filter_map(key_of);
-            let keys = keys.map(|key| u128::from_be_bytes(key.0));
-            sorted.order.extend(keys.zip(sorted.order.len()..));
-            sorted.rows.extend_from_slice(&chunk);
-            number += 1;
+impl Unsorted<'_> {
+    fn chains(&self) -> usize {
+        match self {
+            Self::Frames(frames) => frames.chains(),
+            Self::Chains(spill) => spill.chains(),
         }
-        sorted.order.sort_unstable();
-        Ok(sorted)
     }
 
-    fn row(&self, number: usize) -> &[u8] {
-        let from = number * self.stride;
-        let row = self.rows.get(from..from + self.stride);
-        row.unwrap_or_default()
+    /// Hands over the entries of the next chain, which has that number; those of one key oldest first.
+    fn gather(&mut self, number: usize, into: &mut SortedChain) -> Result<(), LedgerError> {
+        match self {
+            Self::Frames(frames) => frames.gather(number, into),
+            Self::Chains(spill) => spill.each_chunk(number, |rows| {
+                into.take(rows, |_| true);
+                Ok(())
+            }),
+        }
     }
 }
 
 /// The journal's entries on their way into the order of keys.
-enum Sorting<'a> {
-    Frames(Frames<'a>),
-    Chains(Chains),
+struct Sorting<'a> {
+    unsorted: Unsorted<'a>,
+    stride: usize,
+    /// The chain that is sorted next.
+    next: usize,
+    chain: SortedChain,
 }
 
-impl Sorting<'_> {
+impl<'a> Sorting<'a> {
+    fn new(unsorted: Unsorted<'a>, stride: usize) -> Self {
+        Self {
+            unsorted,
+            stride,
+            next: 0,
+            chain: SortedChain::new(stride),
+        }
+    }
+
     /// Sends the last entry of each key, many at a time, until all are sent or nobody takes them.
     fn send_all(mut self, sorted: &mpsc::SyncSender<Result<Vec<u8>, LedgerError>>) {
         loop {
-            let mut rows = Vec::with_capacity(TOGETHER);
+            // The last entry may go beyond it.
+            let mut rows = Vec::with_capacity(TOGETHER + self.stride);
             let more = self.fill(&mut rows);
             let goes_on = matches!(more, Ok(true));
             if sorted.send(more.map(|_| rows)).is_err() || !goes_on {
@@ -230,57 +236,19 @@ impl Sorting<'_> {
     /// False after the last key.
     fn fill(&mut self, rows: &mut Vec<u8>) -> Result<bool, LedgerError> {
         while rows.len() < TOGETHER {
-            let more = match self {
-                Self::Frames(frames) => frames.next(rows),
-                Self::Chains(chains) => chains.next(rows),
-            };
-            if !more? {
+            if let Some(row) = self.chain.next() {
+                rows.extend_from_slice(row);
+                continue;
+            }
+            if self.next == self.unsorted.chains() {
                 return Ok(false);
             }
-        }
-        Ok(true)
-    }
-}
-
-/// The last entry of each key of a spill, chain after chain.
-struct Chains {
-    spill: Spill,
-    /// The chain that is loaded next.
-    next: usize,
-    chain: SortedChain,
-    /// How many of the chain were passed.
-    passed: usize,
-}
-
-impl Chains {
-    fn of(spill: Spill) -> Self {
-        Self {
-            spill,
-            next: 0,
-            chain: SortedChain::default(),
-            passed: 0,
-        }
-    }
-
-    /// Appends the last entry of the next key to `rows`; false after the last key.
-    fn next(&mut self, rows: &mut Vec<u8>) -> Result<bool, LedgerError> {
-        loop {
-            let order = &self.chain.order;
-            while let Some((key, number)) = order.get(self.passed) {
-                self.passed += 1;
-                let next = order.get(self.passed);
-                if next.is_none_or(|(other, _)| other != key) {
-                    rows.extend_from_slice(self.chain.row(*number));
-                    return Ok(true);
-                }
-            }
-            if self.next == self.spill.chains() {
-                return Ok(false);
-            }
-            self.chain = SortedChain::load(&self.spill, self.next)?;
-            self.passed = 0;
+            self.chain.clear();
+            self.unsorted.gather(self.next, &mut self.chain)?;
+            self.chain.sort();
             self.next += 1;
         }
+        Ok(true)
     }
 }
 
@@ -355,7 +323,7 @@ mod tests {
                         flags: StandingFlags::default(),
                         kind: RowKind::Standing,
                     };
-                    frame.push(row, &[], &layout);
+                    frame.push(row, [], &layout);
                 }
                 journal.append(&Disk::Steady, frame).unwrap();
             }
@@ -367,10 +335,10 @@ mod tests {
             };
             let layout_of = |_| Ok(Some(layout.clone()));
             let merged = sorted(fold.sorting(&layout, layout_of).unwrap());
-            let gathered = Chains::of(fold.gather(&layout, layout_of).unwrap());
-            prop_assert_eq!(&merged, &sorted(Sorting::Chains(gathered)));
-            let last: std::collections::BTreeMap<u8, u8> = frames.concat().into_iter().collect();
+            let gathered = Unsorted::Chains(fold.gather(&layout, layout_of).unwrap());
             let stride = KEY_BYTES + layout.width();
+            prop_assert_eq!(&merged, &sorted(Sorting::new(gathered, stride)));
+            let last: std::collections::BTreeMap<u8, u8> = frames.concat().into_iter().collect();
             let found: Vec<(u8, u8)> = merged.chunks(stride).map(|row| (row[0], row[16])).collect();
             prop_assert_eq!(found, last.into_iter().collect::<Vec<_>>());
         }

@@ -2,9 +2,11 @@
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::format::{KEY_BYTES, KeyRow, key_of, take};
+use super::format::{KEY_BYTES, KeyRow, take};
 use super::layout::{self, Layout, LayoutId};
-use crate::model::ColumnState;
+use super::order;
+use super::spill::{halves, whole};
+use crate::model::{ColumnState, KeyDigest};
 
 pub(super) const MAGIC: [u8; 8] = *b"segueENT";
 
@@ -16,63 +18,66 @@ pub(super) const CHECKSUM_BYTES: usize = 8;
 /// Entries on their way into a journal.
 #[derive(Debug)]
 pub(super) struct Frame {
-    bytes: Vec<u8>,
-    entries: usize,
+    layout: LayoutId,
     stride: usize,
+    /// As they came.
+    entries: Vec<u8>,
+    /// The key of each entry in halves, and its number. Numbers compare faster than a digest, and alike.
+    order: Vec<([u64; 2], usize)>,
 }
 
 impl Frame {
     /// With room for so many entries of the layout.
     pub(super) fn new(layout: &Layout, entries: usize) -> Self {
-        let room = HEAD_BYTES + entries * (KEY_BYTES + layout.width()) + CHECKSUM_BYTES;
-        let mut bytes = Vec::with_capacity(room);
-        bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&[0; 8]);
-        bytes.extend_from_slice(&layout.id().0);
+        let stride = KEY_BYTES + layout.width();
         Self {
-            bytes,
-            entries: 0,
-            stride: KEY_BYTES + layout.width(),
+            layout: layout.id(),
+            stride,
+            entries: Vec::with_capacity(entries * stride),
+            order: Vec::with_capacity(entries),
         }
     }
 
     /// States that are missing count as never sent.
-    pub(super) fn push(&mut self, row: KeyRow, states: &[ColumnState], layout: &Layout) {
-        self.bytes.extend_from_slice(&row.to_bytes());
-        layout::put_states(states, layout, &mut self.bytes);
-        self.entries += 1;
+    pub(super) fn push(
+        &mut self,
+        row: KeyRow,
+        states: impl IntoIterator<Item = ColumnState>,
+        layout: &Layout,
+    ) {
+        self.order.push((halves(row.key.0), self.order.len()));
+        self.entries.extend_from_slice(&row.to_bytes());
+        layout::put_states(states, layout, &mut self.entries);
     }
 
     /// How many entries it holds.
     pub(super) fn entries(&self) -> usize {
-        self.entries
+        self.order.len()
     }
 
-    /// As it stands at that place of a file.
+    /// The keys of its entries.
+    pub(super) fn keys(&self) -> impl Iterator<Item = KeyDigest> {
+        let keys = self.order.iter();
+        keys.map(|([high, low], _)| KeyDigest(whole(*high, *low)))
+    }
+
+    /// As it stands at that place of a file: its entries in the order of keys, so that frames can be merged. Those of one
+    /// key stay in their order.
     pub(super) fn sealed(mut self, place: u64) -> Vec<u8> {
-        self.sort();
-        let length = ((self.bytes.len() - HEAD_BYTES) as u64).to_le_bytes();
-        if let Some(field) = self.bytes.get_mut(MAGIC.len()..MAGIC.len() + length.len()) {
-            field.copy_from_slice(&length);
-        }
-        let checksum = xxh3_64_with_seed(&self.bytes, place);
-        self.bytes.extend_from_slice(&checksum.to_le_bytes());
-        self.bytes
-    }
-
-    /// Brings its entries into the order of keys, so that frames can be merged. Those of one key stay in their order.
-    fn sort(&mut self) {
-        let entries = self.bytes.split_off(HEAD_BYTES);
-        let keys = entries.chunks_exact(self.stride).filter_map(key_of);
-        let keys = keys.map(|key| u128::from_be_bytes(key.0));
-        let mut order: Vec<(u128, usize)> = keys.zip(0..).collect();
-        order.sort_unstable();
-        self.bytes.reserve_exact(entries.len() + CHECKSUM_BYTES);
-        for (_, number) in order {
+        order::sort(&mut self.order, |([high, _], _)| *high);
+        let length = self.entries.len();
+        let mut bytes = Vec::with_capacity(HEAD_BYTES + length + CHECKSUM_BYTES);
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&(length as u64).to_le_bytes());
+        bytes.extend_from_slice(&self.layout.0);
+        for (_, number) in &self.order {
             let from = number * self.stride;
-            let entry = entries.get(from..from + self.stride);
-            self.bytes.extend_from_slice(entry.unwrap_or_default());
+            let entry = self.entries.get(from..from + self.stride);
+            bytes.extend_from_slice(entry.unwrap_or_default());
         }
+        let checksum = xxh3_64_with_seed(&bytes, place);
+        bytes.extend_from_slice(&checksum.to_le_bytes());
+        bytes
     }
 }
 

@@ -1,15 +1,13 @@
-//! The frames of a journal merged by key: each is in the order of keys already, so that nothing has to be sorted.
-
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::collections::binary_heap::PeekMut;
+//! The frames of a journal side by side: each is in the order of keys already, so that those of a part of the keys are
+//! read from all of them without reading anything twice.
 
 use xxhash_rust::xxh3::Xxh3;
 
 use super::LedgerError;
-use super::format::key_of;
+use super::chain::SortedChain;
 use super::frame::HEAD_BYTES;
 use super::journal::{FramePlace, Journal};
+use super::spill::chain_of;
 
 /// What the parts of all frames that are in memory take together.
 const MEMORY: usize = 16 * 1024 * 1024;
@@ -17,22 +15,30 @@ const MEMORY: usize = 16 * 1024 * 1024;
 /// More of a frame at once would not be cheaper.
 const MOST_AT_ONCE: usize = 64 * 1024;
 
-/// The last entry of each key of a journal, in the order of keys.
+/// Entries that are brought into order together take about so many bytes: they fit into a cache.
+const CHAIN_BYTES: usize = 512 * 1024;
+
+/// And about so many of them are of the same frame, so that going through all frames costs little.
+const OF_A_FRAME: usize = 8;
+
+/// With so many chains of keys, each begins at a number of two bytes.
+const MOST_CHAINS: usize = 1 << 16;
+
+/// The entries of a journal, one chain of keys after the other.
 pub(super) struct Frames<'a> {
     journal: &'a Journal,
-    stride: usize,
     /// How many bytes of a frame are read at once.
     at_once: usize,
+    /// The oldest frame comes first.
     cursors: Vec<Cursor>,
-    /// The key of each cursor, and its number: of one key the oldest entry comes first.
-    heads: BinaryHeap<Reverse<(u128, usize)>>,
+    chains: usize,
 }
 
 /// How far a frame was read.
 struct Cursor {
     frame: FramePlace,
-    /// Where its next entries are read.
-    next: u64,
+    /// Where its next entries are read; none once all were.
+    next: Option<u64>,
     rows: Vec<u8>,
     at: usize,
     /// Of all that was read. Whether the frame is sound is known at its end.
@@ -43,98 +49,83 @@ impl<'a> Frames<'a> {
     /// `frames` are all of the journal, oldest first; each of their entries takes `stride` bytes.
     pub(super) fn of(
         journal: &'a Journal,
-        frames: Vec<FramePlace>,
+        frames: &[FramePlace],
         stride: usize,
     ) -> Result<Self, LedgerError> {
         let rows = (MEMORY / frames.len().max(1)).min(MOST_AT_ONCE) / stride.max(1);
-        let mut merged = Self {
+        let cursors = frames
+            .iter()
+            .map(|frame| Cursor::open(journal, *frame, stride));
+        let bytes = usize::try_from(journal.frame_bytes()).unwrap_or(usize::MAX);
+        let of_a_chain = CHAIN_BYTES.max(frames.len() * OF_A_FRAME * stride);
+        Ok(Self {
             journal,
-            stride,
             at_once: rows.max(1) * stride,
-            cursors: Vec::with_capacity(frames.len()),
-            heads: BinaryHeap::with_capacity(frames.len()),
-        };
-        for (number, frame) in frames.into_iter().enumerate() {
-            let mut cursor = Cursor::open(journal, frame)?;
-            if let Some(key) = cursor.read(journal, merged.at_once)? {
-                merged.heads.push(Reverse((key, number)));
-            }
-            merged.cursors.push(cursor);
-        }
-        Ok(merged)
+            cursors: cursors.collect::<Result<_, _>>()?,
+            chains: (bytes / of_a_chain + 1).min(MOST_CHAINS),
+        })
     }
 
-    /// Appends the last entry of the next key to `rows`; false after the last key.
-    pub(super) fn next(&mut self, rows: &mut Vec<u8>) -> Result<bool, LedgerError> {
-        let Some(Reverse((key, _))) = self.heads.peek().copied() else {
-            return Ok(false);
-        };
-        let begin = rows.len();
-        while let Some(mut head) = self.heads.peek_mut()
-            && let Reverse((next, number)) = *head
-            && next == key
-        {
-            let Some(cursor) = self.cursors.get_mut(number) else {
-                break;
-            };
-            rows.truncate(begin);
-            rows.extend_from_slice(cursor.row(self.stride));
-            match cursor.step(self.journal, self.stride, self.at_once)? {
-                Some(key) => *head = Reverse((key, number)),
-                None => drop(PeekMut::pop(head)),
+    /// Into how many chains the keys are parted.
+    pub(super) fn chains(&self) -> usize {
+        self.chains
+    }
+
+    /// Hands over the entries of the next chain, which has that number; those of one key oldest first.
+    pub(super) fn gather(
+        &mut self,
+        number: usize,
+        into: &mut SortedChain,
+    ) -> Result<(), LedgerError> {
+        for cursor in &mut self.cursors {
+            loop {
+                let rows = cursor.rows.get(cursor.at..).unwrap_or_default();
+                cursor.at += into.take(rows, |key| chain_of(&key.0, self.chains) <= number);
+                if cursor.at < cursor.rows.len() || !cursor.read(self.journal, self.at_once)? {
+                    break;
+                }
             }
         }
-        Ok(true)
+        Ok(())
     }
 }
 
 impl Cursor {
-    fn open(journal: &Journal, frame: FramePlace) -> Result<Self, LedgerError> {
+    fn open(journal: &Journal, frame: FramePlace, stride: usize) -> Result<Self, LedgerError> {
         let mut head = [0; HEAD_BYTES];
         journal.read_at(frame.begin, &mut head)?;
         let mut checksum = Box::new(Xxh3::with_seed(frame.begin));
         checksum.update(&head);
+        let next = frame.begin + HEAD_BYTES as u64;
+        if !(frame.end - next).is_multiple_of(stride as u64) {
+            return Err(journal.damaged(frame.begin));
+        }
         Ok(Self {
             frame,
-            next: frame.begin + HEAD_BYTES as u64,
+            next: Some(next),
             rows: Vec::new(),
             at: 0,
             checksum,
         })
     }
 
-    fn row(&self, stride: usize) -> &[u8] {
-        let row = self.rows.get(self.at..self.at + stride);
-        row.unwrap_or_default()
-    }
-
-    /// Steps to the next entry; its key, or none after the last.
-    fn step(
-        &mut self,
-        journal: &Journal,
-        stride: usize,
-        at_once: usize,
-    ) -> Result<Option<u128>, LedgerError> {
-        self.at += stride;
-        if self.at >= self.rows.len() {
-            return self.read(journal, at_once);
-        }
-        Ok(self.key())
-    }
-
-    /// Reads on in the frame; the key of the first entry, or none at its end.
-    fn read(&mut self, journal: &Journal, at_once: usize) -> Result<Option<u128>, LedgerError> {
-        let left = usize::try_from(self.frame.end - self.next).unwrap_or(usize::MAX);
+    /// Reads on in the frame; false at its end.
+    fn read(&mut self, journal: &Journal, at_once: usize) -> Result<bool, LedgerError> {
+        let Some(next) = self.next else {
+            return Ok(false);
+        };
+        let left = usize::try_from(self.frame.end - next).unwrap_or(usize::MAX);
         self.rows.resize(left.min(at_once), 0);
         self.at = 0;
         if left == 0 {
+            self.next = None;
             self.verify(journal)?;
-            return Ok(None);
+            return Ok(false);
         }
-        journal.read_at(self.next, &mut self.rows)?;
+        journal.read_at(next, &mut self.rows)?;
         self.checksum.update(&self.rows);
-        self.next += self.rows.len() as u64;
-        Ok(self.key())
+        self.next = Some(next + self.rows.len() as u64);
+        Ok(true)
     }
 
     fn verify(&self, journal: &Journal) -> Result<(), LedgerError> {
@@ -145,10 +136,5 @@ impl Cursor {
         } else {
             Err(journal.damaged(self.frame.begin))
         }
-    }
-
-    fn key(&self) -> Option<u128> {
-        let key = self.rows.get(self.at..).and_then(key_of);
-        key.map(|key| u128::from_be_bytes(key.0))
     }
 }

@@ -350,7 +350,7 @@ mod tests {
                 kind: RowKind::Standing,
             };
             let state = ColumnState::value_sent(ColumnDigest::from_hash(u64::from(*number) << 1));
-            frame.push(row, &[state], layout);
+            frame.push(row, [state], layout);
         }
         frame
     }

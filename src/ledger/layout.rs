@@ -93,11 +93,19 @@ pub(super) fn states(bytes: &[u8], layout: &Layout) -> Vec<ColumnState> {
 }
 
 /// Appends the states' bytes; states that are missing count as never sent.
-pub(super) fn put_states(states: &[ColumnState], layout: &Layout, bytes: &mut Vec<u8>) {
+pub(super) fn put_states(
+    states: impl IntoIterator<Item = ColumnState>,
+    layout: &Layout,
+    bytes: &mut Vec<u8>,
+) {
     let begin = bytes.len();
     bytes.resize(begin + layout.width(), 0);
-    let (places, _) = bytes.get_mut(begin..).unwrap_or_default().as_chunks_mut();
-    for (place, state) in places.iter_mut().zip(states).take(layout.columns.len()) {
+    let end = begin + 8 * layout.columns.len();
+    let (places, _) = bytes
+        .get_mut(begin..end)
+        .unwrap_or_default()
+        .as_chunks_mut();
+    for (place, state) in places.iter_mut().zip(states) {
         *place = state.to_bits().to_le_bytes();
     }
 }
@@ -122,7 +130,7 @@ mod tests {
             .map(|bits| ColumnState::from_bits(*bits))
             .collect();
         let (mut bytes, mut out) = (Vec::new(), Vec::new());
-        put_states(&given, older, &mut bytes);
+        put_states(given, older, &mut bytes);
         newer.translation(older).apply(&bytes, &mut out);
         assert_eq!(out.len(), newer.width());
         states(&out, newer)

@@ -10,38 +10,16 @@ use super::catalogue::{Catalogue, Ending, RunNumber, Stored, UnfinishedRun};
 use super::disk::{self, Disk};
 use super::files::{refuse_later, refuse_remains, remove_generation, remove_leftovers, tidy};
 use super::fold::Fold;
-use super::format::{KeyRow, RowKind, SecretCheck, fresh_secret};
-use super::frame::Frame;
+use super::format::{KeyRow, SecretCheck, fresh_secret};
 use super::generation::{Generation, GenerationWriter, Place};
 use super::holders::rows_of_entries;
 use super::identity::{Identity, Owner, Ownership};
 use super::journal::Journal;
 use super::layout::Layout;
+use super::page::{Entry, Page};
 use super::replace::Replacement;
 use super::snapshot::Snapshot;
-use crate::model::{ColumnState, KeyDigest, RecordId, RowTag, RunId, SourceDigest, StandingFlags};
-
-/// What a run learned about a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entry {
-    /// The key stands like this.
-    Standing(Recorded),
-    /// The ledger forgets the key.
-    Forget(KeyDigest),
-}
-
-/// How a key stands after an accepted operation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recorded {
-    /// The row; its source digest is what an unchanged row will be compared with.
-    pub row: RowTag,
-    /// The record's GUID, once it is known.
-    pub id: Option<RecordId>,
-    /// What else is known of it.
-    pub flags: StandingFlags,
-    /// One state per column of the layout; those that are missing count as never sent.
-    pub columns: Vec<ColumnState>,
-}
+use crate::model::RunId;
 
 /// A record that was deleted for a mark is remembered for so many runs after the mark was last seen: by then the key has
 /// left the extract, or comes back as a new one.
@@ -141,6 +119,11 @@ impl Ledger {
         held(&self.catalogue).unfinished_run(run)
     }
 
+    /// An empty page for what a run learns, with room for so many entries.
+    pub fn page(&self, run: RunNumber, entries: usize) -> Page<'_> {
+        Page::new(&self.layout, run, entries)
+    }
+
     /// Records what Dataverse accepted. It is on disk when this returns; of entries for one key the last one wins.
     ///
     /// One call costs one sync of the disk, however many entries it has.
@@ -148,13 +131,19 @@ impl Ledger {
     /// # Errors
     /// If the journal cannot be written.
     pub fn record(&self, run: RunNumber, entries: &[Entry]) -> Result<(), LedgerError> {
-        if entries.is_empty() {
+        let mut page = self.page(run, entries.len());
+        page.extend(entries);
+        self.record_page(page)
+    }
+
+    /// Records a page as [`Ledger::record`] does its entries.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub fn record_page(&self, page: Page<'_>) -> Result<(), LedgerError> {
+        let frame = page.into_frame();
+        if frame.entries() == 0 {
             return Ok(());
-        }
-        let mut frame = Frame::new(&self.layout, entries.len());
-        for entry in entries {
-            let (row, columns) = rows_of(entry, run);
-            frame.push(row, columns, &self.layout);
         }
         let mut journal = held(&self.journal);
         let open = if let Some(open) = journal.take() {
@@ -307,33 +296,6 @@ fn stored_or_made(
     made.ok_or_else(|| LedgerError::torn(catalogue.path(), "it does not keep what is written"))
 }
 
-pub(super) fn rows_of(entry: &Entry, run: RunNumber) -> (KeyRow, &[ColumnState]) {
-    match entry {
-        Entry::Standing(recorded) => {
-            let row = KeyRow {
-                key: recorded.row.key,
-                source: recorded.row.source,
-                id: recorded.id,
-                run: run.0,
-                flags: recorded.flags,
-                kind: RowKind::Standing,
-            };
-            (row, &recorded.columns)
-        }
-        Entry::Forget(key) => {
-            let row = KeyRow {
-                key: *key,
-                source: SourceDigest([0; 16]),
-                id: None,
-                run: run.0,
-                flags: StandingFlags::default(),
-                kind: RowKind::Forget,
-            };
-            (row, &[])
-        }
-    }
-}
-
 /// A thread that panicked while it held the connection left no half of a statement behind.
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -350,8 +312,11 @@ mod tests {
 
     use super::*;
     use crate::ledger::generation;
-    use crate::ledger::{Extent, LayoutColumn, Scope, Survey, SurveyOptions};
-    use crate::model::{ColumnDigest, LogicalName, Position};
+    use crate::ledger::{Extent, LayoutColumn, Recorded, Scope, Survey, SurveyOptions};
+    use crate::model::{
+        ColumnDigest, ColumnState, KeyDigest, LogicalName, Position, RecordId, RowTag,
+        SourceDigest, StandingFlags,
+    };
 
     /// What a test expects of a key: source digest, GUID, flags and the states' bits.
     type Held = (u8, Option<RecordId>, u8, Vec<u64>);

@@ -6,6 +6,7 @@
 
 mod blocks;
 mod catalogue;
+mod chain;
 mod database;
 mod diff;
 mod disk;
@@ -31,7 +32,9 @@ mod layout;
 mod ledger;
 mod lock;
 mod nameless;
+mod order;
 mod overview;
+mod page;
 #[cfg(test)]
 mod power;
 mod rekey;
@@ -45,7 +48,7 @@ mod spool;
 mod survey;
 
 pub use catalogue::{Ending, RunNoted, RunNumber, UnfinishedRun};
-pub use diff::{Scope, after, diff};
+pub use diff::{Scope, after, diff, each_after};
 pub use error::LedgerError;
 pub use exchange::{export, exported_of, import};
 pub use generation::Slot;
@@ -53,9 +56,10 @@ pub use held::{Breadth, EQUAL_ANSWERS, Held, HeldBack, HeldCounts, Learned, Refu
 pub use holders::{Holders, Neighbourhood};
 pub use identity::Identity;
 pub use layout::{Layout, LayoutColumn};
-pub use ledger::{Entry, Ledger, Recorded};
+pub use ledger::Ledger;
 pub use lock::RunLock;
 pub use overview::{Overview, mapping_file, overview};
+pub use page::{Entry, Page, Recorded};
 pub use rekey::{Rekey, Rekeyed, Unkeyed};
 pub use renamed::Renamed;
 pub use reset::reset;

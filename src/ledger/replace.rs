@@ -52,6 +52,7 @@ impl Replacement {
 
     /// Takes a key; of entries for one key the last one wins.
     pub(super) fn add(&mut self, row: KeyRow, states: &[ColumnState]) -> Result<(), LedgerError> {
+        let states = states.iter().copied();
         self.pending.push(row, states, &self.layout);
         if self.pending.entries() < TOGETHER {
             return Ok(());

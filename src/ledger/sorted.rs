@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 use std::path::Path;
 
 use super::LedgerError;
+use super::order;
 use super::spill::{CHUNK_BYTES, Spill, bytes_of, words_of};
 
 /// Which of several rows with one key stands for it.
@@ -29,14 +30,15 @@ impl StandingRow {
     }
 }
 
-/// A row as it is sorted: by key, then by position. Five words, or six with its rank.
+/// A row as it is sorted: by key, then by position. Five words, or six with its rank: key, position, source digest, and
+/// the rank where there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Row<const WORDS: usize>([u64; WORDS]);
 
 impl<const WORDS: usize> Row<WORDS> {
-    /// Key, position, source digest, and the rank where there is one.
-    pub(super) fn new(words: [u64; WORDS]) -> Self {
-        Self(words)
+    /// From the front of a row's bytes.
+    pub(super) fn of(bytes: &[u8]) -> Option<Self> {
+        words_of(bytes).map(Self)
     }
 
     /// The halves of its key digest.
@@ -67,7 +69,7 @@ impl<const WORDS: usize> Row<WORDS> {
 #[derive(Debug)]
 pub(super) enum SortedRows<const WORDS: usize> {
     /// All in memory: the usual case, since keys are spread evenly.
-    InMemory(std::vec::IntoIter<Row<WORDS>>),
+    InMemory(std::vec::IntoIter<[u64; WORDS]>),
     /// Sorted in pieces that are merged: one key that very many rows have makes such a chain.
     Merged(Merge<WORDS>),
 }
@@ -83,22 +85,24 @@ impl<const WORDS: usize> SortedRows<WORDS> {
         if rows.rows(chain) > most_rows {
             return Merge::of(rows, chain, most_rows, folder).map(Self::Merged);
         }
-        let mut piece = Vec::with_capacity(rows.rows(chain));
-        rows.each(chain, |row| {
-            piece.push(Row::new(words_of(row)));
-            Ok(())
-        })?;
-        piece.sort_unstable();
+        let mut piece = Vec::new();
+        rows.collect(chain, &mut piece)?;
+        order::sort(&mut piece, first);
         Ok(Self::InMemory(piece.into_iter()))
     }
 
     #[inline]
     pub(super) fn next(&mut self) -> Result<Option<Row<WORDS>>, LedgerError> {
         match self {
-            Self::InMemory(rows) => Ok(rows.next()),
+            Self::InMemory(rows) => Ok(rows.next().map(Row)),
             Self::Merged(merge) => merge.next(),
         }
     }
+}
+
+/// The front half of a row's key.
+fn first<const WORDS: usize>(words: &[u64; WORDS]) -> u64 {
+    words.first().copied().unwrap_or_default()
 }
 
 /// Sorted pieces, each a chain of a spill of its own, and their next rows.
@@ -141,7 +145,7 @@ impl<const WORDS: usize> Merge<WORDS> {
             written
         };
         rows.each(chain, |row| {
-            piece.push(Row::new(words_of(row)));
+            piece.extend(Row::of(row));
             if piece.len() == most_rows {
                 write(&mut piece)
             } else {
@@ -186,8 +190,8 @@ impl<const WORDS: usize> Merge<WORDS> {
                 return Ok(());
             }
         }
-        if let Some(row) = cursor.rows.get(cursor.at..) {
-            self.heads.push(Reverse((Row::new(words_of(row)), piece)));
+        if let Some(row) = cursor.rows.get(cursor.at..).and_then(Row::of) {
+            self.heads.push(Reverse((row, piece)));
             cursor.at += Self::STRIDE;
         }
         Ok(())

@@ -52,32 +52,39 @@ impl Spill {
         self.chains.len()
     }
 
-    /// The width of a row.
-    pub(super) fn stride(&self) -> usize {
-        self.stride
-    }
-
     /// Appends a row to a chain.
     #[inline]
     pub(super) fn push(&mut self, chain: usize, row: &[u8]) -> Result<(), LedgerError> {
-        let Some(chain) = self.chains.get_mut(chain) else {
-            return Err(LedgerError::io(
-                "sort in",
-                &self.folder,
-                io::Error::from(io::ErrorKind::InvalidInput),
-            ));
+        let Some(Chain { tail, .. }) = self.chains.get_mut(chain) else {
+            return Err(self.has_no_such_chain());
         };
-        if chain.tail.capacity() == 0 {
-            chain.tail.reserve_exact(self.chunk_bytes);
+        if tail.capacity() == 0 {
+            tail.reserve_exact(self.chunk_bytes);
         }
-        chain.tail.extend_from_slice(row);
-        if chain.tail.len() >= self.chunk_bytes {
-            write_chunk(&mut self.file, &self.folder, &chain.tail)?;
-            chain.chunks.push(self.end);
-            self.end += chain.tail.len() as u64;
-            chain.tail.clear();
+        tail.extend_from_slice(row);
+        if tail.len() < self.chunk_bytes {
+            return Ok(());
         }
+        self.write_tail(chain)
+    }
+
+    /// Appends what a chain has in memory to the file.
+    #[cold]
+    fn write_tail(&mut self, chain: usize) -> Result<(), LedgerError> {
+        let Some(Chain { chunks, tail }) = self.chains.get_mut(chain) else {
+            return Ok(());
+        };
+        write_chunk(&mut self.file, &self.folder, tail)?;
+        chunks.push(self.end);
+        self.end += tail.len() as u64;
+        tail.clear();
         Ok(())
+    }
+
+    #[cold]
+    fn has_no_such_chain(&self) -> LedgerError {
+        let source = io::Error::from(io::ErrorKind::InvalidInput);
+        LedgerError::io("sort in", &self.folder, source)
     }
 
     /// How many rows the chain has.
@@ -94,8 +101,8 @@ impl Spill {
         number: usize,
         into: &mut Vec<u8>,
     ) -> Result<bool, LedgerError> {
-        into.clear();
         let Some(chain) = self.chains.get(chain) else {
+            into.clear();
             return Ok(false);
         };
         if let (Some(offset), Some(file)) = (chain.chunks.get(number), &self.file) {
@@ -103,7 +110,10 @@ impl Spill {
             disk::read_exact_at(file, into, *offset).map_err(|source| {
                 LedgerError::io("read a temporary file in", &self.folder, source)
             })?;
-        } else if number == chain.chunks.len() {
+            return Ok(true);
+        }
+        into.clear();
+        if number == chain.chunks.len() {
             into.extend_from_slice(&chain.tail);
         }
         Ok(!into.is_empty())
@@ -115,13 +125,39 @@ impl Spill {
         chain: usize,
         mut visit: impl FnMut(&[u8]) -> Result<(), LedgerError>,
     ) -> Result<(), LedgerError> {
+        self.each_chunk(chain, |rows| {
+            rows.chunks_exact(self.stride).try_for_each(&mut visit)
+        })
+    }
+
+    /// Appends each row of a chain, whose rows consist of numbers.
+    pub(super) fn collect<const N: usize>(
+        &self,
+        chain: usize,
+        into: &mut Vec<[u64; N]>,
+    ) -> Result<(), LedgerError> {
+        into.reserve_exact(self.rows(chain));
+        self.each_chunk(chain, |rows| {
+            into.extend(words_in(rows));
+            Ok(())
+        })
+    }
+
+    /// Gives the rows of a chain, many at a time, in the order in which they were appended.
+    pub(super) fn each_chunk(
+        &self,
+        chain: usize,
+        mut visit: impl FnMut(&[u8]) -> Result<(), LedgerError>,
+    ) -> Result<(), LedgerError> {
         let mut chunk = Vec::new();
-        let mut number = 0;
-        while self.read_chunk(chain, number, &mut chunk)? {
-            chunk.chunks_exact(self.stride).try_for_each(&mut visit)?;
-            number += 1;
+        let Some(Chain { chunks, tail }) = self.chains.get(chain) else {
+            return Ok(());
+        };
+        for number in 0..chunks.len() {
+            self.read_chunk(chain, number, &mut chunk)?;
+            visit(&chunk)?;
         }
-        Ok(())
+        visit(tail)
     }
 }
 
@@ -140,14 +176,16 @@ pub(super) fn bytes_of<const N: usize>(words: &[u64; N]) -> [[u8; 8]; N] {
     words.map(u64::to_le_bytes)
 }
 
-/// A row that consists of numbers, from its bytes.
-pub(super) fn words_of<const N: usize>(bytes: &[u8]) -> [u64; N] {
-    let mut words = [0; N];
-    let (chunks, _) = bytes.as_chunks::<8>();
-    for (word, chunk) in words.iter_mut().zip(chunks) {
-        *word = u64::from_le_bytes(*chunk);
-    }
-    words
+/// Rows that consist of numbers, from their bytes.
+pub(super) fn words_in<const N: usize>(bytes: &[u8]) -> impl ExactSizeIterator<Item = [u64; N]> {
+    let (words, _) = bytes.as_chunks();
+    let (rows, _) = words.as_chunks::<N>();
+    rows.iter().map(|row| row.map(u64::from_le_bytes))
+}
+
+/// The first row in some bytes.
+pub(super) fn words_of<const N: usize>(bytes: &[u8]) -> Option<[u64; N]> {
+    words_in(bytes).next()
 }
 
 /// A digest as two numbers whose order is the order of its bytes.
@@ -185,11 +223,14 @@ mod tests {
         let mut seen = Vec::new();
         spill
             .each(0, |row| {
-                seen.push(words_of::<2>(row));
+                seen.extend(words_of::<2>(row));
                 Ok(())
             })
             .unwrap();
         assert_eq!(seen, (0..100).map(|n| [n, n * n]).collect::<Vec<_>>());
+        let mut collected = vec![[1, 2]];
+        spill.collect(0, &mut collected).unwrap();
+        assert_eq!(collected.split_off(1), seen);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 

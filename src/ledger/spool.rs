@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::LedgerError;
 use super::disk;
-use super::spill::{bytes_of, words_of};
+use super::spill::{bytes_of, words_in};
 
 /// So many bytes are read or written in one go.
 const STRETCH_BYTES: usize = 64 * 1024;
@@ -31,7 +31,8 @@ impl<const N: usize> Spool<N> {
         SpoolRows {
             inner: self.inner.clone(),
             next: 0,
-            stretch: Vec::new(),
+            bytes: Vec::new(),
+            rows: Vec::new(),
             at: 0,
         }
     }
@@ -100,45 +101,53 @@ pub(super) struct SpoolRows<const N: usize> {
     inner: Arc<Inner>,
     /// Where the next stretch begins in the file.
     next: u64,
-    stretch: Vec<u8>,
+    /// The stretch as it was read.
+    bytes: Vec<u8>,
+    /// The same as numbers.
+    rows: Vec<[u64; N]>,
+    /// Which of them comes next.
     at: usize,
 }
 
 impl<const N: usize> SpoolRows<N> {
-    fn read_stretch(&mut self) -> Result<(), LedgerError> {
+    /// False at the end.
+    #[cold]
+    fn read_stretch(&mut self) -> Result<bool, LedgerError> {
         let row = N * 8;
         let left = usize::try_from(self.inner.bytes - self.next).unwrap_or(usize::MAX);
-        self.stretch
+        self.bytes
             .resize(left.min((STRETCH_BYTES / row).max(1) * row), 0);
+        self.rows.clear();
         self.at = 0;
         let Some(file) = &self.inner.file else {
-            return Ok(());
+            return Ok(false);
         };
-        let read = disk::read_exact_at(file, &mut self.stretch, self.next);
-        self.next += self.stretch.len() as u64;
+        let read = disk::read_exact_at(file, &mut self.bytes, self.next);
         read.map_err(|source| {
             self.next = self.inner.bytes;
-            self.stretch.clear();
             LedgerError::io("read a temporary file in", &self.inner.folder, source)
-        })
+        })?;
+        self.next += self.bytes.len() as u64;
+        self.rows.extend(words_in(&self.bytes));
+        Ok(!self.rows.is_empty())
     }
 }
 
 impl<const N: usize> Iterator for SpoolRows<N> {
     type Item = Result<[u64; N], LedgerError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.at >= self.stretch.len() {
-            if self.next >= self.inner.bytes {
-                return None;
-            }
-            if let Err(error) = self.read_stretch() {
-                return Some(Err(error));
+        if self.at >= self.rows.len() {
+            match self.read_stretch() {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => return Some(Err(error)),
             }
         }
-        let row = self.stretch.get(self.at..)?;
-        self.at += N * 8;
-        Some(Ok(words_of(row)))
+        let row = self.rows.get(self.at).copied();
+        self.at += 1;
+        row.map(Ok)
     }
 }
 

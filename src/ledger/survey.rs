@@ -12,8 +12,9 @@ use super::disk;
 use super::entries::{entry_of, vanished_of};
 use super::findings::{Findings, Judge, Spread};
 use super::generation::{Generation, Slot};
+use super::order;
 use super::sorted::StandingRow;
-use super::spill::{Spill, bytes_of, chain_of, halves};
+use super::spill::{Spill, bytes_of, chain_of, halves, words_of};
 use super::spool::{Spool, SpoolWriter};
 use crate::model::{
     KeyDigest, KeyReading, Position, RecordId, RowDigest, SourceDigest, StandingFlags,
@@ -296,12 +297,9 @@ fn in_order(
     for number in 0..spread.buckets() {
         bucket.clear();
         for findings in found {
-            findings.entries.each(number, |row| {
-                bucket.push(super::spill::words_of(row));
-                Ok(())
-            })?;
+            findings.entries.collect(number, &mut bucket)?;
         }
-        bucket.sort_unstable();
+        order::sort(&mut bucket, |[position, ..]| *position);
         bucket.iter().try_for_each(|row| spool.push(row))?;
     }
     spool.finish()
@@ -312,9 +310,9 @@ fn vanished(found: &[Findings], options: &SurveyOptions) -> Result<Spool<8>, Led
     let mut spool = SpoolWriter::new(&options.spill);
     for chain in 0..KEY_CHAINS {
         for findings in found {
-            findings
-                .vanished
-                .each(chain, |row| spool.push(&super::spill::words_of(row)))?;
+            findings.vanished.each(chain, |row| {
+                words_of(row).iter().try_for_each(|row| spool.push(row))
+            })?;
         }
     }
     spool.finish()
