@@ -1,9 +1,8 @@
 //! Rows that Dataverse refused before: which of them a run does not send, and what it keeps of new ones.
 
 use super::Request;
-use super::record::Note;
-use crate::ledger::{Breadth, EQUAL_ANSWERS, Entry, Extent, Held, HeldBack, Learned, Refused};
-use crate::model::{Outcome, Position, Reject, Verdict};
+use crate::ledger::{Breadth, EQUAL_ANSWERS, Extent, Held, Refused};
+use crate::model::{Position, Reject, RowTag, Verdict};
 use crate::report::HeldRow;
 
 /// How much of the segment the run of a request is about.
@@ -17,45 +16,16 @@ pub(super) fn breadth(request: &Request) -> Breadth {
     }
 }
 
-/// What the ledger learns of these notes and of the entries made of them.
-pub(super) fn learned(notes: &[Note], entries: &[Entry], before: &HeldBack) -> Learned {
-    let mut learned = Learned::default();
-    for note in notes {
-        match note {
-            Note::Outcomes(outcomes) => {
-                learned.refused.extend(outcomes.iter().filter_map(refused));
-            }
-            Note::Held(key, _) => learned.kept.push(*key),
-            Note::Foreseen(_)
-            | Note::Rejected(_)
-            | Note::Unchanged(..)
-            | Note::Marked(_)
-            | Note::Kept
-            | Note::Buried(..)
-            | Note::Superseded
-            | Note::OutsideSelection
-            | Note::NotReached(_)
-            | Note::Defect(_) => {}
-        }
-    }
-    let keys = entries.iter().map(|entry| match entry {
-        Entry::Standing(recorded) => recorded.row.key,
-        Entry::Forget(key) => *key,
-    });
-    learned.freed = keys.filter(|key| before.may_hold(key)).collect();
-    learned
-}
-
-fn refused(Outcome { operation, verdict }: &Outcome) -> Option<Refused> {
-    let reject = rejected(verdict)?;
-    Some(Refused {
-        key: operation.row.key,
-        source: operation.row.source,
+/// What the ledger keeps of a reject.
+pub(super) fn refused(row: &RowTag, reject: &Reject) -> Refused {
+    Refused {
+        key: row.key,
+        source: row.source,
         code: reject.code.0.to_owned(),
         column: reject.column.clone(),
         reason: without_values(reject),
         advice: reject.advice.clone().into_owned(),
-    })
+    }
 }
 
 /// The reject of a verdict, if it is one.

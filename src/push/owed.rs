@@ -1,6 +1,8 @@
 //! Rows that a second pass completes: references to their own table that nobody could follow in the first one.
 
-use crate::model::{Effect, Operation, Points, Position, Value, Verdict};
+use crate::model::{
+    ColumnKind, Effect, Outcome, Points, Position, Record, Target, TargetColumn, Value, Verdict,
+};
 use crate::report::RowCounts;
 
 /// The rows, and what each was counted as; a byte per row of the extract at most.
@@ -36,16 +38,44 @@ impl Counted {
     }
 }
 
-/// Whether the record was written without a reference that can be written later.
-pub(super) fn owes(operation: &Operation) -> bool {
-    let is_later =
-        |value: &Value| matches!(value, Value::Reference(it) if it.points == Points::Later);
-    operation.record.values.iter().any(is_later)
+/// The columns of a target whose values are references: only what they hold can be left open.
+#[derive(Debug, Clone)]
+pub(super) struct References(Vec<usize>);
+
+impl References {
+    pub(super) fn of(target: &Target) -> Self {
+        let is_lookup = |column: &TargetColumn| matches!(column.kind, ColumnKind::Lookup { .. });
+        let columns = target.columns.iter().enumerate();
+        let lookups = columns.filter(|(_, column)| is_lookup(column));
+        Self(lookups.map(|(index, _)| index).collect())
+    }
+
+    /// Whether the record was written without a reference that can be written later.
+    pub(super) fn owe(&self, record: &Record) -> bool {
+        self.any(record, |points| points == Points::Later)
+    }
+
+    /// Whether the record was written without a reference since there is no such record.
+    pub(super) fn miss(&self, record: &Record) -> bool {
+        self.any(record, |points| matches!(points, Points::Missing(_)))
+    }
+
+    fn any(&self, record: &Record, point: impl Fn(Points) -> bool) -> bool {
+        let mut values = self.0.iter().filter_map(|index| record.values.get(*index));
+        values.any(|value| matches!(value, Value::Reference(it) if point(it.points)))
+    }
 }
 
 impl Owed {
     /// Notes that a row owes a reference; only what was written or needed nothing can.
-    pub(super) fn note(&mut self, operation: &Operation, verdict: &Verdict) {
+    pub(super) fn note(
+        &mut self,
+        Outcome { operation, verdict }: &Outcome,
+        references: &References,
+    ) {
+        if !references.owe(&operation.record) {
+            return;
+        }
         let counted = match verdict {
             Verdict::Accepted(accepted) => match accepted.effect {
                 Effect::Created => Counted::Created,
@@ -59,9 +89,6 @@ impl Owed {
             | Verdict::NotAttempted(_)
             | Verdict::Partly { .. } => return,
         };
-        if !owes(operation) {
-            return;
-        }
         let position = operation.row.position;
         let (file, line) = place(position);
         if self.files.len() <= file {

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::intake::{ANSWERED, Intake};
 use super::open::Opened;
-use super::owed::Owed;
+use super::owed::{Owed, References};
 use super::record::{Pass, Recorder, Recording};
 use super::selection::Selection;
 use super::send::Mapper;
@@ -233,6 +233,7 @@ impl Run {
             found: HashSet::new(),
             progress: Arc::clone(&self.progress),
             owed: Owed::default(),
+            references: References::of(opened.plan.target()),
             marked: Vec::new(),
             pass: Pass::First,
             held: Arc::clone(&self.held),

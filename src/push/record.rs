@@ -5,18 +5,20 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::held::{learned, rejected};
-use super::intake::Intake;
-use super::owed::Owed;
+use super::held::{self, rejected};
+use super::intake::{self, Intake};
+use super::owed::{Owed, References};
 use super::preview::Change;
 use super::standing::{flags, grave, open_ends, refused, unrecorded, unsent};
 use super::{Progress, PushError, guard, removal};
 use crate::dispatch::{Foreseen, Stopping};
-use crate::ledger::{Entry, HeldBack, Ledger, LedgerError, Recorded, RunNumber, Slot, after};
+use crate::ledger::{
+    Entry, HeldBack, Learned, Ledger, Page, Recorded, RunNumber, Slot, each_after,
+};
 use crate::mapping::{Plan, Removal, Threshold};
 use crate::model::{
-    Accepted, Action, ColumnSet, KeyDigest, Operation, Outcome, RecordId, Reject, RowTag, Standing,
-    StandingFlags, Verdict,
+    Accepted, Action, ColumnState, KeyDigest, Operation, Outcome, RecordId, Reject, RowTag,
+    Standing, StandingFlags, Verdict,
 };
 use crate::report::{HeldRow, RejectWriter, RowCounts};
 
@@ -80,6 +82,7 @@ pub(super) struct Recorder {
     pub(super) marked: Vec<Condemned>,
     /// What a second pass has to do. In the second pass: what the first one left.
     pub(super) owed: Owed,
+    pub(super) references: References,
     pub(super) pass: Pass,
     /// The rows that were refused before the run.
     pub(super) held: Arc<HeldBack>,
@@ -154,58 +157,61 @@ impl Recorder {
             unrecorded(notes);
             return Ok(());
         }
-        let mut entries: Vec<Entry> = Vec::new();
+        let mut learned = Learned::default();
+        let mut page = ledger.page(*run, intake::rows(notes));
         for note in &*notes {
             match note {
                 Note::Outcomes(outcomes) => {
-                    entries.extend(outcomes.iter().filter_map(|it| self.settled(it)));
+                    for outcome in outcomes {
+                        self.settle(outcome, &mut page);
+                        if let Some(reject) = rejected(&outcome.verdict) {
+                            let row = &outcome.operation.row;
+                            learned.refused.push(held::refused(row, reject));
+                        }
+                    }
                 }
-                note => entries.extend(unsent(note)),
+                Note::Held(key, _) => learned.kept.push(*key),
+                note => page.extend(&unsent(note)),
             }
         }
-        if let Err(error) = ledger.record(*run, &entries) {
+        let freed = page.keys().filter(|key| self.held.may_hold(key));
+        learned.freed = freed.collect();
+        if let Err(error) = ledger.record_page(page) {
             unrecorded(notes);
             return Err(error.into());
         }
-        Ok(self.note_refused(ledger, notes, &entries)?)
-    }
-
-    /// The reject of a record that left the extract is about no row, and is found again anyway.
-    fn note_refused(
-        &self,
-        ledger: &Ledger,
-        notes: &[Note],
-        entries: &[Entry],
-    ) -> Result<(), LedgerError> {
         match self.pass {
-            Pass::First | Pass::Second => ledger.note_refused(&learned(notes, entries, &self.held)),
+            Pass::First | Pass::Second => Ok(ledger.note_refused(&learned)?),
+            // The reject of a record that left the extract is about no row, and is found again anyway.
             Pass::Vanished | Pass::Marked => Ok(()),
         }
     }
 
-    /// What the ledger learns of an outcome.
-    fn settled(&self, outcome: &Outcome) -> Option<Entry> {
+    /// Enters what the ledger learns of an outcome.
+    fn settle(&self, outcome: &Outcome, page: &mut Page<'_>) {
         match self.pass {
-            Pass::First | Pass::Second => {}
-            Pass::Vanished => return self.farewell(outcome),
-            Pass::Marked => return grave(outcome),
+            Pass::First | Pass::Second => self.settle_row(outcome, page),
+            Pass::Vanished => page.extend(&self.farewell(outcome)),
+            Pass::Marked => page.extend(&grave(outcome)),
         }
+    }
+
+    fn settle_row(&self, outcome: &Outcome, page: &mut Page<'_>) {
         let Outcome { operation, verdict } = outcome;
-        let recorded = match verdict {
-            Verdict::Accepted(accepted) => self.recorded(operation, accepted),
-            Verdict::Unchanged => Self::known(operation),
+        match verdict {
+            Verdict::Accepted(accepted) => page.stands(self.recorded(operation, accepted)),
+            Verdict::Unchanged => page.stands(self.known(operation)),
             Verdict::Partly { done, .. } => {
                 let mut recorded = self.recorded(operation, done);
                 recorded.flags = recorded.flags.with(StandingFlags::PENDING);
-                recorded
+                page.stands(recorded);
             }
             // The second pass notes no doubt that a refusal could take back.
             Verdict::Skipped(_) | Verdict::Rejected(_) if self.pass == Pass::First => {
-                return refused(outcome);
+                page.extend(&refused(outcome));
             }
-            Verdict::Skipped(_) | Verdict::Rejected(_) | Verdict::NotAttempted(_) => return None,
-        };
-        Some(Entry::Standing(recorded))
+            Verdict::Skipped(_) | Verdict::Rejected(_) | Verdict::NotAttempted(_) => {}
+        }
     }
 
     /// What the ledger holds of a record that left the extract.
@@ -239,21 +245,24 @@ impl Recorder {
     }
 
     /// What the ledger holds of a record that was written.
-    fn recorded(&self, operation: &Operation, accepted: &Accepted) -> Recorded {
+    fn recorded(
+        &self,
+        operation: &Operation,
+        accepted: &Accepted,
+    ) -> Recorded<impl Iterator<Item = ColumnState>> {
         let standing = operation.standing.as_deref();
         let digests = &operation.digests;
         Recorded {
             row: operation.row,
             id: accepted.id.or(standing.and_then(|standing| standing.id)),
-            flags: flags(standing, accepted, operation, &self.plan),
-            columns: after(standing, &operation.record, digests, &operation.columns),
+            flags: flags(standing, accepted, operation, &self.plan, &self.references),
+            columns: each_after(standing, &operation.record, digests, &operation.columns),
         }
     }
 
     /// What the ledger holds of a record that was there and needed nothing.
-    fn known(operation: &Operation) -> Recorded {
+    fn known(&self, operation: &Operation) -> Recorded<impl Iterator<Item = ColumnState>> {
         let standing = operation.standing.as_deref();
-        let digests = &operation.digests;
         let found = match operation.action {
             Action::Update(id) => Some(id),
             Action::Upsert | Action::UpdateByKey | Action::Create(_) | Action::Delete(_) => None,
@@ -263,9 +272,12 @@ impl Recorder {
             id: standing.and_then(|standing| standing.id).or(found),
             flags: open_ends(
                 standing.map_or_else(StandingFlags::default, |standing| standing.flags),
-                operation,
+                &operation.record,
+                &self.references,
             ),
-            columns: after(standing, &operation.record, digests, &ColumnSet::new()),
+            columns: standing
+                .into_iter()
+                .flat_map(|it| it.columns.iter().copied()),
         }
     }
 
@@ -310,7 +322,7 @@ impl Recorder {
         let Outcome { operation, verdict } = outcome;
         match self.pass {
             Pass::First => {
-                self.owed.note(operation, verdict);
+                self.owed.note(outcome, &self.references);
                 self.counts.count(verdict);
             }
             Pass::Second => self.complete(outcome),

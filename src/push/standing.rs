@@ -1,12 +1,14 @@
 //! What the ledger holds of a record once something became of it.
 
-use super::owed::owes;
+use uuid::Version;
+
+use super::owed::References;
 use super::record::Note;
 use crate::ledger::{Entry, Recorded};
 use crate::mapping::Plan;
 use crate::model::{
-    Accepted, Effect, Operation, Outcome, Points, RowTag, ServiceError, SourceDigest, Standing,
-    StandingFlags, Value, Verdict,
+    Accepted, Effect, Operation, Outcome, Record, RowTag, ServiceError, SourceDigest, Standing,
+    StandingFlags, Verdict,
 };
 
 /// What is known of the record now. A record that was deleted by others and written again is new.
@@ -15,6 +17,7 @@ pub(super) fn flags(
     accepted: &Accepted,
     operation: &Operation,
     plan: &Plan,
+    references: &References,
 ) -> StandingFlags {
     let before = standing.map_or_else(StandingFlags::default, |standing| standing.flags);
     let settled = before
@@ -23,7 +26,7 @@ pub(super) fn flags(
         .without(StandingFlags::SEEN)
         .without(StandingFlags::REMOVED)
         .without(StandingFlags::DEACTIVATED);
-    let settled = open_ends(settled, operation);
+    let settled = open_ends(settled, &operation.record, references);
     let known = standing.and_then(|standing| standing.id);
     // Ours was deleted, and somebody else may have made the one that has the key now.
     let is_another = known.is_some_and(|known| accepted.id.is_some_and(|id| id != known));
@@ -32,9 +35,14 @@ pub(super) fn flags(
     } else {
         settled
     };
-    // Nobody else makes a record of that GUID; where the extract brings GUIDs, it proves nothing.
+    // Nobody else makes a record of that GUID; where the extract brings GUIDs, it proves nothing. Most GUIDs tell by their
+    // version that they are not derived from anything.
     let is_derived = || {
-        !plan.target().key_is_primary_id && accepted.id == Some(plan.derived_id(&operation.record))
+        !plan.target().key_is_primary_id
+            && accepted.id.is_some_and(|id| {
+                id.0.get_version() == Some(Version::Sha1)
+                    && id == plan.derived_id(&operation.record)
+            })
     };
     match accepted.effect {
         _ if settled.has(StandingFlags::CREATED_BY_US) => settled,
@@ -89,13 +97,15 @@ pub(super) fn unsent(note: &Note) -> Option<Entry> {
 }
 
 /// With what makes the record due again whatever its row says.
-pub(super) fn open_ends(flags: StandingFlags, operation: &Operation) -> StandingFlags {
-    let is_missing = |value: &Value| matches!(value, Value::Reference(it) if matches!(it.points, Points::Missing(_)));
-    let mut flags = flags;
-    if operation.record.values.iter().any(is_missing) {
+pub(super) fn open_ends(
+    mut flags: StandingFlags,
+    record: &Record,
+    references: &References,
+) -> StandingFlags {
+    if references.miss(record) {
         flags = flags.with(StandingFlags::INCOMPLETE);
     }
-    if owes(operation) {
+    if references.owe(record) {
         flags = flags.with(StandingFlags::PENDING);
     }
     flags
@@ -172,7 +182,7 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        Action, ColumnSet, ColumnState, KeyDigest, Position, Record, RecordId, Reject, RejectCode,
+        Action, ColumnSet, ColumnState, KeyDigest, Position, RecordId, Reject, RejectCode,
     };
 
     #[test]
