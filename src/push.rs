@@ -30,6 +30,7 @@ mod stages;
 mod standing;
 mod state;
 mod survey;
+mod tally;
 mod users;
 
 use std::collections::HashSet;

@@ -223,7 +223,7 @@ impl SurveyBuilder {
         let generation = self.generation.number();
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let workers = cores.min(MOST_WORKERS);
-        let spread = Spread::over(self.samples, self.counts.read, self.options.memory / 8);
+        let spread = Spread::over(self.samples, self.counts.read, self.options.memory / 16);
         let judge = Judge {
             generation: &self.generation,
             rows: &self.rows,

@@ -1,8 +1,9 @@
 //! Rows that Dataverse refused before: which of them a run does not send, and what it keeps of new ones.
 
 use super::Request;
+use super::record::Pass;
 use crate::ledger::{Breadth, EQUAL_ANSWERS, Extent, Held, Refused};
-use crate::model::{Position, Reject, RowTag, Verdict};
+use crate::model::{Operation, Outcome, Position, Reject, Verdict};
 use crate::report::HeldRow;
 
 /// How much of the segment the run of a request is about.
@@ -16,16 +17,16 @@ pub(super) fn breadth(request: &Request) -> Breadth {
     }
 }
 
-/// What the ledger keeps of a reject.
-pub(super) fn refused(row: &RowTag, reject: &Reject) -> Refused {
-    Refused {
-        key: row.key,
-        source: row.source,
+/// What the ledger keeps of an outcome that is a reject.
+pub(super) fn refused(Outcome { operation, verdict }: &Outcome) -> Option<Refused> {
+    rejected(verdict).map(|reject| Refused {
+        key: operation.row.key,
+        source: operation.row.source,
         code: reject.code.0.to_owned(),
         column: reject.column.clone(),
         reason: without_values(reject),
         advice: reject.advice.clone().into_owned(),
-    }
+    })
 }
 
 /// The reject of a verdict, if it is one.
@@ -38,6 +39,16 @@ pub(super) fn rejected(verdict: &Verdict) -> Option<&Reject> {
         | Verdict::Skipped(_)
         | Verdict::NotAttempted(_) => None,
     }
+}
+
+/// The reject of a record that no row stands for names the record.
+pub(super) fn placed(reject: &Reject, operation: &Operation, pass: Pass) -> Reject {
+    let mut reject = reject.clone();
+    let id = operation.standing.as_deref().and_then(|it| it.id);
+    if let (Pass::Vanished, Some(id)) = (pass, id) {
+        reject.reason = format!("record {id} left the extract: {}", reject.reason);
+    }
+    reject
 }
 
 /// The reason without what the ledger must not hold: of the service's words only its code, and nothing in quotes. A

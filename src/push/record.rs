@@ -10,6 +10,7 @@ use super::intake::{self, Intake};
 use super::owed::{Owed, References};
 use super::preview::Change;
 use super::standing::{flags, grave, open_ends, refused, unrecorded, unsent};
+use super::tally::Tally;
 use super::{Progress, PushError, guard, removal};
 use crate::dispatch::{Foreseen, Stopping};
 use crate::ledger::{
@@ -138,7 +139,9 @@ impl Recorder {
 
     /// Records first, counts then: what is counted as done is durable. Every note is counted.
     fn take(&mut self, notes: &mut Vec<Note>, failed: Option<&PushError>) -> Result<(), PushError> {
-        let mut taken = self.write_down(notes, failed);
+        let mut plain = Tally::default();
+        let mut taken = self.write_down(notes, failed, &mut plain);
+        plain.add_to(&mut self.counts);
         for note in notes.drain(..) {
             taken = taken.and(self.count(note));
         }
@@ -148,8 +151,14 @@ impl Recorder {
         taken
     }
 
-    /// What the ledger cannot take becomes nobody's achievement: the next run repeats it, and counts it.
-    fn write_down(&self, notes: &mut [Note], failed: Option<&PushError>) -> Result<(), PushError> {
+    /// What the ledger cannot take becomes nobody's achievement: the next run repeats it, and counts it. Plain outcomes
+    /// go from the notes into the tally.
+    fn write_down(
+        &self,
+        notes: &mut [Note],
+        failed: Option<&PushError>,
+        plain: &mut Tally,
+    ) -> Result<(), PushError> {
         let Some((ledger, run)) = &self.ledger else {
             return Ok(());
         };
@@ -159,17 +168,13 @@ impl Recorder {
         }
         let mut learned = Learned::default();
         let mut page = ledger.page(*run, intake::rows(notes));
-        for note in &*notes {
+        for note in &mut *notes {
             match note {
-                Note::Outcomes(outcomes) => {
-                    for outcome in outcomes {
-                        self.settle(outcome, &mut page);
-                        if let Some(reject) = rejected(&outcome.verdict) {
-                            let row = &outcome.operation.row;
-                            learned.refused.push(held::refused(row, reject));
-                        }
-                    }
-                }
+                Note::Outcomes(outcomes) => outcomes.retain(|outcome| {
+                    self.settle(outcome, &mut page);
+                    learned.refused.extend(held::refused(outcome));
+                    self.pass != Pass::First || !plain.takes(outcome, &self.references)
+                }),
                 Note::Held(key, _) => learned.kept.push(*key),
                 note => page.extend(&unsent(note)),
             }
@@ -177,6 +182,7 @@ impl Recorder {
         let freed = page.keys().filter(|key| self.held.may_hold(key));
         learned.freed = freed.collect();
         if let Err(error) = ledger.record_page(page) {
+            plain.unrecorded();
             unrecorded(notes);
             return Err(error.into());
         }
@@ -330,7 +336,7 @@ impl Recorder {
             Pass::Marked => self.counts.count(verdict),
         }
         match rejected(verdict) {
-            Some(reject) => self.reject(&self.placed(reject, operation)),
+            Some(reject) => self.reject(&held::placed(reject, operation, self.pass)),
             None => Ok(()),
         }
     }
@@ -364,16 +370,6 @@ impl Recorder {
                 self.counts.count(verdict);
             }
         }
-    }
-
-    /// The reject of a record that no row stands for names the record.
-    fn placed(&self, reject: &Reject, operation: &Operation) -> Reject {
-        let mut reject = reject.clone();
-        let id = operation.standing.as_deref().and_then(|it| it.id);
-        if let (Pass::Vanished, Some(id)) = (self.pass, id) {
-            reject.reason = format!("record {id} left the extract: {}", reject.reason);
-        }
-        reject
     }
 
     fn too_many(&self) -> Option<PushError> {
