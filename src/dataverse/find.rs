@@ -78,11 +78,7 @@ fn read_parts(
             .as_ref()
             .ok_or_else(|| unreadable("the answer's part cannot be read"))?;
         if part.status != 200 {
-            return Err(refused(&Said::read(
-                part.status,
-                part.retry_after(),
-                part.body,
-            )));
+            return Err(refused(&answer.said_by(part)));
         }
         links.extend(rows(part.body, target, found)?);
     }

@@ -353,6 +353,13 @@ impl Answer {
         multipart::parts(self.header(CONTENT_TYPE)?, &self.body)
     }
 
+    /// The refusal that one of the parts is. Only the whole answer tells the service's time.
+    pub(super) fn said_by(&self, part: &Part<'_>) -> Said {
+        let told = part.retry_after();
+        let wait = told.and_then(|told| wait::told(told, self.header(DATE)));
+        Said::read(part.status, wait, part.body)
+    }
+
     fn has_unauthorized_part(&self) -> bool {
         let parts = self.parts().unwrap_or_default();
         parts.iter().flatten().any(|part| part.status == 401)
@@ -367,6 +374,6 @@ impl Answer {
     pub(super) fn said(&self) -> Said {
         let told = self.header(RETRY_AFTER);
         let wait = told.and_then(|told| wait::told(told, self.header(DATE)));
-        Said::after(self.status, wait, &self.body)
+        Said::read(self.status, wait, &self.body)
     }
 }

@@ -14,6 +14,10 @@ pub(super) struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
+    pub(super) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
     /// `Retry-After` of the inner head.
     pub(super) fn retry_after(&self) -> Option<&'a str> {
         std::str::from_utf8(header(self.headers, "Retry-After")?).ok()

@@ -58,15 +58,12 @@ fn lacks(answer: &Answer, questions: usize) -> Lacks {
     if parts.len() != questions || parts.iter().any(Option::is_none) {
         return Lacks::Something { retry_after: None };
     }
-    let not_now = parts.iter().flatten().find_map(not_now);
+    let mut refused = parts.iter().flatten().filter(|part| !part.is_success());
+    let not_now = refused.find_map(|part| not_now(&answer.said_by(part)));
     not_now.unwrap_or(Lacks::Nothing)
 }
 
-fn not_now(part: &Part<'_>) -> Option<Lacks> {
-    if (200..300).contains(&part.status) {
-        return None;
-    }
-    let said = Said::read(part.status, part.retry_after(), part.body);
+fn not_now(said: &Said) -> Option<Lacks> {
     match said.cause(None) {
         Cause::Throttled { retry_after, .. } => Some(Lacks::Something { retry_after }),
         Cause::Transient => Some(Lacks::Something {

@@ -1,7 +1,7 @@
 //! Reads the answer to a batch of operations: one reply each, in their order.
 
 use super::http::Answer;
-use super::multipart::{self, Part};
+use super::multipart::Part;
 use super::representation::Representations;
 use super::said::{Addressed, Said};
 use crate::model::{
@@ -15,10 +15,7 @@ use crate::model::{
 ///
 /// Source: Microsoft Learn, "Execute batch operations using the Web API", "Handle errors".
 pub(super) fn replies(answer: &Answer, sent: &[&Operation], target: &Target) -> Vec<Reply> {
-    let content_type = answer
-        .header(reqwest::header::CONTENT_TYPE)
-        .unwrap_or_default();
-    let Some(parts) = multipart::parts(content_type, &answer.body) else {
+    let Some(parts) = answer.parts() else {
         return repeat(&refused(answer), sent.len());
     };
     if parts.len() > sent.len() {
@@ -36,10 +33,10 @@ pub(super) fn replies(answer: &Answer, sent: &[&Operation], target: &Target) -> 
     let mut replies = Vec::with_capacity(sent.len());
     for (operation, part) in sent.iter().zip(&parts) {
         replies.push(match part {
-            Some(part) if is_success(part) => {
+            Some(part) if part.is_success() => {
                 Reply::Accepted(accepted(part, operation, &mut records))
             }
-            Some(part) => refused_alone(part, operation, target),
+            Some(part) => refused_alone(answer.said_by(part), operation, target),
             None => Reply::Failed(lost(answer, "the answer's part cannot be read")),
         });
     }
@@ -87,12 +84,7 @@ pub(super) fn lost(answer: &Answer, why: &str) -> Failure {
     }
 }
 
-fn is_success(part: &Part<'_>) -> bool {
-    (200..300).contains(&part.status)
-}
-
-fn refused_alone(part: &Part<'_>, operation: &Operation, target: &Target) -> Reply {
-    let said = Said::read(part.status, part.retry_after(), part.body);
+fn refused_alone(said: Said, operation: &Operation, target: &Target) -> Reply {
     let id = match operation.action {
         // An earlier delete may have worked and its answer was lost; the record is gone either way.
         Action::Delete(id) if said.says_not_found() => {

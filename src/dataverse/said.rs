@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::codes::{self, Class};
-use super::{wait, words};
+use super::words;
 use crate::model::{Cause, LogicalName, RecordId, RowFailure, ServiceError};
 
 /// A refusal as read.
@@ -58,14 +58,8 @@ struct ErrorBody<'a> {
 const LONGEST_TEXT: usize = 300;
 
 impl Said {
-    /// Reads an answer whose status is not a success, and which does not tell what time it is.
-    pub(super) fn read(status: u16, retry_after: Option<&str>, body: &[u8]) -> Self {
-        let wait = retry_after.and_then(|told| wait::told(told, None));
-        Self::after(status, wait, body)
-    }
-
     /// Reads an answer whose status is not a success; it asks to wait so long.
-    pub(super) fn after(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Self {
+    pub(super) fn read(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Self {
         let mut said = Self {
             error: ServiceError {
                 status,
@@ -357,7 +351,7 @@ mod tests {
     #[test]
     fn throttling_carries_the_wait() {
         let body = br#"{"error":{"code":"0x80072322","message":"Number of requests exceeded the limit of 6000 over time window of 300 seconds."}}"#;
-        let said = Said::read(429, Some("37"), body);
+        let said = Said::read(429, Some(Duration::from_secs(37)), body);
         assert_eq!(
             said.cause(None),
             Cause::Throttled {
@@ -367,7 +361,7 @@ mod tests {
         );
         assert_eq!(said.error.code, "0x80072322");
         assert_eq!(
-            Said::read(429, Some("soon"), b"").cause(None),
+            Said::read(429, None, b"").cause(None),
             Cause::Throttled {
                 retry_after: None,
                 limit: Limit::Window,
@@ -639,8 +633,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_answer_is_classified(status in 300u16..600, body in ".{0,200}", wait in ".{0,8}") {
-            let said = Said::read(status, Some(&wait), body.as_bytes());
+        fn any_answer_is_classified(status in 300u16..600, body in ".{0,200}") {
+            let said = Said::read(status, None, body.as_bytes());
             let json = body.trim_start().starts_with(['{', '[']);
             prop_assert!(json || !said.error.message.is_empty());
             drop(said.cause(None));

@@ -242,7 +242,7 @@ impl Tokens {
     }
 
     fn denied(&self, status: u16, wait: Option<Duration>, body: &[u8]) -> DataverseError {
-        let mut said = Said::after(status, wait, body);
+        let mut said = Said::read(status, wait, body);
         let denied: Option<Denied> = serde_json::from_slice(body).ok();
         let number = denied.as_ref().map_or(0, Denied::number);
         if let Some(denied) = &denied {

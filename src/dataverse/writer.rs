@@ -369,18 +369,28 @@ mod tests {
 
     #[tokio::test]
     async fn a_penalty_until_a_time_of_day_is_counted_from_the_services_own_clock() {
-        let server = Loopback::environment(|_, _| {
-            let headers = "Date: Sat, 21 Nov 2026 03:33:38 GMT\r\n\
-                           Retry-After: Sat, 21 Nov 2026 03:34:08 GMT\r\n";
-            response("429 Too Many Requests", headers, "")
+        const STATUS: &str = "429 Too Many Requests";
+        const NOW: &str = "Date: Sat, 21 Nov 2026 03:33:38 GMT\r\n";
+        const UNTIL: &str = "Retry-After: Sat, 21 Nov 2026 03:34:08 GMT\r\n";
+        const KIND: &str = "Content-Type: multipart/mixed; boundary=batchresponse_1\r\n";
+        let server = Loopback::environment(|_, number| {
+            if number == 0 {
+                return response(STATUS, &[NOW, UNTIL].concat(), "");
+            }
+            // A part has no clock of its own.
+            let part = batch_body(&[(STATUS, UNTIL, "")]);
+            response("200 OK", &[NOW, KIND].concat(), &part)
         })
         .await;
-        let replies = writer(&server).send(&upserts(&["1"])).await;
         let throttled = Cause::Throttled {
             retry_after: Some(std::time::Duration::from_secs(30)),
             limit: Limit::Window,
         };
-        assert_eq!(failures(&replies), [(Fate::Refused, &throttled)]);
+        let writer = writer(&server);
+        for fate in [Fate::Refused, Fate::Answered] {
+            let replies = writer.send(&upserts(&["1"])).await;
+            assert_eq!(failures(&replies), [(fate, &throttled)]);
+        }
     }
 
     #[tokio::test]
