@@ -27,6 +27,9 @@ const MOST_FRAMES: usize = 8192;
 /// So many bytes of sorted entries are handed over at once.
 const TOGETHER: usize = 256 * 1024;
 
+/// So many of those wait to be written: a chain or more, so that one is written while the next is sorted.
+const WAITING: usize = 16;
+
 /// A chain of the sort is in memory as a whole; so much of it costs little and keeps the number of
 /// chains small.
 const CHAIN_BYTES: u64 = 4 * 1024 * 1024;
@@ -54,7 +57,7 @@ impl Fold<'_> {
         let stride = KEY_BYTES + next.layout().width();
         let sorting = self.sorting(next.layout(), layout_of)?;
         // One thread sorts while this one writes what was sorted before.
-        let (sender, sorted) = mpsc::sync_channel(2);
+        let (sender, sorted) = mpsc::sync_channel(WAITING);
         thread::scope(|scope| {
             let spawned = thread::Builder::new()
                 .name("fold".to_owned())
