@@ -242,7 +242,8 @@ impl Work {
     /// The record that the ledger knows is gone: writes it whole by its key, as the mode allows.
     fn rewrite(&mut self, rules: &Rules) -> Follow {
         self.operation.columns = rules.whole(&self.operation);
-        match rules.by_key(&self.operation.record, &self.operation.columns) {
+        let columns = self.operation.columns.iter();
+        match rules.by_key(&self.operation.record, columns) {
             Some(action) => {
                 self.act(rules, action);
                 self.turn(Step::Rewriting, Follow::Send)

@@ -197,7 +197,7 @@ impl<D: Destination> Stage<D> {
                 Exit::Send { .. } if self.lane.options().is_bulk() => None,
                 Exit::Send { .. } => self
                     .rules
-                    .by_key(&draft.record, &draft.columns.within(&self.conditional))
+                    .by_key(&draft.record, self.conditional_of(draft))
                     .map(Resolved::Do),
                 Exit::Foresee { .. } => None,
             },
@@ -296,7 +296,7 @@ impl<D: Destination> Stage<D> {
     #[inline]
     fn leaves(&self, mut draft: Draft, mut resolved: Resolved, leaving: &mut Leaving) {
         if let Resolved::Do(action) = resolved
-            && !draft.columns.within(&self.conditional).is_empty()
+            && self.conditional_of(&draft).next().is_some()
         {
             let carried = self.rules.carried(&draft.columns, action);
             if let Action::Update(id) = action
@@ -307,6 +307,12 @@ impl<D: Destination> Stage<D> {
             draft.columns = carried;
         }
         self.exit.add(draft, resolved, leaving);
+    }
+
+    /// Those of its columns that not every write carries. Most mappings have none.
+    fn conditional_of(&self, draft: &Draft) -> impl Iterator<Item = usize> {
+        let conditional = self.conditional.iter();
+        conditional.filter(|index| draft.columns.contains(*index))
     }
 
     async fn pass(&mut self, leaving: Leaving) -> Gone {

@@ -58,12 +58,16 @@ impl Rules {
         conditional.map(|(index, _)| index).collect()
     }
 
-    /// How those columns of a record whose GUID is unknown are written by its key; `None` if it must be looked up first.
-    /// Those that are not [`Rules::conditional`] change nothing about it.
-    pub(super) fn by_key(&self, record: &Record, columns: &ColumnSet) -> Option<Action> {
+    /// How these columns of a record whose GUID is unknown are written by its key; `None` if it must be looked up first.
+    /// Only the [`Rules::conditional`] ones matter.
+    pub(super) fn by_key(
+        &self,
+        record: &Record,
+        columns: impl Iterator<Item = usize>,
+    ) -> Option<Action> {
         let stands = record.key_stands_in_url(&self.target);
         match self.mode {
-            Mode::Upsert if stands && !columns.is_empty() && self.depends(record, columns) => None,
+            Mode::Upsert if stands && self.depends(record, columns) => None,
             Mode::Upsert if stands => Some(Action::Upsert),
             Mode::Update | Mode::UpdateOrSkip if stands => Some(Action::UpdateByKey),
             Mode::Upsert | Mode::Create | Mode::Update | Mode::UpdateOrSkip => None,
@@ -71,14 +75,12 @@ impl Rules {
     }
 
     /// Whether it depends on the record's existence which of the columns are written, or how.
-    fn depends(&self, record: &Record, columns: &ColumnSet) -> bool {
-        columns
-            .iter()
-            .any(|index| match self.target.columns.get(index) {
-                Some(column) if column.is_state() => !is_null(record, index),
-                Some(column) => column.when != When::Always,
-                None => false,
-            })
+    fn depends(&self, record: &Record, mut columns: impl Iterator<Item = usize>) -> bool {
+        columns.any(|index| match self.target.columns.get(index) {
+            Some(column) if column.is_state() => !is_null(record, index),
+            Some(column) => column.when != When::Always,
+            None => false,
+        })
     }
 
     /// Those of the columns that the action carries. Stamps are among them only if anything else is.

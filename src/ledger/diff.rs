@@ -43,7 +43,6 @@ pub fn diff(
     };
     let returns = standing.is_some_and(|it| it.flags.has(StandingFlags::DEACTIVATED));
     let is_there = standing.is_some_and(|standing| standing.id.is_some());
-    let key: ColumnSet = target.key.iter().copied().collect();
     let (mut sent, mut stamps) = (ColumnSet::new(), ColumnSet::new());
     let values = record.values.iter().zip(digests);
     for (index, (column, (value, digest))) in target.columns.iter().zip(values).enumerate() {
@@ -57,7 +56,7 @@ pub fn diff(
         }
         if column.is_stamp {
             stamps.insert(index);
-        } else if !key.contains(index) && differs(index, value, *digest, column.nulls) {
+        } else if !target.key.contains(&index) && differs(index, value, *digest, column.nulls) {
             sent.insert(index);
         }
     }

@@ -27,7 +27,8 @@ const MOST_FRAMES: usize = 8192;
 /// So many bytes of sorted entries are handed over at once.
 const TOGETHER: usize = 256 * 1024;
 
-/// So many of those wait to be written: a chain or more, so that one is written while the next is sorted.
+/// So many of those wait to be written: several chains of few frames, a part of one where they are
+/// thousands. So one is written while the next is sorted.
 const WAITING: usize = 16;
 
 /// A chain of the sort is in memory as a whole; so much of it costs little and keeps the number of

@@ -14,7 +14,7 @@ use super::findings::{Findings, Judge, Spread};
 use super::generation::{Generation, Slot};
 use super::order;
 use super::sorted::StandingRow;
-use super::spill::{Spill, bytes_of, chain_of, halves, words_of};
+use super::spill::{Spill, bytes_of, chain_of, halves, words_in};
 use super::spool::{Spool, SpoolWriter};
 use crate::model::{
     KeyDigest, KeyReading, Position, RecordId, RowDigest, SourceDigest, StandingFlags,
@@ -310,8 +310,8 @@ fn vanished(found: &[Findings], options: &SurveyOptions) -> Result<Spool<8>, Led
     let mut spool = SpoolWriter::new(&options.spill);
     for chain in 0..KEY_CHAINS {
         for findings in found {
-            findings.vanished.each(chain, |row| {
-                words_of(row).iter().try_for_each(|row| spool.push(row))
+            findings.vanished.each_chunk(chain, |rows| {
+                words_in(rows).try_for_each(|row| spool.push(&row))
             })?;
         }
     }

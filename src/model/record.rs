@@ -53,6 +53,11 @@ impl TargetColumn {
             ColumnKind::State { .. } | ColumnKind::Status { .. }
         )
     }
+
+    /// Whether its values are references to records.
+    pub fn is_lookup(&self) -> bool {
+        matches!(self.kind, ColumnKind::Lookup { .. })
+    }
 }
 
 /// Which writes carry a column.
@@ -156,16 +161,6 @@ impl ColumnSet {
             self.more.get(index / 64 - 1).copied().unwrap_or(0)
         };
         word >> (index % 64) & 1 == 1
-    }
-
-    /// Those of its columns that are in the other set, too.
-    #[must_use]
-    pub fn within(&self, other: &Self) -> Self {
-        let more = self.more.iter().zip(&other.more);
-        Self {
-            first: self.first & other.first,
-            more: more.map(|(own, other)| own & other).collect(),
-        }
     }
 
     /// Whether no column is in it.
@@ -281,10 +276,6 @@ mod tests {
                 .iter()
                 .any(|it| set.contains(*it))
         );
-        let others: ColumnSet = [1, 63, 200, 900].into_iter().collect();
-        let both: Vec<usize> = set.within(&others).iter().collect();
-        assert_eq!(both, [63, 200]);
-        assert!(set.within(&ColumnSet::from_iter([1, 62])).is_empty());
         set.insert(1);
         assert_eq!(set.len(), 5);
         assert!(ColumnSet::new().is_empty() && ColumnSet::new().iter().next().is_none());

@@ -1,8 +1,6 @@
 //! Rows that a second pass completes: references to their own table that nobody could follow in the first one.
 
-use crate::model::{
-    ColumnKind, Effect, Outcome, Points, Position, Record, Target, TargetColumn, Value, Verdict,
-};
+use crate::model::{Effect, Outcome, Points, Position, Record, Target, Value, Verdict};
 use crate::report::RowCounts;
 
 /// The rows, and what each was counted as; a byte per row of the extract at most.
@@ -44,9 +42,8 @@ pub(super) struct References(Vec<usize>);
 
 impl References {
     pub(super) fn of(target: &Target) -> Self {
-        let is_lookup = |column: &TargetColumn| matches!(column.kind, ColumnKind::Lookup { .. });
         let columns = target.columns.iter().enumerate();
-        let lookups = columns.filter(|(_, column)| is_lookup(column));
+        let lookups = columns.filter(|(_, column)| column.is_lookup());
         Self(lookups.map(|(index, _)| index).collect())
     }
 

@@ -25,10 +25,10 @@ use crate::ledger::{Ledger, RunNumber, Snapshot, Survey};
 use crate::mapping::Removal;
 use crate::model::{Envelopes, Source as _, Target};
 
-/// Drafts and operations that wait between two stages: a few batches, so that none starves.
+/// Rows that wait between two stages: a few batches, so that none starves.
 pub(super) const QUEUED: usize = 1_000;
 
-/// As many, handed on together.
+/// As many in handfuls.
 pub(super) const HANDED_ON: usize = QUEUED / TOGETHER;
 
 /// No answer comes later, and a clock can be asked for it.

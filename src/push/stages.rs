@@ -17,7 +17,7 @@ use crate::dataverse::TableWriter;
 use crate::dispatch::{self, Draft, Foreseen, Growing, Lane, Referring, Rules, Stopping};
 use crate::ledger::{HeldBack, Snapshot, Survey, diff};
 use crate::mapping::Mode;
-use crate::model::{ColumnKind, Outcome};
+use crate::model::{Outcome, TargetColumn};
 
 pub(super) fn mapper(
     opened: &Arc<Opened>,
@@ -103,8 +103,7 @@ pub(super) fn refer(
     stop: &watch::Receiver<Stopping>,
 ) -> mpsc::Receiver<Vec<Draft>> {
     let columns = &opened.plan.target().columns;
-    let is_lookup = |kind: &ColumnKind| matches!(kind, ColumnKind::Lookup { .. });
-    if !columns.iter().any(|column| is_lookup(&column.kind)) {
+    if !columns.iter().any(TargetColumn::is_lookup) {
         return drafts;
     }
     let (settled_in, settled) = mpsc::channel(HANDED_ON);
