@@ -57,14 +57,15 @@ impl Fold<'_> {
     ) -> Result<Generation, LedgerError> {
         let stride = KEY_BYTES + next.layout().width();
         let sorting = self.sorting(next.layout(), layout_of)?;
-        // One thread sorts while this one writes what was sorted before.
+        // One thread sorts while this one writes what was sorted before, and gives the memory back.
         let (sender, sorted) = mpsc::sync_channel(WAITING);
+        let (written, emptied) = mpsc::sync_channel(WAITING);
         thread::scope(|scope| {
             let spawned = thread::Builder::new()
                 .name("fold".to_owned())
-                .spawn_scoped(scope, move || sorting.send_all(&sender));
+                .spawn_scoped(scope, move || sorting.send_all(&sender, &emptied));
             spawned.map_err(|source| LedgerError::io("sort in", self.spill, source))?;
-            self.merge(Changes::new(sorted, stride), &mut next)
+            self.merge(Changes::new(sorted, written, stride), &mut next)
         })?;
         next.finish()
     }
@@ -208,7 +209,6 @@ impl Unsorted<'_> {
 /// The journal's entries on their way into the order of keys.
 struct Sorting<'a> {
     unsorted: Unsorted<'a>,
-    stride: usize,
     /// The chain that is sorted next.
     next: usize,
     chain: SortedChain,
@@ -218,17 +218,21 @@ impl<'a> Sorting<'a> {
     fn new(unsorted: Unsorted<'a>, stride: usize) -> Self {
         Self {
             unsorted,
-            stride,
             next: 0,
             chain: SortedChain::new(stride),
         }
     }
 
-    /// Sends the last entry of each key, many at a time, until all are sent or nobody takes them.
-    fn send_all(mut self, sorted: &mpsc::SyncSender<Result<Vec<u8>, LedgerError>>) {
+    /// Sends the last entry of each key, many at a time, until all are sent or nobody takes them. `emptied` is memory that
+    /// can be filled again.
+    fn send_all(
+        mut self,
+        sorted: &mpsc::SyncSender<Result<Vec<u8>, LedgerError>>,
+        emptied: &mpsc::Receiver<Vec<u8>>,
+    ) {
         loop {
-            // The last entry may go beyond it.
-            let mut rows = Vec::with_capacity(TOGETHER + self.stride);
+            let mut rows = emptied.try_recv().unwrap_or_default();
+            rows.clear();
             let more = self.fill(&mut rows);
             let goes_on = matches!(more, Ok(true));
             if sorted.send(more.map(|_| rows)).is_err() || !goes_on {
@@ -259,15 +263,22 @@ impl<'a> Sorting<'a> {
 /// The last entry of each key, in the order of keys. It begins before the first.
 struct Changes {
     sorted: mpsc::Receiver<Result<Vec<u8>, LedgerError>>,
+    /// Takes back what was walked through.
+    written: mpsc::SyncSender<Vec<u8>>,
     stride: usize,
     rows: Vec<u8>,
     at: usize,
 }
 
 impl Changes {
-    fn new(sorted: mpsc::Receiver<Result<Vec<u8>, LedgerError>>, stride: usize) -> Self {
+    fn new(
+        sorted: mpsc::Receiver<Result<Vec<u8>, LedgerError>>,
+        written: mpsc::SyncSender<Vec<u8>>,
+        stride: usize,
+    ) -> Self {
         Self {
             sorted,
+            written,
             stride,
             rows: Vec::new(),
             at: 0,
@@ -286,7 +297,9 @@ impl Changes {
         }
         self.at = 0;
         // The sorter hangs up after the last.
-        self.rows = self.sorted.recv().unwrap_or_else(|_| Ok(Vec::new()))?;
+        let next = self.sorted.recv().unwrap_or_else(|_| Ok(Vec::new()))?;
+        let walked = std::mem::replace(&mut self.rows, next);
+        self.written.try_send(walked).ok();
         Ok(())
     }
 }
@@ -317,7 +330,7 @@ mod tests {
             let layout = Layout { columns: Vec::new() };
             let mut journal = Journal::passing(folder.path(), SecretCheck([1; 16])).unwrap();
             for entries in &frames {
-                let mut frame = Frame::new(&layout, entries.len());
+                let mut frame = Frame::new(&layout);
                 for (key, source) in entries {
                     let row = KeyRow {
                         key: KeyDigest([*key; 16]),
@@ -329,7 +342,7 @@ mod tests {
                     };
                     frame.push(row, [], &layout);
                 }
-                journal.append(&Disk::Steady, frame).unwrap();
+                journal.append(&Disk::Steady, &mut frame).unwrap();
             }
             let fold = Fold {
                 previous: &Generation::empty(layout.clone()),

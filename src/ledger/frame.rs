@@ -24,18 +24,25 @@ pub(super) struct Frame {
     entries: Vec<u8>,
     /// The key of each entry in halves, and its number. Numbers compare faster than a digest, and alike.
     order: Vec<([u64; 2], usize)>,
+    /// As it stands in the file. Frames are of a size that is asked of the system and given back each time, so that one is
+    /// filled again and again.
+    sealed: Vec<u8>,
 }
 
 impl Frame {
-    /// With room for so many entries of the layout.
-    pub(super) fn new(layout: &Layout, entries: usize) -> Self {
-        let stride = KEY_BYTES + layout.width();
+    /// An empty one, for entries of the layout.
+    pub(super) fn new(layout: &Layout) -> Self {
         Self {
             layout: layout.id(),
-            stride,
-            entries: Vec::with_capacity(entries * stride),
-            order: Vec::with_capacity(entries),
+            stride: KEY_BYTES + layout.width(),
+            entries: Vec::new(),
+            order: Vec::new(),
+            sealed: Vec::new(),
         }
+    }
+
+    pub(super) fn layout(&self) -> LayoutId {
+        self.layout
     }
 
     /// States that are missing count as never sent.
@@ -63,21 +70,27 @@ impl Frame {
 
     /// As it stands at that place of a file: its entries in the order of keys, so that frames can be merged. Those of one
     /// key stay in their order.
-    pub(super) fn sealed(mut self, place: u64) -> Vec<u8> {
+    pub(super) fn seal(&mut self, place: u64) -> &[u8] {
         order::sort(&mut self.order, |([high, _], _)| *high);
-        let length = self.entries.len();
-        let mut bytes = Vec::with_capacity(HEAD_BYTES + length + CHECKSUM_BYTES);
+        let bytes = &mut self.sealed;
+        bytes.clear();
         bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&(length as u64).to_le_bytes());
+        bytes.extend_from_slice(&(self.entries.len() as u64).to_le_bytes());
         bytes.extend_from_slice(&self.layout.0);
         for (_, number) in &self.order {
             let from = number * self.stride;
             let entry = self.entries.get(from..from + self.stride);
             bytes.extend_from_slice(entry.unwrap_or_default());
         }
-        let checksum = xxh3_64_with_seed(&bytes, place);
+        let checksum = xxh3_64_with_seed(bytes, place);
         bytes.extend_from_slice(&checksum.to_le_bytes());
         bytes
+    }
+
+    /// Makes it ready for other entries.
+    pub(super) fn clear(&mut self) {
+        self.entries.clear();
+        self.order.clear();
     }
 }
 

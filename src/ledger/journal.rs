@@ -135,18 +135,19 @@ impl Journal {
     }
 
     /// Appends a frame. It is on disk when this and a [`Journal::sync`] after it have returned.
-    pub(super) fn append(&mut self, disk: &Disk, frame: Frame) -> Result<(), LedgerError> {
+    pub(super) fn append(&mut self, disk: &Disk, frame: &mut Frame) -> Result<(), LedgerError> {
         if self.is_broken {
             let source = io::Error::other("an earlier write to it failed");
             return Err(LedgerError::io("write to", &self.path, source));
         }
-        let bytes = frame.sealed(self.end);
-        if let Err(error) = disk.write(&mut self.file, &self.path, &bytes) {
+        let layout = frame.layout();
+        let bytes = frame.seal(self.end);
+        if let Err(error) = disk.write(&mut self.file, &self.path, bytes) {
             self.is_broken = disk.cut(&mut self.file, &self.path, self.end).is_err();
             return Err(error);
         }
         self.end += bytes.len() as u64;
-        self.last = Head::from_bytes(&bytes).map(|head| head.layout);
+        self.last = Some(layout);
         Ok(())
     }
 
@@ -339,7 +340,7 @@ mod tests {
     }
 
     fn frame(layout: &Layout, numbers: &[u8]) -> Frame {
-        let mut frame = Frame::new(layout, numbers.len());
+        let mut frame = Frame::new(layout);
         for number in numbers {
             let row = KeyRow {
                 key: KeyDigest([*number; 16]),
@@ -363,9 +364,15 @@ mod tests {
     fn written(path: &Path) -> [Layout; 2] {
         let layouts = [layout(&["a"]), layout(&["a", "b"])];
         let mut journal = open(path);
-        journal.append(&DISK, frame(&layouts[0], &[1, 2])).unwrap();
-        journal.append(&DISK, frame(&layouts[1], &[3])).unwrap();
-        journal.append(&DISK, frame(&layouts[0], &[4, 5])).unwrap();
+        journal
+            .append(&DISK, &mut frame(&layouts[0], &[1, 2]))
+            .unwrap();
+        journal
+            .append(&DISK, &mut frame(&layouts[1], &[3]))
+            .unwrap();
+        journal
+            .append(&DISK, &mut frame(&layouts[0], &[4, 5]))
+            .unwrap();
         layouts
     }
 
@@ -411,8 +418,8 @@ mod tests {
             assert_eq!(left, all[..left.len()], "{length} bytes");
             assert!(left.len() >= seen && left.len() < 3, "{length} bytes");
             seen = left.len();
-            let next = frame(&layouts[seen % 2], &[9]);
-            open(&path).append(&DISK, next).unwrap();
+            let mut next = frame(&layouts[seen % 2], &[9]);
+            open(&path).append(&DISK, &mut next).unwrap();
             let more = [&all[..seen], &[vec![9]]].concat();
             assert_eq!(read(&path, &layouts).unwrap(), more, "{length} bytes");
         }
@@ -425,7 +432,7 @@ mod tests {
         let path = Journal::path_in(folder.path(), 4);
         let layouts = written(&path);
         let whole = std::fs::read(&path).unwrap();
-        let third = frame(&layouts[0], &[4, 5]).sealed(0).len();
+        let third = frame(&layouts[0], &[4, 5]).seal(0).len();
         for place in 0..whole.len() {
             let mut altered = whole.clone();
             altered[place] ^= 1 << (place % 8);
@@ -445,7 +452,7 @@ mod tests {
         let path = Journal::path_in(folder.path(), 4);
         let layouts = written(&path);
         let mut bytes = std::fs::read(&path).unwrap();
-        let third = frame(&layouts[0], &[4, 5]).sealed(0).len();
+        let third = frame(&layouts[0], &[4, 5]).seal(0).len();
         let (head, tail) = (HEADER_BYTES, bytes.len() - third);
         let (first, last) = bytes.split_at_mut(tail);
         first[head..head + third].swap_with_slice(last);

@@ -11,6 +11,7 @@ use super::disk::{self, Disk};
 use super::files::{refuse_later, refuse_remains, remove_generation, remove_leftovers, tidy};
 use super::fold::Fold;
 use super::format::{KeyRow, SecretCheck, fresh_secret};
+use super::frame::Frame;
 use super::generation::{Generation, GenerationWriter, Place};
 use super::holders::rows_of_entries;
 use super::identity::{Identity, Owner, Ownership};
@@ -119,9 +120,9 @@ impl Ledger {
         held(&self.catalogue).unfinished_run(run)
     }
 
-    /// An empty page for what a run learns, with room for so many entries.
-    pub fn page(&self, run: RunNumber, entries: usize) -> Page<'_> {
-        Page::new(&self.layout, run, entries)
+    /// An empty page for what a run learns.
+    pub fn page(&self, run: RunNumber) -> Page<'_> {
+        Page::new(&self.layout, run)
     }
 
     /// Records what Dataverse accepted. It is on disk when this returns; of entries for one key the last one wins.
@@ -131,17 +132,22 @@ impl Ledger {
     /// # Errors
     /// If the journal cannot be written.
     pub fn record(&self, run: RunNumber, entries: &[Entry]) -> Result<(), LedgerError> {
-        let mut page = self.page(run, entries.len());
+        let mut page = self.page(run);
         page.extend(entries);
-        self.record_page(page)
+        self.record_page(&mut page)
     }
 
-    /// Records a page as [`Ledger::record`] does its entries.
+    /// Records a page as [`Ledger::record`] does its entries. Whatever comes of it, the page is empty afterwards.
     ///
     /// # Errors
     /// If the journal cannot be written.
-    pub fn record_page(&self, page: Page<'_>) -> Result<(), LedgerError> {
-        let frame = page.into_frame();
+    pub fn record_page(&self, page: &mut Page<'_>) -> Result<(), LedgerError> {
+        let recorded = self.record_frame(page.frame());
+        page.frame().clear();
+        recorded
+    }
+
+    fn record_frame(&self, frame: &mut Frame) -> Result<(), LedgerError> {
         if frame.entries() == 0 {
             return Ok(());
         }

@@ -28,7 +28,7 @@ pub struct Recorded<States = Vec<ColumnState>> {
     pub columns: States,
 }
 
-/// What is recorded together. Entries are written into it as they will stand on disk.
+/// What is recorded together. Entries are written into it as they will stand on disk. A run fills one again and again.
 #[derive(Debug)]
 pub struct Page<'a> {
     layout: &'a Layout,
@@ -37,9 +37,8 @@ pub struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// With room for so many entries.
-    pub(super) fn new(layout: &'a Layout, run: RunNumber, entries: usize) -> Self {
-        let frame = Frame::new(layout, entries);
+    pub(super) fn new(layout: &'a Layout, run: RunNumber) -> Self {
+        let frame = Frame::new(layout);
         Self { layout, run, frame }
     }
 
@@ -77,8 +76,8 @@ impl<'a> Page<'a> {
         self.frame.keys()
     }
 
-    pub(super) fn into_frame(self) -> Frame {
-        self.frame
+    pub(super) fn frame(&mut self) -> &mut Frame {
+        &mut self.frame
     }
 }
 

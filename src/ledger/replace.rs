@@ -46,7 +46,7 @@ impl Replacement {
             check,
             next,
             journal: Journal::passing(folder, check)?,
-            pending: Frame::new(layout, TOGETHER),
+            pending: Frame::new(layout),
         })
     }
 
@@ -84,8 +84,8 @@ impl Replacement {
     }
 
     fn flush(&mut self) -> Result<(), LedgerError> {
-        let next = Frame::new(&self.layout, TOGETHER);
-        let full = std::mem::replace(&mut self.pending, next);
-        self.journal.append(&Disk::Steady, full)
+        self.journal.append(&Disk::Steady, &mut self.pending)?;
+        self.pending.clear();
+        Ok(())
     }
 }

@@ -79,15 +79,6 @@ impl Intake {
     }
 }
 
-/// About how many rows some notes are about.
-pub(super) fn rows(notes: &[Note]) -> usize {
-    let rows = notes.iter().map(|note| match note {
-        Note::Outcomes(outcomes) => outcomes.len(),
-        _ => 1,
-    });
-    rows.sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

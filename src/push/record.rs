@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::held::{self, rejected};
-use super::intake::{self, Intake};
+use super::intake::Intake;
 use super::owed::{Owed, References};
 use super::preview::Change;
 use super::standing::{flags, grave, open_ends, refused, unrecorded, unsent};
@@ -118,8 +118,10 @@ impl Recorder {
     pub(super) fn run(mut self, mut intake: Intake) -> Recording {
         let mut failed = None;
         let mut taken = Vec::new();
+        let ledger = self.ledger.clone();
+        let mut page = ledger.as_ref().map(|(ledger, run)| ledger.page(*run));
         while intake.wait(&mut taken) {
-            if let Err(error) = self.take(&mut taken, failed.as_ref()) {
+            if let Err(error) = self.take(&mut taken, page.as_mut(), failed.as_ref()) {
                 self.stop();
                 failed.get_or_insert(error);
             }
@@ -138,9 +140,14 @@ impl Recorder {
     }
 
     /// Records first, counts then: what is counted as done is durable. Every note is counted.
-    fn take(&mut self, notes: &mut Vec<Note>, failed: Option<&PushError>) -> Result<(), PushError> {
+    fn take(
+        &mut self,
+        notes: &mut Vec<Note>,
+        page: Option<&mut Page<'_>>,
+        failed: Option<&PushError>,
+    ) -> Result<(), PushError> {
         let mut plain = Tally::default();
-        let mut taken = self.write_down(notes, failed, &mut plain);
+        let mut taken = self.write_down(notes, page, failed, &mut plain);
         plain.add_to(&mut self.counts);
         for note in notes.drain(..) {
             taken = taken.and(self.count(note));
@@ -156,10 +163,11 @@ impl Recorder {
     fn write_down(
         &self,
         notes: &mut [Note],
+        page: Option<&mut Page<'_>>,
         failed: Option<&PushError>,
         plain: &mut Tally,
     ) -> Result<(), PushError> {
-        let Some((ledger, run)) = &self.ledger else {
+        let (Some((ledger, _)), Some(page)) = (&self.ledger, page) else {
             return Ok(());
         };
         if matches!(failed, Some(PushError::Ledger(_))) {
@@ -167,11 +175,10 @@ impl Recorder {
             return Ok(());
         }
         let mut learned = Learned::default();
-        let mut page = ledger.page(*run, intake::rows(notes));
         for note in &mut *notes {
             match note {
                 Note::Outcomes(outcomes) => outcomes.retain(|outcome| {
-                    self.settle(outcome, &mut page);
+                    self.settle(outcome, page);
                     learned.refused.extend(held::refused(outcome));
                     self.pass != Pass::First || !plain.takes(outcome, &self.references)
                 }),
