@@ -37,6 +37,15 @@ pub(super) fn faulty(position: Position, fault: &Fault, column: Option<&TargetCo
                 "Quote cells that hold the delimiter, or write `source.csv.ragged: pad`.",
             ),
         ),
+        FaultKind::Misquoted { line, .. } => (
+            "row_misquoted",
+            format!(
+                "the quote that opens on line {line} is closed in the middle of a cell of a later line; the lines between are lost in it"
+            ),
+            Cow::Borrowed(
+                "Double the quotes within cells, or write `source.csv.quote: none` if quotes mean nothing in the file.",
+            ),
+        ),
         FaultKind::Undecodable { encoding } => (
             "cell_undecodable",
             format!("the cell has bytes that are not valid in {encoding}"),

@@ -102,6 +102,13 @@ pub enum FaultKind {
         /// Its cells, as far as they can be shown, for the reject file.
         raw: Vec<String>,
     },
+    /// A quote that opens in it is closed in the middle of a cell of a later line, so that a cell has rows in it.
+    Misquoted {
+        /// The line on which the quote opens.
+        line: u64,
+        /// Its cells, as far as they can be shown, for the reject file.
+        raw: Vec<String>,
+    },
     /// The bytes are not valid in the extract's encoding.
     Undecodable {
         /// The encoding's name.

@@ -43,11 +43,15 @@ pub(super) fn rows(
 }
 
 fn cells_as_text(rows: &Rows, row: usize) -> Vec<String> {
-    let ragged = rows.faults.iter().find_map(|fault| match &fault.kind {
-        FaultKind::Ragged { raw, .. } if fault.row == row => Some(raw.clone()),
-        FaultKind::Ragged { .. } | FaultKind::Undecodable { .. } => None,
+    let malformed = rows.faults.iter().find_map(|fault| match &fault.kind {
+        FaultKind::Ragged { raw, .. } | FaultKind::Misquoted { raw, .. } if fault.row == row => {
+            Some(raw.clone())
+        }
+        FaultKind::Ragged { .. } | FaultKind::Misquoted { .. } | FaultKind::Undecodable { .. } => {
+            None
+        }
     });
-    ragged.unwrap_or_else(|| {
+    malformed.unwrap_or_else(|| {
         let columns = rows.batch.columns().iter();
         columns.map(|column| cell_text(column, row)).collect()
     })

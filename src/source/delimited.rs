@@ -84,8 +84,8 @@ impl Delimited {
         self.encoding
     }
 
-    /// Reads the next row; gives the line on which it begins, or `None` at the end of the file.
-    pub(super) fn next(&mut self, row: &mut ByteRecord) -> Result<Option<u64>, SourceError> {
+    /// Reads the next row; tells where it stands and how it is quoted, or `None` at the end of the file.
+    pub(super) fn next(&mut self, row: &mut ByteRecord) -> Result<Option<Found>, SourceError> {
         let before = self.rows.position().byte();
         let found = self
             .rows
@@ -109,14 +109,19 @@ impl Delimited {
             // A comment that the end of the file ends looks like a row to the parser.
             return Ok(None);
         }
-        if ended && let Some(line) = self.lines.open_quote(line, body) {
+        let goes_on = self.lines.pass(body);
+        let quoting = if ended || goes_on {
+            self.lines.quoting(line, body)
+        } else {
+            Quoting::Closed
+        };
+        if let Quoting::Open(line) = quoting {
             return Err(SourceError::OpenQuote {
                 file: Arc::clone(&self.name),
                 line,
             });
         }
-        self.lines.pass(body);
-        Ok(Some(line))
+        Ok(Some(Found { line, quoting }))
     }
 
     fn unreadable(&self, error: csv::Error) -> SourceError {
@@ -132,6 +137,25 @@ impl Delimited {
             SourceError::Packed { file, source }
         }
     }
+}
+
+/// A row that was read.
+pub(super) struct Found {
+    /// The line on which it begins.
+    pub(super) line: u64,
+    pub(super) quoting: Quoting,
+}
+
+/// How the quotes of a row stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Quoting {
+    /// Each that opens a cell is closed, as far as can be told.
+    Closed,
+    /// One that opens on this line is still open at the end of the file.
+    Open(u64),
+    /// One that opens on this line is closed in the middle of a cell of a later line: nothing closed it where it
+    /// should have been, and the lines between, which are rows, are in its cell.
+    Swallowing(u64),
 }
 
 /// Whether the system refused to read, or the tape a row that is too long; or else what was read could not be unpacked.
@@ -309,38 +333,54 @@ impl Lines {
         (self.line, rest)
     }
 
-    /// Passes a row: line feeds count wherever they stand, a carriage return only where it ends the row.
-    fn pass(&mut self, body: &[u8]) {
+    /// Passes a row: line feeds count wherever they stand, a carriage return only where it ends the row. Tells whether
+    /// the row has ends of lines within.
+    fn pass(&mut self, body: &[u8]) -> bool {
+        let mut ends = 0;
         // In pieces whose count fits into a byte: so many bytes are counted at once.
         for piece in body.chunks(usize::from(u8::MAX)) {
             let feeds: u8 = piece.iter().map(|byte| u8::from(*byte == b'\n')).sum();
+            let returns: u8 = piece.iter().map(|byte| u8::from(*byte == b'\r')).sum();
             self.line += u64::from(feeds);
+            ends += u64::from(feeds) + u64::from(returns);
         }
         self.after_return = body.last() == Some(&b'\r');
         self.line += u64::from(self.after_return);
+        ends > u64::from(self.after_return || body.last() == Some(&b'\n'))
     }
 
-    /// The line of a quote that is still open at the end of the file's last row.
-    fn open_quote(&self, mut line: u64, body: &[u8]) -> Option<u64> {
-        let quote = self.quote?;
+    /// How the quotes of a row stand that begins on this line, and goes on behind it or ends the file.
+    fn quoting(&self, mut line: u64, body: &[u8]) -> Quoting {
+        let Some(quote) = self.quote else {
+            return Quoting::Closed;
+        };
         let mut opened = None;
-        let mut starts_cell = true;
+        let (mut starts_cell, mut spans) = (true, false);
         let mut bytes = body.iter().copied().peekable();
         while let Some(byte) = bytes.next() {
             line += u64::from(byte == b'\n');
-            if opened.is_some() {
+            spans |= matches!(byte, b'\n' | b'\r');
+            if let Some(since) = opened {
                 if self.escape == Some(byte) {
                     line += u64::from(bytes.next() == Some(b'\n'));
                 } else if byte == quote && bytes.next_if_eq(&quote).is_none() {
+                    let ends_cell = bytes.peek().is_none_or(|next| self.ends_cell(*next));
+                    if spans && !ends_cell {
+                        return Quoting::Swallowing(since);
+                    }
                     opened = None;
                 }
             } else {
                 if starts_cell && byte == quote {
-                    opened = Some(line);
+                    (opened, spans) = (Some(line), false);
                 }
                 starts_cell = byte == self.delimiter;
             }
         }
-        opened
+        opened.map_or(Quoting::Closed, Quoting::Open)
+    }
+
+    fn ends_cell(&self, byte: u8) -> bool {
+        byte == self.delimiter || matches!(byte, b'\n' | b'\r')
     }
 }

@@ -335,6 +335,37 @@ mod tests {
     }
 
     #[test]
+    fn a_quote_that_swallows_rows_is_a_fault_of_its_row() {
+        let plain = CsvDialect::default;
+        for end in ["\n", "\r\n", "\r"] {
+            let text = ["a,b", "1,2", "3,\"4", "5,6", "7,\"8\"", "9,0", ""].join(end);
+            let found = faults(text.as_bytes(), plain());
+            let raw = vec!["3".to_owned(), ["4", "5,6", "7,8\""].join(end)];
+            let kind = FaultKind::Misquoted { line: 3, raw };
+            let expected = Fault {
+                row: 1,
+                column: None,
+                kind,
+            };
+            assert_eq!(found, [expected], "{text:?}");
+        }
+        let last = b"a,b\n1,\"2\n3,\"4\"";
+        assert_eq!(faults(last, plain()).len(), 1);
+        for sound in [
+            "a,b\n1,\"2\n3\"\n4,\"5\"\"\n\"\"6\"\n",
+            "a,b\n1,\"2\" x\n3,5\" disk\n4,\"\n\"\n",
+            "a,b\r\n\"1\r\n\",\"2\r\n\"\r\n",
+        ] {
+            assert_eq!(faults(sound.as_bytes(), plain()), [], "{sound:?}");
+        }
+        let error = read(b"a,b,\"c\n1,2,3\n4,5,\"6\"\n", plain()).unwrap_err();
+        assert!(
+            matches!(error, SourceError::Header { line: 1, .. }),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn a_row_without_end_is_no_damaged_archive() {
         let mut bytes = b"a,b\n1,2\n3,\"".to_vec();
         bytes.resize(70 << 20, b'4');

@@ -12,6 +12,7 @@ use encoding_rs::{Encoding, UTF_8};
 
 use super::SourceError;
 use super::decode;
+use super::delimited::Quoting;
 use super::extract::OpenedFile;
 use crate::model::{CsvDialect, Fault, FaultKind, Position, Ragged, Rows};
 
@@ -78,12 +79,21 @@ impl Filling {
     }
 
     /// Takes a row of the current file, and leaves an empty one to be read to.
-    pub(super) fn add(&mut self, row: &mut ByteRecord, position: Position, file: &OpenedFile) {
+    pub(super) fn add(
+        &mut self,
+        row: &mut ByteRecord,
+        position: Position,
+        quoting: Quoting,
+        file: &OpenedFile,
+    ) {
         let length = row.as_slice().len();
         self.bytes += length;
-        if !has_width(row, file.width, self.ragged) {
-            let fault = ragged(self.positions.len(), row, self.encoding(), file);
-            self.faults.push(fault);
+        if let Some(kind) = self.malformed(row, quoting, file) {
+            self.faults.push(Fault {
+                row: self.positions.len(),
+                column: None,
+                kind,
+            });
             // None of its cells can be told to be of any column.
             *row = ByteRecord::new();
         }
@@ -93,6 +103,24 @@ impl Filling {
         if self.strip.len() == STRIP || length > LONG_ROW {
             self.spread();
         }
+    }
+
+    /// What is wrong with a row as a whole.
+    fn malformed(
+        &self,
+        row: &ByteRecord,
+        quoting: Quoting,
+        file: &OpenedFile,
+    ) -> Option<FaultKind> {
+        if let Quoting::Swallowing(line) = quoting {
+            let raw = raw(row, self.encoding(), file);
+            return Some(FaultKind::Misquoted { line, raw });
+        }
+        (!has_width(row, file.width, self.ragged)).then(|| FaultKind::Ragged {
+            cells: row.len(),
+            expected: file.width,
+            raw: raw(row, self.encoding(), file),
+        })
     }
 
     fn encoding(&self) -> &'static Encoding {
@@ -217,20 +245,13 @@ impl Cells {
     }
 }
 
-fn ragged(index: usize, row: &ByteRecord, encoding: &'static Encoding, file: &OpenedFile) -> Fault {
+/// The cells of a row as far as they can be shown.
+fn raw(row: &ByteRecord, encoding: &'static Encoding, file: &OpenedFile) -> Vec<String> {
     let show = |cell| match decode::cell(encoding, cell) {
         Some(text) => text.into_owned(),
         None => cell.escape_ascii().to_string(),
     };
-    Fault {
-        row: index,
-        column: None,
-        kind: FaultKind::Ragged {
-            cells: row.len(),
-            expected: file.width,
-            raw: in_order(row.iter().map(show).collect(), file),
-        },
-    }
+    in_order(row.iter().map(show).collect(), file)
 }
 
 fn undecodable(row: usize, column: usize, encoding: &'static Encoding) -> Fault {

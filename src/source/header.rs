@@ -7,7 +7,7 @@ use csv::ByteRecord;
 
 use super::SourceError;
 use super::decode;
-use super::delimited::Delimited;
+use super::delimited::{Delimited, Found, Quoting};
 use super::locate::Located;
 use crate::model::{CsvDialect, Header};
 
@@ -47,9 +47,17 @@ pub(super) fn names(
 fn first_row(rows: &mut Delimited, located: &Located) -> Result<(u64, Vec<String>), SourceError> {
     let mut first = ByteRecord::new();
     let file = || Arc::clone(&located.name);
-    let Some(line) = rows.next(&mut first)? else {
+    let Some(Found { line, quoting }) = rows.next(&mut first)? else {
         return Err(SourceError::NoHeader { file: file() });
     };
+    if let Quoting::Swallowing(line) = quoting {
+        return Err(SourceError::Header {
+            file: file(),
+            line,
+            what: "the quote that opens here is closed in the middle of a cell of a later line"
+                .to_owned(),
+        });
+    }
     let encoding = rows.encoding();
     let names = first.iter().map(|cell| {
         let name = decode::cell(encoding, cell).ok_or_else(|| SourceError::Header {

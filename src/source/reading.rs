@@ -100,19 +100,20 @@ impl TextBatches {
             let Some(file) = extract.files.get(number) else {
                 break;
             };
-            let Some(line) = rows.next(&mut self.row)? else {
+            let Some(found) = rows.next(&mut self.row)? else {
                 if !is_done_with(self.only.as_mut(), number) {
                     return Err(file.changed());
                 }
                 self.current = None;
                 continue;
             };
-            let position = Position::new(u16::try_from(number).unwrap_or(u16::MAX), line);
+            let position = Position::new(u16::try_from(number).unwrap_or(u16::MAX), found.line);
             let Some(is_wanted) = strike_off(self.only.as_mut(), position) else {
                 return Err(file.changed());
             };
             if is_wanted {
-                self.filling.add(&mut self.row, position, file);
+                self.filling
+                    .add(&mut self.row, position, found.quoting, file);
             }
         }
         self.filling.finish(&self.schema)

@@ -260,7 +260,7 @@ const OF_ANY_FORM: [Wrong; 14] = [
     ),
 ];
 
-const OF_CSV: [Wrong; 8] = [
+const OF_CSV: [Wrong; 9] = [
     (
         "a ragged row",
         |it| {
@@ -293,6 +293,15 @@ const OF_CSV: [Wrong; 8] = [
         1,
         "2 records are not in the extract and stay all the same: rows without a key are otherwise theirs \
          (people/part-3.csv:20, people/part-3.csv:21)",
+    ),
+    (
+        "a quote that swallows rows up to the next quoted cell",
+        |it| {
+            let rows = b"C58,\"Name 58\nC59,Name 59\nC60,\"Name 60\"\n";
+            it.write(3, &[cut(&it.bytes(3), 3), rows].concat());
+        },
+        1,
+        "the key of 1 rows cannot be read (people/part-3.csv:19)",
     ),
     (
         "cut inside a quoted cell",
