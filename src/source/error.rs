@@ -221,6 +221,16 @@ pub enum SourceError {
         /// What its reader says.
         source: arrow_schema::ArrowError,
     },
+    /// The pages of a Parquet file hold fewer rows than its end tells.
+    #[error(
+        "{file}: row {row} and those behind it are missing, although the end of the file tells of them"
+    )]
+    FewerRows {
+        /// The file.
+        file: Arc<str>,
+        /// The first row that is missing.
+        row: u64,
+    },
     /// The file is another one than when the extract was opened, or has other contents.
     #[error("{file}: the file changed after the extract was opened")]
     Changed {
@@ -249,7 +259,8 @@ impl SourceError {
             | Self::Packed { .. }
             | Self::OpenQuote { .. }
             | Self::Batch(_)
-            | Self::Table { .. } => SourceFailure::Unreadable,
+            | Self::Table { .. }
+            | Self::FewerRows { .. } => SourceFailure::Unreadable,
             _ => SourceFailure::NotThere,
         }
     }
@@ -293,7 +304,7 @@ impl SourceError {
                 "take one of them away, or name the files to read with a pattern in `source.path`"
             }
             Self::Types { .. } => "write every file of the extract with the same schema",
-            Self::NotParquet { .. } | Self::Table { .. } => {
+            Self::NotParquet { .. } | Self::Table { .. } | Self::FewerRows { .. } => {
                 "the file may be cut off or still being written: export it again"
             }
             Self::NoSuchColumn { .. } | Self::Batch(_) => "please report this as a defect",

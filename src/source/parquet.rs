@@ -216,7 +216,15 @@ impl TableBatches {
                     source,
                 };
                 match group.reader.next() {
-                    None => self.current = None,
+                    None => {
+                        if let Some(row) = group.next_row() {
+                            return Err(SourceError::FewerRows {
+                                file: Arc::clone(&file.located.name),
+                                row,
+                            });
+                        }
+                        self.current = None;
+                    }
                     Some(batch) => {
                         let batch = batch.map_err(unreadable)?;
                         let positions = group.positions(self.file, batch.num_rows());
@@ -345,6 +353,14 @@ impl TableBatches {
 }
 
 impl Group {
+    /// The next row that the reader has not given yet. Once it has ended there must be none: it takes pages that hold
+    /// fewer rows than the footer tells for the end of the group, without a word.
+    fn next_row(&self) -> Option<u64> {
+        let later = self.numbers.as_slice().first();
+        let left = Some(&self.range).filter(|range| !range.is_empty());
+        left.or(later).map(|range| range.start)
+    }
+
     fn positions(&mut self, file: usize, rows: usize) -> Vec<Position> {
         let file = u16::try_from(file).unwrap_or(u16::MAX);
         let mut positions = Vec::with_capacity(rows);

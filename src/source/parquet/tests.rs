@@ -225,6 +225,27 @@ fn files_that_are_cut_or_foreign_are_told_and_decide_nothing() {
 }
 
 #[test]
+fn pages_with_fewer_rows_than_the_end_tells_decide_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    // The header of a page has the count of its values behind two bytes, doubled, in seven bits a byte.
+    for (count, pattern) in [(20, &[0x2C, 0x15, 40][..]), (100, &[0x2C, 0x15, 0xC8, 1])] {
+        write(&path, numbers(count), Compression::UNCOMPRESSED, 1000);
+        let mut bytes = fs::read(&path).unwrap();
+        let places = bytes.windows(pattern.len()).enumerate();
+        let pages: Vec<usize> = places.filter(|it| it.1 == pattern).map(|it| it.0).collect();
+        assert_eq!(pages.len(), 2);
+        for page in pages {
+            bytes[page + 2] -= 2;
+        }
+        fs::write(&path, bytes).unwrap();
+        let extract = Extract::open(&spec(folder.path(), "a.parquet")).unwrap();
+        let error = read(&extract, &[0, 1], None).unwrap_err();
+        assert_eq!(error.kind(), SourceFailure::Unreadable, "{error}");
+    }
+}
+
+#[test]
 fn files_of_one_extract_have_one_schema() {
     let folder = tempfile::tempdir().unwrap();
     write(
