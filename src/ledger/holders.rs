@@ -11,6 +11,7 @@ use super::catalogue::Catalogue;
 use super::format::{KEY_BYTES, KeyRow, RowKind};
 use super::generation::Generation;
 use super::layout::Layout;
+use super::reset::is_beside;
 use super::snapshot::{Snapshot, load};
 use super::{Ledger, LedgerError};
 use crate::model::{KeyDigest, LogicalName, RecordId, StandingFlags};
@@ -82,7 +83,7 @@ impl Holders {
     pub fn look_around(&mut self, around: &Neighbourhood<'_>) -> Result<(), LedgerError> {
         for destination in folders(around.state)? {
             for folder in folders(&destination)? {
-                if folder == around.own {
+                if folder == around.own || is_beside(&folder) {
                     continue;
                 }
                 let before = self.held.len();

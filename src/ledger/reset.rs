@@ -40,6 +40,12 @@ pub(super) fn beside(folder: &Path, what: &str) -> PathBuf {
     folder.with_file_name(format!(".{name}.{what}"))
 }
 
+/// Whether a folder has such a name: what a removal or an import that was stopped left, which is no ledger.
+pub(super) fn is_beside(folder: &Path) -> bool {
+    let name = folder.file_name().unwrap_or_default();
+    name.as_encoded_bytes().starts_with(b".")
+}
+
 /// Removes a folder that no ledger is in any more, with all its files; one that is not there is fine.
 pub(super) fn remove(disk: &Disk, folder: &Path) -> Result<(), LedgerError> {
     disk.before("remove", folder)?;

@@ -171,6 +171,20 @@ async fn what_another_mapping_writes_stays() {
     assert_eq!((ran.rows("deleted"), ran.err.as_str()), (1, ""), "{ran:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_reset_that_was_killed_left_holds_nobody() {
+    let desk = thirty("missing: delete").await;
+    let folder = |name: &str| desk.path(".segue/env").join(name);
+    // Killed behind its first step, with some of the files removed.
+    std::fs::rename(folder("people"), folder(".people.removed")).unwrap();
+    std::fs::remove_file(folder(".people.removed/digests.1")).unwrap();
+    people(&desk, "missing: { delete: written }");
+    assert_eq!(push(&desk, &[]).rows("updated"), 30);
+    numbers(&desk, "people", 2..=30);
+    let ran = push(&desk, &[]);
+    assert_eq!((ran.rows("deleted"), ran.err.as_str()), (1, ""), "{ran:?}");
+}
+
 /// Each would wait for the other: the advice ends it.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_left_two_mappings_goes_when_one_of_them_gives_up() {
