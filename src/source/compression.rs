@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How a file is compressed; told by its extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,13 +14,15 @@ pub(super) enum Compression {
 
 impl Compression {
     /// The compression of a file, and its path without the extension that tells it.
-    pub(super) fn of(path: &Path) -> (Self, &Path) {
-        let stem = || path.to_str().and_then(|path| path.rsplit_once('.'));
-        let inner = || stem().map_or(path, |(inner, _)| Path::new(inner));
-        match path.extension().and_then(|it| it.to_str()) {
-            Some(gz) if gz.eq_ignore_ascii_case("gz") => (Self::Gzip, inner()),
-            Some(zst) if zst.eq_ignore_ascii_case("zst") => (Self::Zstd, inner()),
-            _ => (Self::None, path),
+    pub(super) fn of(path: &Path) -> (Self, PathBuf) {
+        let extension = path.extension().and_then(|it| it.to_str());
+        let is = |known: &str| extension.is_some_and(|it| it.eq_ignore_ascii_case(known));
+        if is("gz") {
+            (Self::Gzip, path.with_extension(""))
+        } else if is("zst") {
+            (Self::Zstd, path.with_extension(""))
+        } else {
+            (Self::None, path.to_owned())
         }
     }
 

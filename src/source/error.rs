@@ -308,8 +308,10 @@ impl SourceError {
                 "the file may be cut off or still being written: export it again"
             }
             Self::NoSuchColumn { .. } | Self::Batch(_) => "please report this as a defect",
-            Self::Read { .. } => "check the disk or share, then start the run again",
-            Self::OpenQuote { .. } => {
+            Self::Read { source, .. } if source.kind() != io::ErrorKind::FileTooLarge => {
+                "check the disk or share, then start the run again"
+            }
+            Self::Read { .. } | Self::OpenQuote { .. } => {
                 "the file may be cut off: export it again, or set `quote` to none if quotes mean nothing in it"
             }
             Self::Changed { .. } => "wait until the export has finished, then start the run again",

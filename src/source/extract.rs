@@ -909,6 +909,31 @@ mod tests {
         assert_eq!(found(".a*"), [".a.csv"]);
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_whose_name_is_no_unicode_is_a_part_like_others() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let text = b"a,b\n1,2\n";
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        std::io::Write::write_all(&mut packed, text).unwrap();
+        let packed = packed.finish().unwrap();
+        let odd = |name: &[u8]| folder.path().join(std::ffi::OsStr::from_bytes(name));
+        fs::write(folder.path().join("a.csv"), text).unwrap();
+        fs::write(odd(b"\xFCbrige.csv"), text).unwrap();
+        fs::write(odd(b"\xFCbrige2.csv.gz"), packed).unwrap();
+        for (path, files) in [
+            (".", 3),
+            ("*", 3),
+            ("*.csv", 2),
+            ("**/*.csv*", 3),
+            ("a*", 1),
+        ] {
+            let extract = Extract::open(&spec(folder.path(), path)).unwrap();
+            assert_eq!(rows(&extract).unwrap().len(), files, "{path}");
+        }
+    }
+
     #[test]
     fn a_file_and_its_compressed_self_are_not_one_extract() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
 //! Finds the files of an extract.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, Metadata};
 use std::io::{self, IsTerminal as _};
 use std::path::{Component, Path, PathBuf};
@@ -220,8 +220,32 @@ fn pattern(spec: &ExtractSpec) -> Result<Vec<PathBuf>, SourceError> {
             paths.push(found);
         }
     }
+    paths.extend(oddly_named(&paths, spec)?);
     paths.sort();
     Ok(paths)
+}
+
+/// The files beside those that were found whose names are no Unicode: patterns pass them over, and their rows would be
+/// missing without a word.
+fn oddly_named(found: &[PathBuf], spec: &ExtractSpec) -> Result<Vec<PathBuf>, SourceError> {
+    let last = Path::new(&spec.path).file_name().unwrap_or_default();
+    let Ok(pattern) = glob::Pattern::new(&last.to_string_lossy()) else {
+        return Ok(Vec::new());
+    };
+    let folders: BTreeSet<&Path> = found.iter().filter_map(|it| it.parent()).collect();
+    let mut odd = Vec::new();
+    for folder in folders {
+        let refused = |error| cannot_open(&folder.to_string_lossy(), error);
+        for entry in fs::read_dir(folder).map_err(refused)? {
+            let path = entry.map_err(refused)?.path();
+            let name = path.file_name().unwrap_or_default();
+            let is_odd = name.to_str().is_none() && pattern.matches(&name.to_string_lossy());
+            if is_odd && !is_left_out(&path, spec) && is_file(&path, &spec.path)? {
+                odd.push(path);
+            }
+        }
+    }
+    Ok(odd)
 }
 
 /// Whether what was found is a file. What cannot be told is an error, and so is a folder, pipe or device by the name of
@@ -230,7 +254,7 @@ fn is_file(found: &Path, path: &str) -> Result<bool, SourceError> {
     let about =
         fs::metadata(found).map_err(|error| cannot_open(&found.to_string_lossy(), error))?;
     let (_, inner) = Compression::of(found);
-    let is_named_so = known_format(inner).is_some() || is_data(inner);
+    let is_named_so = known_format(&inner).is_some() || is_data(&inner);
     if about.is_dir() && !is_named_so {
         return Ok(false);
     }
@@ -266,9 +290,9 @@ fn located(path: PathBuf, spec: &ExtractSpec) -> Result<Located, SourceError> {
     let shown = path.strip_prefix(&spec.base).unwrap_or(&path);
     let name: Arc<str> = shown.to_string_lossy().into();
     let (compression, inner) = Compression::of(&path);
-    let known = known_format(inner);
+    let known = known_format(&inner);
     // What is plainly something else is not read as text, whatever the mapping says.
-    let named = spec.format.filter(|_| known.is_some() || !is_data(inner));
+    let named = spec.format.filter(|_| known.is_some() || !is_data(&inner));
     let format = named
         .or(known)
         .filter(|format| compression == Compression::None || *format != Format::Parquet);
@@ -299,10 +323,9 @@ const HIDDEN: [char; 2] = ['.', '_'];
 /// Whether a file of a folder belongs to the extract. Hidden files and those that writers leave beside their parts
 /// (`_SUCCESS`, `_metadata`) do not; data in a format that is not read does, so that it is told and not passed over.
 fn is_part(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str());
-    let is_hidden = name.is_none_or(|name| name.starts_with(HIDDEN));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
     let (_, inner) = Compression::of(path);
-    !is_hidden && (known_format(inner).is_some() || is_data(inner))
+    !name.starts_with(HIDDEN) && (known_format(&inner).is_some() || is_data(&inner))
 }
 
 /// Whether a file is data of another format.
