@@ -74,6 +74,12 @@ pub enum SourceError {
     /// Nothing came by standard input.
     #[error("standard input: no extract came")]
     NothingCame,
+    /// Standard input cannot be kept in a file, which a second reading needs.
+    #[error("standard input cannot be kept in a file: {source}")]
+    Spool {
+        /// What the system says, and where.
+        source: io::Error,
+    },
     /// The file ends before the row that names the columns.
     #[error("{file}: there is no header row")]
     NoHeader {
@@ -256,6 +262,7 @@ impl SourceError {
         match self {
             Self::Changed { .. } => SourceFailure::Changed,
             Self::Read { .. }
+            | Self::Spool { .. }
             | Self::Packed { .. }
             | Self::OpenQuote { .. }
             | Self::Batch(_)
@@ -276,6 +283,9 @@ impl SourceError {
             }
             Self::NothingCame => {
                 "hand the extract over, as in `segue push --mapping FILE < EXTRACT`, or name a file in `source.path`; `segue retry` needs it once more"
+            }
+            Self::Spool { .. } => {
+                "make room in the folder for temporary files, or name another one in TMPDIR; then start the run again"
             }
             Self::Packed { .. } => {
                 "the file may still be on its way: export or copy it again; if it is not compressed, take .gz or .zst off its name"

@@ -125,7 +125,6 @@ fn sweep(spool: &NamedTempFile) {
 
 /// An extract is read twice, which a stream does not allow: it goes to a file that its owner alone can read.
 fn spool(format: Format) -> Result<Files, SourceError> {
-    let name: Arc<str> = "standard input".into();
     let written = || {
         // Who sits at the keyboard has forgotten to hand over a file, and would wait for us for ever.
         if io::stdin().is_terminal() {
@@ -136,14 +135,11 @@ fn spool(format: Format) -> Result<Files, SourceError> {
         let length = io::copy(&mut io::stdin().lock(), &mut file)?;
         Ok((length > 0).then(|| file.into_temp_path()))
     };
-    let written = written().map_err(|source| SourceError::Open {
-        file: Arc::clone(&name),
-        source,
-    })?;
+    let written = written().map_err(|source| SourceError::Spool { source })?;
     let path = written.ok_or(SourceError::NothingCame)?;
     let located = Located {
         path: path.to_path_buf(),
-        name,
+        name: "standard input".into(),
         format,
         compression: Compression::None,
     };

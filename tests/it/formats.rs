@@ -11,7 +11,7 @@ use arrow_array::{
 };
 use parquet::arrow::ArrowWriter;
 
-use crate::desk::Desk;
+use crate::desk::{Desk, ran};
 
 const MAPPING: &str = "version: 1
 name: people
@@ -131,4 +131,17 @@ async fn standard_input_is_an_extract() {
     let second = pushed("number,name\nA1,One\nA2,Three\n");
     assert_eq!(second["runs"][0]["rows"]["updated"], 1, "{second}");
     assert_eq!(second["runs"][0]["rows"]["unchanged"], 1);
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn standard_input_that_cannot_be_kept_is_a_matter_of_the_disk() {
+    let desk = Desk::new().await;
+    desk.accounts("{ path: \"-\" }", "");
+    desk.write("accounts.csv", "number,name\nA1,One\n");
+    let extract = std::fs::File::open(desk.path("accounts.csv")).unwrap();
+    let mut command = desk.command(&["push", "-m", "accounts.yaml", "--json"]);
+    let ran = ran(command.stdin(extract).env("TMPDIR", desk.path("gone")));
+    assert_eq!(ran.code, Some(7), "{ran:?}");
+    assert!(ran.err.contains("standard input cannot be kept in a file"));
 }
