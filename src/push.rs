@@ -12,6 +12,7 @@ mod guard;
 mod held;
 mod intake;
 mod kept;
+mod moved;
 mod open;
 mod owed;
 mod pipe;

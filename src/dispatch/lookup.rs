@@ -1,24 +1,24 @@
-//! Finds records by key, patiently: waits out penalties, backs off, splits what is refused.
+//! Finds records by key or GUID, patiently: waits out penalties, backs off, splits what is refused.
 
 use std::sync::Arc;
 
 use super::account::StopCause;
 use super::lane::Lane;
 use super::triage::{Company, Halt, Next, triage};
-use crate::model::{Destination, Failure, Find, Found, Target, Value};
+use crate::model::{Destination, Failure, Find, Found, RecordId, Target, Value};
 
 /// What was found.
-#[derive(Debug, Default)]
-pub(super) struct Looked {
+#[derive(Debug)]
+pub(super) struct Looked<Sought = Vec<Value>> {
     /// Every record that was found, in no order.
     pub(super) found: Vec<Found>,
-    /// Keys that the service does not take, and what it said.
-    pub(super) refused: Vec<(Vec<Value>, Failure)>,
+    /// Keys or GUIDs that the service does not take, and what it said.
+    pub(super) refused: Vec<(Sought, Failure)>,
 }
 
-/// Keys that are looked up with one find.
-struct Ask {
-    keys: Vec<Vec<Value>>,
+/// Keys or GUIDs that are looked up with one find.
+struct Ask<Sought> {
+    sought: Vec<Sought>,
     failures: u32,
 }
 
@@ -34,20 +34,56 @@ pub(super) async fn look_up<D: Destination>(
     whose: Option<&Arc<Target>>,
     keys: Vec<Vec<Value>>,
 ) -> Result<Looked, StopCause> {
-    let mut looked = Looked::default();
-    let mut asks = vec![Ask { keys, failures: 0 }];
+    let what = |keys| match whose {
+        None => Find::ByKey(keys),
+        Some(target) => Find::Referred {
+            target: Arc::clone(target),
+            keys,
+        },
+    };
+    seek(lane, keys, what).await
+}
+
+/// Finds the records of those GUIDs that are there, each with the key that it has by now.
+///
+/// # Errors
+/// Why the run stops: the service cannot be asked.
+///
+/// # Cancellation
+/// Safe: it only reads.
+pub async fn whereabouts<D: Destination>(
+    lane: &Lane<D>,
+    ids: &[RecordId],
+) -> Result<Vec<Found>, StopCause> {
+    let mut found = Vec::new();
+    for ids in ids.chunks(lane.options().find_keys.get()) {
+        let looked = seek(lane, ids.to_vec(), Find::ById).await?;
+        if let Some((_, failure)) = looked.refused.into_iter().next() {
+            return Err(StopCause::Contract(failure.error));
+        }
+        found.extend(looked.found);
+    }
+    Ok(found)
+}
+
+async fn seek<D: Destination, Sought: Clone>(
+    lane: &Lane<D>,
+    sought: Vec<Sought>,
+    what: impl Fn(Vec<Sought>) -> Find,
+) -> Result<Looked<Sought>, StopCause> {
+    let mut looked = Looked {
+        found: Vec::new(),
+        refused: Vec::new(),
+    };
+    let mut asks = vec![Ask {
+        sought,
+        failures: 0,
+    }];
     while let Some(mut ask) = asks.pop() {
         if let Some(cause) = lane.must_stop() {
             return Err(cause);
         }
-        let keys = ask.keys.clone();
-        let what = match whose {
-            None => Find::ByKey(keys),
-            Some(target) => Find::Referred {
-                target: Arc::clone(target),
-                keys,
-            },
-        };
+        let what = what(ask.sought.clone());
         let failure = match lane.find(&what).await {
             Ok(found) => {
                 lane.progressed();
@@ -56,7 +92,7 @@ pub(super) async fn look_up<D: Destination>(
             }
             Err(failure) => failure,
         };
-        match triage(&failure, Company::of(ask.keys.len())) {
+        match triage(&failure, Company::of(ask.sought.len())) {
             Next::Wait => asks.push(ask),
             Next::BackOff => {
                 lane.troubled(&failure.error);
@@ -67,14 +103,14 @@ pub(super) async fn look_up<D: Destination>(
                 tokio::time::sleep(lane.backoff(ask.failures)).await;
                 asks.push(ask);
             }
-            // A find has one answer for all its keys, whoever gave it.
+            // A find has one answer for all that it asks for, whoever gave it.
             Next::Halve | Next::Split | Next::Isolate | Next::Follow | Next::Reject
-                if ask.keys.len() > 1 =>
+                if ask.sought.len() > 1 =>
             {
                 asks.extend(halves(ask));
             }
             Next::Halve | Next::Split | Next::Isolate | Next::Follow | Next::Reject => {
-                let refused = ask.keys.into_iter().map(|key| (key, failure.clone()));
+                let refused = ask.sought.into_iter().map(|it| (it, failure.clone()));
                 looked.refused.extend(refused);
             }
             Next::Stop(Halt::Credential) => return Err(StopCause::Credential(failure.error)),
@@ -87,9 +123,9 @@ pub(super) async fn look_up<D: Destination>(
     Ok(looked)
 }
 
-fn halves(ask: Ask) -> [Ask; 2] {
+fn halves<Sought>(ask: Ask<Sought>) -> [Ask<Sought>; 2] {
     let failures = ask.failures;
-    let mut keys = ask.keys;
-    let other = keys.split_off(keys.len().div_ceil(2));
-    [keys, other].map(|keys| Ask { keys, failures })
+    let mut sought = ask.sought;
+    let other = sought.split_off(sought.len().div_ceil(2));
+    [sought, other].map(|sought| Ask { sought, failures })
 }

@@ -41,6 +41,7 @@ pub use draft::{Draft, Foreseen, Resolved, TOGETHER, handfuls};
 pub use gate::dispatch;
 pub use histogram::Latency;
 pub use lane::Lane;
+pub use lookup::whereabouts;
 pub use meter::{Measured, Meter, Pulse, Wait, WaitCause};
 pub use options::Options;
 pub use refer::{Differ, Growing, Referring, refer};

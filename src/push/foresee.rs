@@ -90,10 +90,14 @@ impl Run {
         if !marked.is_empty() {
             let ids = marked.iter().map(|it| (it.row.key, it.id));
             let ids: Vec<(KeyDigest, RecordId)> = ids.collect();
+            let moved = self.moved(opened, survey, snapshot.secret(), &ids).await?;
             let sorter = sorter.clone();
             let holding = spawn_blocking(move || sorter.held(&ids)).await;
             let Holding { own, others, .. } = holding.map_err(|error| ended(&error))??;
-            let is_held = |id| own.contains(id) || others.contains(id) || found.contains(id);
+            let is_held = |id| {
+                let held = [&own, &others, &found, &moved];
+                held.into_iter().any(|held| held.contains(id))
+            };
             let kept = marked.iter().filter(|it| is_held(&it.id)).count() as u64;
             self.rows.not_attempted -= marked.len() as u64;
             self.rows.kept += kept;
@@ -107,9 +111,14 @@ impl Run {
         while let Some(together) = taken(&mut vanished)? {
             let fates = self.fates(&sorter, together).await?;
             kept.add(fates.kept);
-            let is_found = |id: &Option<RecordId>| id.is_some_and(|id| found.contains(&id));
-            let doomed = fates.doomed.iter().filter(|it| !is_found(&it.id));
-            let doomed = doomed.count() as u64;
+            let doomed = fates.doomed.iter().filter_map(|it| Some((it.key, it.id?)));
+            let doomed: Vec<(KeyDigest, RecordId)> =
+                doomed.filter(|(_, id)| !found.contains(id)).collect();
+            let moved = self
+                .moved(opened, survey, snapshot.secret(), &doomed)
+                .await?;
+            kept.moved += moved.len() as u64;
+            let doomed = (doomed.len() - moved.len()) as u64;
             self.rows.kept -= doomed;
             *counter(opened.plan.removal(), &mut self.rows) += doomed;
         }

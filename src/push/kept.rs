@@ -24,6 +24,8 @@ pub(super) struct Kept {
     pub(super) shared: u64,
     /// The ledgers of these mappings.
     pub(super) by: BTreeSet<String>,
+    /// So many have the key of a row that was rejected or skipped.
+    pub(super) moved: u64,
 }
 
 impl Kept {
@@ -31,6 +33,7 @@ impl Kept {
         self.unproved += other.unproved;
         self.shared += other.shared;
         self.by.extend(other.by);
+        self.moved += other.moved;
     }
 
     /// What somebody wonders who counts on their removal.
@@ -56,6 +59,13 @@ impl Kept {
                  again; if it is no longer used, remove its ledger: `segue state reset`",
                 records(self.shared),
                 by.join(", ")
+            ));
+        }
+        if self.moved > 0 {
+            warnings.push(format!(
+                "{} left the extract and will stay: in Dataverse they have the keys of rows that this run rejected or skipped; once \
+                 these rows are written, that settles itself",
+                records(self.moved)
             ));
         }
         warnings

@@ -93,7 +93,7 @@ impl Run {
         let left = self.rows.not_attempted - self.marked.len() as u64;
         let may_remove = left == 0 && *self.stop.borrow() == Stopping::No;
         if may_remove && !self.marked.is_empty() {
-            self.remove_marked(opened, ledger, number).await?;
+            self.remove_marked(opened, ledger, number, &survey).await?;
         }
         if may_remove && *opened.plan.removal() != Removal::Keep {
             self.remove(opened, ledger, number, &survey).await?;

@@ -103,6 +103,7 @@ impl Sorter {
             unproved: unproved.len() as u64,
             shared: shared.len() as u64,
             by,
+            ..Kept::default()
         };
         Ok(Sorted {
             doomed,
@@ -125,8 +126,16 @@ impl Run {
         let mut vanished = survey.vanished();
         let mut kept = Kept::default();
         while let Some(together) = taken(&mut vanished)? {
-            let fates = self.fates(&sorter, together).await?;
+            let mut fates = self.fates(&sorter, together).await?;
             kept.add(fates.kept);
+            let ids = fates.doomed.iter().filter_map(|it| Some((it.key, it.id?)));
+            let ids: Vec<(KeyDigest, RecordId)> = ids.collect();
+            let moved = self.moved(opened, survey, ledger.snapshot().secret(), &ids);
+            let moved = moved.await?;
+            fates
+                .doomed
+                .retain(|it| !it.id.is_some_and(|id| moved.contains(&id)));
+            kept.moved += moved.len() as u64;
             let forget: Vec<Entry> = fates
                 .retired
                 .iter()
@@ -155,14 +164,20 @@ impl Run {
         opened: &Arc<Opened>,
         ledger: &Arc<Ledger>,
         number: RunNumber,
+        survey: &Survey,
     ) -> Result<(), PushError> {
         let marked = std::mem::take(&mut self.marked);
         let sorter = self.sorter(opened, ledger.snapshot().clone(), Some(Arc::clone(ledger)));
         let ids = marked.iter().map(|it| (it.row.key, it.id));
         let ids: Vec<(KeyDigest, RecordId)> = ids.collect();
+        let moved = self.moved(opened, survey, ledger.snapshot().secret(), &ids);
+        let moved = moved.await?;
         let holding = spawn_blocking(move || sorter.held(&ids)).await;
         let Holding { own, others, by } = holding.map_err(|error| ended(&error))??;
-        let is_held = |it: &Condemned| own.contains(&it.id) || others.contains(&it.id);
+        let is_held = |it: &Condemned| {
+            let held = [&own, &others, &moved];
+            held.into_iter().any(|held| held.contains(&it.id))
+        };
         let (held, doomed): (Vec<_>, Vec<_>) = marked.into_iter().partition(is_held);
         let shared = held.iter().filter(|it| others.contains(&it.id)).count() as u64;
         self.rows.not_attempted -= (held.len() + doomed.len()) as u64;
@@ -170,6 +185,7 @@ impl Run {
         let kept = Kept {
             shared,
             by,
+            moved: moved.len() as u64,
             ..Kept::default()
         };
         self.warnings.extend(kept.warnings(opened.plan.removal()));

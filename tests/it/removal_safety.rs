@@ -544,6 +544,69 @@ async fn a_record_whose_key_moved_on_both_sides_stays() {
     }
 }
 
+/// Gives C60 another key in Dataverse; tells which record it is.
+fn move_key(scene: &Scene) -> String {
+    let people = scene.desk.emulator.rows("contact");
+    let moved = people.iter().find(|row| row[KEY] == "C60").unwrap();
+    let id = moved["contactid"].as_str().unwrap();
+    let place = format!("contacts({id})");
+    scene.desk.edit(&place, &json!({ KEY: "C99" }));
+    id.to_owned()
+}
+
+fn is_treated(scene: &Scene, id: &str) -> bool {
+    let people = scene.desk.emulator.rows("contact");
+    let found = people.iter().find(|row| row["contactid"] == id);
+    found.is_none_or(|row| row["statecode"] != 0 || row["donotbulkemail"] == true)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_whose_key_moved_to_a_row_that_is_rejected_stays() {
+    for treatment in TREATMENTS {
+        let scene = Scene::new(treatment, Form::Csv).await;
+        let id = move_key(&scene);
+        let mut part = rows((41..=59).chain([99]));
+        part[19][1] = "x".repeat(60);
+        scene.write(3, &scene.form.bytes(&["number", "name"], &part));
+        for ran in [scene.push(&["--dry-run"]), scene.push(&[]), scene.push(&[])] {
+            let counts = ["rejected", "vanished", "kept"].map(|it| ran.rows(it));
+            assert_eq!(counts, [1, 1, 1], "{treatment}: {ran:?}");
+            assert!(ran.err.contains("rows that this run rejected or skipped"));
+            assert!(!is_treated(&scene, &id), "{treatment}: {ran:?}");
+        }
+        // Mended, it is the same record.
+        scene.write(
+            3,
+            &scene
+                .form
+                .bytes(&["number", "name"], &rows((41..=59).chain([99]))),
+        );
+        let ran = scene.push(&[]);
+        assert_eq!((ran.rows("updated"), ran.rows("kept")), (1, 1), "{ran:?}");
+        assert!(!is_treated(&scene, &id), "{treatment}: {ran:?}");
+        assert_eq!(scene.push(&[]).rows("vanished"), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_whose_key_moved_to_a_row_that_is_skipped_stays() {
+    for treatment in TREATMENTS {
+        let scene = Scene::new(treatment, Form::Csv).await;
+        scene.map(KEY, &format!("mode: create\n{treatment}"));
+        let id = move_key(&scene);
+        scene.write(
+            3,
+            &scene
+                .form
+                .bytes(&["number", "name"], &rows((41..=59).chain([99]))),
+        );
+        for ran in [scene.push(&["--dry-run"]), scene.push(&[]), scene.push(&[])] {
+            assert_eq!(ran.rows("deleted") + ran.rows("deactivated"), 0, "{ran:?}");
+            assert!(!is_treated(&scene, &id), "{treatment}: {ran:?}");
+        }
+    }
+}
+
 /// Stands between segue and the environment, and does something once, before a request that has these bytes goes on.
 fn between(
     emulator: &Emulator,
