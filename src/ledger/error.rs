@@ -139,7 +139,7 @@ impl LedgerError {
             Self::Held { .. } => "Wait until that run has ended, then start again.",
             Self::OtherOrganisation { .. } => {
                 "Check the destination's url; if the environment was replaced or the sandbox was wiped, start over with \
-                 `segue state reset`, or take over what the environment holds with `segue state adopt`."
+                 `segue state reset`; `segue state adopt` then takes over what the environment holds."
             }
             Self::OtherTable { .. } => {
                 "Give the mapping a `name:` of its own, or forget the other table with `segue state reset`."
