@@ -390,6 +390,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_service_that_refuses_without_a_time_to_wait_is_asked_less_and_less_often() {
+        for told in [None, Some(Duration::ZERO)] {
+            let lane = Lane::new(Arc::new(()), Options::default());
+            for longest in [2, 4, 8].map(Duration::from_secs) {
+                lane.impose(0, ((told, Limit::Window), &ServiceError::default()));
+                let pause = lane.traffic().pause;
+                assert!((longest / 2..=longest).contains(&pause), "{pause:?}");
+                lane.impose(0, ((told, Limit::Window), &ServiceError::default()));
+                let same = lane.traffic().pause;
+                assert_eq!(same, pause, "what was in flight adds nothing to it");
+                tokio::time::advance(pause).await;
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_penalty_is_on_the_meter_by_its_code_as_far_as_it_has_passed() {
         let meter: Arc<Meter> = Arc::default();
         let lane = Lane::of(vec![Arc::new(())], Options::default(), Arc::clone(&meter));

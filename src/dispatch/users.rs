@@ -147,7 +147,8 @@ impl Users {
     }
 
     /// The service protects itself from a user; tells for how long. Without a time to wait, `usual` tells it from how
-    /// often it did so in a row.
+    /// often it did so in a row. No time at all is none either: obeyed, it would have us ask as fast as we can for as long
+    /// as the service refuses.
     pub(super) fn impose(
         &mut self,
         user: usize,
@@ -163,7 +164,7 @@ impl Users {
         }
         user.pace.refused(limit);
         // While a penalty lasts, the answers of what was in flight add nothing to it unless they say so.
-        let wait = match told {
+        let wait = match told.filter(|told| !told.is_zero()) {
             Some(told) => told,
             None if running => return None,
             None => {
