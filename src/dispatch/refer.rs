@@ -42,8 +42,8 @@ const MOST_REMEMBERED: usize = 100_000;
 /// Finds what drafts refer to, and passes them on. A reference that cannot be settled makes its row a reject, or
 /// becomes what the mapping says; a draft that then has nothing to send is *unchanged*.
 ///
-/// Ends when the queue of drafts is closed, when told to stop, or when the service cannot be asked: what is left in
-/// the queue is *not attempted*.
+/// Ends when the queue of drafts is closed, when told to stop, when nobody takes drafts any more or when the service
+/// cannot be asked: what is left in the queue is *not attempted*, and a search that is under way is given up.
 ///
 /// # Cancellation
 /// Dropped, it forgets the drafts that it holds. Stop it by `stop`.
@@ -82,8 +82,15 @@ pub async fn refer<D: Destination>(
         }
         stage.gather(&mut drafts, &mut held).await;
         stage.report.drafts += held.len() as u64;
-        if let Err(cause) = stage.find(&held).await {
-            stage.report.stopped = Some(cause);
+        // It may wait for the end of a penalty, or for an answer that does not come.
+        let searched = tokio::select! {
+            biased;
+            _ = louder(&mut stop, Stopping::No) => Err(Some(StopCause::Interrupted)),
+            () = settled.closed() => Err(None),
+            searched = stage.find(&held) => searched.map_err(Some),
+        };
+        if let Err(cause) = searched {
+            stage.report.stopped = cause;
             break;
         }
         let mut ready = Vec::with_capacity(held.len());
@@ -288,4 +295,118 @@ fn references(record: &Record) -> impl Iterator<Item = &Reference> {
 /// where there is none.
 fn needs_no_search(reference: &Reference) -> bool {
     reference.to.target.key_is_primary_id && reference.to.absent == Absent::Reject
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::Notify;
+    use tokio::task::JoinSet;
+
+    use super::super::options::Options;
+    use super::*;
+    use crate::model::{
+        Batch, ColumnKind, EntitySetName, Failure, Find, Found, Nulls, Position, Reply, RowTag,
+        SourceDigest, Target, TargetColumn,
+    };
+
+    /// A service that hears what is looked for and never answers.
+    #[derive(Default)]
+    struct Mute {
+        asked: Notify,
+    }
+
+    impl Destination for Mute {
+        async fn send(&self, _: &Batch) -> Vec<Reply> {
+            std::future::pending().await
+        }
+
+        async fn find(&self, _: &Find) -> Result<Vec<Found>, Failure> {
+            self.asked.notify_one();
+            std::future::pending().await
+        }
+    }
+
+    fn name(name: &str) -> LogicalName {
+        LogicalName::parse(name).unwrap()
+    }
+
+    /// A contact that refers to an account by its number.
+    fn draft() -> Draft {
+        let number = TargetColumn::new(
+            name("accountnumber"),
+            ColumnKind::Text { max_length: 20 },
+            Nulls::Owned,
+        );
+        let to = Arc::new(Lookup {
+            column: name("parentcustomerid"),
+            target: Arc::new(Target {
+                table: name("account"),
+                entity_set: EntitySetName::parse("accounts").unwrap(),
+                primary_id: name("accountid"),
+                columns: vec![number],
+                key: vec![0],
+                key_is_primary_id: false,
+            }),
+            navigation: "parentcustomerid_account".to_owned(),
+            absent: Absent::Reject,
+        });
+        let reference = Reference {
+            to,
+            key: vec![Value::Text("A1".into())],
+            points: Points::Sought,
+        };
+        Draft {
+            row: RowTag {
+                position: Position::new(0, 2),
+                key: KeyDigest([0; 16]),
+                source: SourceDigest([0; 16]),
+            },
+            record: Record {
+                values: vec![Value::Reference(Box::new(reference))],
+            },
+            digests: Box::default(),
+            columns: ColumnSet::new(),
+            standing: None,
+        }
+    }
+
+    fn referring() -> Referring {
+        Referring {
+            key_digest: Arc::new(|_| KeyDigest([0; 16])),
+            differ: Arc::new(|_, _| (Box::default(), ColumnSet::new())),
+            growing: None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_search_without_an_answer_keeps_nobody_who_stops() {
+        for stopping in [Stopping::Drain, Stopping::No] {
+            let mute = Arc::new(Mute::default());
+            let lane = Lane::new(Arc::clone(&mute), Options::default());
+            let (drafts_in, drafts) = mpsc::channel(2);
+            let (settled, mut taken) = mpsc::channel(2);
+            let (outcomes_in, mut outcomes) = mpsc::channel(9);
+            let (stop, told) = watch::channel(Stopping::No);
+            let referring = refer(lane, referring(), drafts, settled, outcomes_in, told);
+            let mut stage = JoinSet::new();
+            stage.spawn(referring);
+            drafts_in.send(vec![draft()]).await.unwrap();
+            mute.asked.notified().await;
+            drafts_in.send(vec![draft()]).await.unwrap();
+            if stopping == Stopping::No {
+                taken.close();
+            } else {
+                stop.send(stopping).unwrap();
+            }
+            let report = stage.join_next().await.unwrap().unwrap();
+            let is_told = stopping != Stopping::No;
+            let cause = is_told.then_some(StopCause::Interrupted);
+            assert_eq!((report.stopped, report.drafts), (cause, 2));
+            for _ in 0..2 {
+                let outcome = outcomes.recv().await.unwrap();
+                assert!(matches!(outcome[0].verdict, Verdict::NotAttempted(_)));
+            }
+            assert_eq!(outcomes.recv().await, None);
+        }
+    }
 }
