@@ -175,6 +175,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_wait_that_no_clock_can_tell_is_not_waited_for() {
+        let server = Loopback::environment(|_, _| {
+            let wait = "Retry-After: 18446744073709551615\r\n";
+            response("429 Too Many Requests", wait, "")
+        })
+        .await;
+        let error = who(&server.patient_http()).await.unwrap_err();
+        assert_eq!(error.kind(), DataverseErrorKind::Unavailable);
+        assert_eq!(server.asked_of_environment().len(), 1);
+    }
+
+    #[tokio::test]
     async fn an_environment_in_maintenance_is_unavailable() {
         let error = refused(json(
             "403 Forbidden",
