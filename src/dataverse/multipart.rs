@@ -186,6 +186,15 @@ fn line_length(text: &[u8]) -> usize {
     memchr(b'\n', text).map_or(text.len(), |at| at + 1)
 }
 
+/// The length of the first header with the lines on which it goes on, which begin with a blank.
+fn field_length(head: &[u8]) -> usize {
+    let mut length = line_length(head);
+    while let Some(rest @ [b' ' | b'\t', ..]) = head.get(length..) {
+        length += line_length(rest);
+    }
+    length
+}
+
 fn without_line_end(text: &[u8]) -> &[u8] {
     let text = text.strip_suffix(b"\n").unwrap_or(text);
     text.strip_suffix(b"\r").unwrap_or(text)
@@ -204,10 +213,11 @@ fn split_head(text: &[u8]) -> (&[u8], &[u8]) {
     (text, &[])
 }
 
+/// The value of a header, with the lines on which it goes on.
 fn header<'a>(head: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let mut rest = head;
     while !rest.is_empty() {
-        let (line, after) = rest.split_at_checked(line_length(rest))?;
+        let (line, after) = rest.split_at_checked(field_length(rest))?;
         rest = after;
         let named = line.trim_ascii_start().split_at_checked(name.len());
         let name = name.as_bytes();
@@ -282,6 +292,19 @@ mod tests {
         assert_eq!(parts("multipart/mixed", b""), None);
         assert_eq!(parts("multipart/mixed; boundary=", b""), None);
         assert_eq!(parts("", b""), None);
+    }
+
+    #[test]
+    fn a_header_may_go_on_on_the_next_line() {
+        for between in ["\r\n ", "\r\n\t", "\n ", " \r\n  "] {
+            let body = CAPTURED.replace("multipart/mixed; ", &format!("multipart/mixed;{between}"));
+            let body = body.replace("Retry-After: ", &format!("Retry-After:{between}"));
+            let read = parts(TYPE, body.as_bytes()).unwrap();
+            let whole = parts(TYPE, CAPTURED.as_bytes()).unwrap();
+            assert_eq!(read.len(), whole.len(), "{between:?}");
+            let refused = read[2].as_ref().unwrap();
+            assert_eq!((refused.status, refused.retry_after()), (412, Some("7")));
+        }
     }
 
     #[test]
