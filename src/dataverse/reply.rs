@@ -4,6 +4,7 @@ use super::http::Answer;
 use super::multipart::Part;
 use super::representation::Representations;
 use super::said::{Addressed, Said};
+use super::words;
 use crate::model::{
     Accepted, Action, Cause, Effect, Failure, Fate, Operation, Reply, ServiceError, Target,
 };
@@ -11,7 +12,8 @@ use crate::model::{
 /// One reply per operation that was sent.
 ///
 /// A part per operation is what the service promises. Fewer parts leave the later operations lost: they may have
-/// been done, and doing them again is harmless. More parts than operations belong to none of them for sure.
+/// been done, and doing them again is harmless; unless the batch says that it ended with the operation that failed. More
+/// parts than operations belong to none of them for sure.
 ///
 /// Source: Microsoft Learn, "Execute batch operations using the Web API", "Handle errors".
 pub(super) fn replies(answer: &Answer, sent: &[&Operation], target: &Target) -> Vec<Reply> {
@@ -41,9 +43,36 @@ pub(super) fn replies(answer: &Answer, sent: &[&Operation], target: &Target) -> 
         });
     }
     if replies.len() < sent.len() {
-        replies.resize(sent.len(), Reply::Failed(lost(answer, why)));
+        let rest = not_run(answer, replies.last()).unwrap_or_else(|| lost(answer, why));
+        replies.resize(sent.len(), Reply::Failed(rest));
     }
     replies
+}
+
+/// What became of the operations after the one at which a batch ended, though it was asked to go on: its status is that
+/// of the operation then. `None` if it did not end so.
+fn not_run(answer: &Answer, last: Option<&Reply>) -> Option<Failure> {
+    if answer.is_success() || answer.cut.is_some() {
+        return None;
+    }
+    let Some(Reply::Failed(failure)) = last else {
+        return None;
+    };
+    let cause = match &failure.cause {
+        Cause::Throttled { .. } => failure.cause.clone(),
+        // The row in the way is known. Without it, and in halves, since there may be others, the rest is sent at once.
+        Cause::Transient | Cause::TooLarge | Cause::Row(_) | Cause::Contract => {
+            Cause::Row(words::refused(None))
+        }
+        Cause::Credential => return None,
+    };
+    let mut error = failure.error.clone();
+    error.message = format!("the batch ended at another row: {}", error.message);
+    Some(Failure {
+        fate: Fate::Refused,
+        cause,
+        error,
+    })
 }
 
 pub(super) fn repeat(failure: &Failure, count: usize) -> Vec<Reply> {
@@ -346,12 +375,33 @@ mod tests {
     fn operations_after_the_last_part_are_lost() {
         let error = r#"{"error":{"code":"0x80044331","message":"too long"}}"#;
         let body = batch_body(&[("204 No Content", "", ""), ("400 Bad Request", "", error)]);
-        let replies = read(&answer(400, MULTIPART, &body), &[Action::Upsert; 4]);
+        let replies = read(&answer(200, MULTIPART, &body), &[Action::Upsert; 4]);
         assert_eq!(effect(&replies[0]), Effect::Upserted);
         assert_eq!(failure(&replies[1]).fate, Fate::Answered);
         for reply in &replies[2..] {
             assert_eq!(failure(reply).fate, Fate::Lost);
             assert_eq!(failure(reply).cause, Cause::Transient);
+        }
+    }
+
+    #[test]
+    fn operations_after_the_one_at_which_the_batch_ended_were_not_run() {
+        let row = Cause::Row(words::refused(None));
+        for (number, status, head, rest) in [
+            (400, "400 Bad Request", "", Some(row.clone())),
+            (500, "500 Internal Server Error", "", Some(row)),
+            (429, "429 Too Many Requests", "Retry-After: 9\r\n", None),
+        ] {
+            let body = batch_body(&[("204 No Content", "", ""), (status, head, "")]);
+            let replies = read(&answer(number, MULTIPART, &body), &[Action::Upsert; 4]);
+            assert_eq!(effect(&replies[0]), Effect::Upserted);
+            let last = failure(&replies[1]);
+            assert_eq!(last.fate, Fate::Answered);
+            for reply in &replies[2..] {
+                let cause = rest.as_ref().unwrap_or(&last.cause);
+                assert_eq!(failure(reply).fate, Fate::Refused, "{status}");
+                assert_eq!(&failure(reply).cause, cause, "{status}");
+            }
         }
     }
 
