@@ -155,7 +155,10 @@ fn done(operation: &Operation) -> Reply {
 }
 
 /// Elastic tables write what can be written and list the rest, without the reason of each: those are refused, so that
-/// they are sent once more and tell it.
+/// they are sent once more and tell it. `None` if the answer lists none of the records.
+///
+/// An elastic table has done the others, any other table has done nothing, and the answer does not tell which it is of:
+/// they are lost, and done once more if they were done.
 fn partly(answer: &Answer, sent: &[&Operation]) -> Option<Vec<Reply>> {
     #[derive(Deserialize)]
     struct Body<'a> {
@@ -178,6 +181,9 @@ fn partly(answer: &Answer, sent: &[&Operation]) -> Option<Vec<Reply>> {
     let body: Body<'_> = serde_json::from_slice(&answer.body).ok()?;
     let failed: Vec<Failed> = serde_json::from_str(&body.error.details).ok()?;
     let failed: HashSet<usize> = failed.into_iter().map(|it| it.request_index).collect();
+    if !failed.iter().any(|index| *index < sent.len()) {
+        return None;
+    }
     let refusal = Failure {
         fate: Fate::Refused,
         cause: Cause::Row(RowFailure::Other {
@@ -186,14 +192,16 @@ fn partly(answer: &Answer, sent: &[&Operation]) -> Option<Vec<Reply>> {
         }),
         error: answer.said().error,
     };
-    let reply = |(index, operation): (usize, &&Operation)| {
-        if failed.contains(&index) {
-            Reply::Failed(refusal.clone())
+    let other = lost(answer, "the answer names other records of the message");
+    let reply = |index| {
+        let failure = if failed.contains(&index) {
+            &refusal
         } else {
-            done(operation)
-        }
+            &other
+        };
+        Reply::Failed(failure.clone())
     };
-    Some(sent.iter().enumerate().map(reply).collect())
+    Some((0..sent.len()).map(reply).collect())
 }
 
 /// Whether a table takes records in bulk, new ones as well as changes.
@@ -325,14 +333,32 @@ mod tests {
         assert_eq!(causes(&replies), [lost, lost]);
     }
 
+    /// What an answer says that lists those records as failed.
+    async fn failed(list: &str) -> Vec<Reply> {
+        let list = serde_json::Value::from(list);
+        let body = format!(
+            r#"{{"error":{{"code":"0x80040265","message":"m","@Microsoft.PowerApps.CDS.ErrorDetails.Plugin.BulkApiErrorDetails":{list}}}}}"#
+        );
+        let server = Loopback::environment(move |_, _| json("400 Bad Request", &body)).await;
+        send(&server, &two(Action::Create(id(0xD)))).await
+    }
+
     #[tokio::test]
-    async fn elastic_tables_answer_row_by_row() {
-        let body = r#"{"error":{"code":"0x80040265","message":"m","@Microsoft.PowerApps.CDS.ErrorDetails.Plugin.BulkApiErrorDetails":"[{\"RequestIndex\":1,\"Id\":\"x\",\"StatusCode\":400}]"}}"#;
-        let server = Loopback::environment(move |_, _| json("400 Bad Request", body)).await;
-        let replies = send(&server, &two(Action::Create(id(0xD)))).await;
+    async fn a_record_that_is_named_is_told_from_those_that_may_be_done() {
+        let replies = failed(r#"[{"RequestIndex":1,"Id":"x","StatusCode":400}]"#).await;
         let causes = causes(&replies);
-        assert_eq!(causes[0], None);
+        assert_eq!(causes[0], Some((Fate::Lost, &Cause::Transient)));
         assert!(matches!(causes[1], Some((Fate::Refused, Cause::Row(_)))));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_that_names_no_record_of_the_message_is_of_all_of_them() {
+        for list in ["[]", r#"[{"RequestIndex":2}]"#, "", "null", "[7]"] {
+            let replies = failed(list).await;
+            let refused =
+                |it: &Option<(Fate, &Cause)>| matches!(it, Some((Fate::Refused, Cause::Row(_))));
+            assert!(causes(&replies).iter().all(refused), "{list}");
+        }
     }
 
     #[tokio::test]
