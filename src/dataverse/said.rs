@@ -57,6 +57,9 @@ struct ErrorBody<'a> {
 /// Longer texts that are not JSON are cut: they are pages for people.
 const LONGEST_TEXT: usize = 300;
 
+/// Longer messages are cut: a run holds as many of them as it has rows on their way.
+const LONGEST_MESSAGE: usize = 8_000;
+
 impl Said {
     /// Reads an answer whose status is not a success; it asks to wait so long.
     pub(super) fn read(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Self {
@@ -72,8 +75,8 @@ impl Said {
             Ok(Body {
                 error: Some(error), ..
             }) => {
-                error.code.as_ref().clone_into(&mut said.error.code);
-                error.message.as_ref().clone_into(&mut said.error.message);
+                beginning(&error.code).clone_into(&mut said.error.code);
+                beginning(&error.message).clone_into(&mut said.error.message);
                 said.duplicate = error
                     .duplicate
                     .map_or_else(Vec::new, |xml| duplicates(&xml));
@@ -81,7 +84,7 @@ impl Said {
             Ok(Body {
                 message: Some(message),
                 ..
-            }) => said.error.message = message.into_owned(),
+            }) => beginning(&message).clone_into(&mut said.error.message),
             // A gateway answers with a page or with nothing.
             Ok(_) | Err(_) => said.error.message = plain_text(body),
         }
@@ -296,6 +299,12 @@ fn unescape(text: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// As much of a message as is kept.
+fn beginning(message: &str) -> &str {
+    let end = message.floor_char_boundary(LONGEST_MESSAGE);
+    message.get(..end).unwrap_or(message)
 }
 
 /// What a person can use of a body that is not JSON: the title of a page, or the beginning of a text.
@@ -619,6 +628,24 @@ mod tests {
     fn a_message_of_the_web_framework_is_kept() {
         let said = Said::read(404, None, br#"{"Message":"No HTTP resource was found"}"#);
         assert_eq!(said.error.message, "No HTTP resource was found");
+    }
+
+    #[test]
+    fn of_a_message_without_end_the_beginning_is_kept() {
+        for letter in ["x", "é"] {
+            let body = format!(
+                r#"{{"error":{{"code":"","message":"{}"}}}}"#,
+                letter.repeat(9_001)
+            );
+            let kept = Said::read(400, None, body.as_bytes()).error.message;
+            assert_eq!(kept, letter.repeat(LONGEST_MESSAGE / letter.len()));
+            let framework = body.replace(r#"{"error":{"code":"","message""#, r#"{"Message""#);
+            let framework = framework.replace("}}", "}");
+            assert_eq!(
+                Said::read(400, None, framework.as_bytes()).error.message,
+                kept
+            );
+        }
     }
 
     #[test]
