@@ -11,6 +11,7 @@ use reqwest::header::{DATE, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -98,6 +99,7 @@ const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
 struct Granted {
     #[serde(deserialize_with = "confidential")]
     access_token: SecretString,
+    #[serde(default)]
     expires_in: Seconds,
 }
 
@@ -105,12 +107,19 @@ fn confidential<'de, D: serde::Deserializer<'de>>(json: D) -> Result<SecretStrin
     String::deserialize(json).map(SecretString::from)
 }
 
-/// A number, or a number as text, as older endpoints have it.
+/// A number, or a number as text, as older endpoints have it. Some endpoints do not tell.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Seconds {
     Number(u64),
     Text(String),
+    Other(IgnoredAny),
+}
+
+impl Default for Seconds {
+    fn default() -> Self {
+        Self::Other(IgnoredAny)
+    }
 }
 
 #[derive(Deserialize)]
@@ -193,7 +202,7 @@ impl Tokens {
         let lifetime = granted.expires_in.duration();
         let mut header =
             HeaderValue::from_str(&format!("Bearer {}", granted.access_token.expose_secret()))
-                .map_err(|_| self.unexpected("the token cannot stand in a header"))?;
+                .map_err(|_| no_token("the token cannot stand in a header"))?;
         header.set_sensitive(true);
         held.issued += 1;
         let token = Token {
@@ -236,7 +245,7 @@ impl Tokens {
         if status == 200 {
             // The reason is not told: it could quote the answer.
             return serde_json::from_slice(&body)
-                .map_err(|_| self.unexpected("it is not the answer of a token endpoint"));
+                .map_err(|_| no_token("it is not the answer of a token endpoint"));
         }
         Err(self.denied(status, wait, &body))
     }
@@ -276,15 +285,17 @@ impl Tokens {
             error: said.error,
         }
     }
+}
 
-    fn unexpected(&self, why: &str) -> DataverseError {
-        DataverseError::Unexpected {
-            about: format!(
-                "a token from {}",
-                self.endpoint.host_str().unwrap_or_default()
-            ),
-            why: why.to_owned(),
-        }
+/// An answer that calls itself a success and brings no token.
+fn no_token(why: &str) -> DataverseError {
+    DataverseError::SignIn {
+        cause: SignInCause::NotALoginHost,
+        error: ServiceError {
+            status: 200,
+            message: why.to_owned(),
+            ..ServiceError::default()
+        },
     }
 }
 
@@ -318,9 +329,11 @@ impl Seconds {
     fn duration(&self) -> Duration {
         // A lifetime that cannot be read is taken as short; beyond a day it makes no difference.
         let seconds = match self {
-            Self::Number(seconds) => *seconds,
-            Self::Text(text) => text.parse().unwrap_or(600),
+            Self::Number(seconds) => Some(*seconds),
+            Self::Text(text) => text.parse().ok(),
+            Self::Other(_) => None,
         };
+        let seconds = seconds.unwrap_or(600);
         Duration::from_secs(seconds.min(24 * 60 * 60))
     }
 }
@@ -458,6 +471,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_lifetime_that_cannot_be_read_is_short_and_no_reason_to_refuse_a_token() {
+        for told in [
+            "",
+            r#""expires_in":null,"#,
+            r#""expires_in":-1,"#,
+            r#""expires_in":3599.5,"#,
+        ] {
+            let body = format!(r#"{{{told}"access_token":"t"}}"#);
+            let server = Loopback::serve(move |_, _| json("200 OK", &body)).await;
+            let tokens = server.tokens();
+            for _ in 0..2 {
+                assert_eq!(text(&tokens.current().await.unwrap()), "Bearer t");
+            }
+            assert_eq!(server.asked().len(), 1, "{told}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_token_that_cannot_be_renewed_yet_serves_on() {
         let server = Loopback::serve(|_, number| match number {
             0 => token("t0", 3599),
@@ -542,10 +573,19 @@ mod tests {
         };
         assert_eq!(cause, SignInCause::NotALoginHost);
         assert_eq!(error.message, "Nothing here");
-        let error = refusal("200 OK", "<html>").await;
-        assert!(matches!(error, DataverseError::Unexpected { .. }));
-        let error = refusal("302 Found", "").await;
-        assert!(matches!(error, DataverseError::SignIn { .. }));
+        let answers = [
+            ("302 Found", ""),
+            ("200 OK", "<html>"),
+            ("200 OK", ""),
+            ("200 OK", r#"{"expires_in":3599}"#),
+            ("200 OK", r#"{"expires_in":3599,"access_token":"a\nb"}"#),
+        ];
+        for (status, body) in answers {
+            let error = refusal(status, body).await;
+            assert_eq!(error.kind(), DataverseErrorKind::Credential, "{body}");
+            let is_other = matches!(&error, DataverseError::SignIn { cause, .. } if *cause == SignInCause::NotALoginHost);
+            assert!(is_other, "{error}");
+        }
     }
 
     #[tokio::test]
