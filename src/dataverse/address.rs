@@ -97,10 +97,14 @@ impl Address {
     /// What a link of the service addresses, as path and query from the origin on. Its host is left out of account:
     /// a token never goes to a host that an answer names.
     pub(super) fn path_of_link(link: &str) -> String {
+        // A relative link may have an address among its values.
+        let is_scheme = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric());
         let path = match link.split_once("://") {
             _ if link.starts_with('/') => Some(link),
-            Some((_, rest)) => rest.find('/').and_then(|slash| rest.get(slash..)),
-            None => return format!("{BASE}/{link}"),
+            Some((scheme, rest)) if is_scheme(scheme) => {
+                rest.find('/').and_then(|slash| rest.get(slash..))
+            }
+            Some(_) | None => return format!("{BASE}/{link}"),
         };
         path.unwrap_or("/").to_owned()
     }
@@ -314,7 +318,12 @@ mod tests {
             "/api/x?a=b://c/d"
         );
         assert_eq!(Address::path_of_link("https://host"), "/");
-        for link in [".evil.example/x", "@evil.example/x", ":80@evil.example"] {
+        for link in [
+            ".evil.example/x",
+            "@evil.example/x",
+            ":80@evil.example",
+            "contacts?$filter=a eq 'http://x/y'",
+        ] {
             assert_eq!(Address::path_of_link(link), format!("{BASE}/{link}"));
         }
     }
