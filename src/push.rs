@@ -52,7 +52,7 @@ pub use self::request::{Patience, Purpose, Report, Request};
 pub use self::resting::Resting;
 pub use self::state::{Adopted, StateError, adopt, forget, rekey};
 
-use self::open::{Opened, open};
+use self::open::Opened;
 use self::record::Condemned;
 use self::selection::Selection;
 use self::survey::Surveyed;
@@ -137,10 +137,7 @@ struct Run {
 impl Run {
     /// The counts are complete when this returns, whatever it returns.
     async fn carry(&mut self) -> Result<(), PushError> {
-        let opened = tokio::select! {
-            opened = open(&self.request) => Arc::new(opened?),
-            () = stopping(self.stop.clone()) => return Err(interrupted()),
-        };
+        let opened = self.open().await?;
         self.warnings.extend_from_slice(&opened.warnings);
         self.opened = Some(Arc::clone(&opened));
         let rejects = RejectWriter::create(self.folder.path()).map_err(PushError::Results)?;
@@ -234,10 +231,7 @@ impl Run {
             // It can be read only once.
             return Ok(None);
         }
-        let opened = tokio::select! {
-            opened = open(&self.request) => Arc::new(opened?),
-            () = stopping(self.stop.clone()) => return Err(interrupted()),
-        };
+        let opened = self.open().await?;
         self.opened = Some(Arc::clone(&opened));
         Ok(Some(opened))
     }

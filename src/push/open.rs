@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::time::{Instant, sleep_until};
 
 use super::users::{SignedIn, User, sign_in};
-use super::{PushError, Request, Resting};
+use super::{PushError, Request, Resting, Run, interrupted, stopping};
 use crate::dataverse::{Dataverse, DataverseErrorKind, Who};
+use crate::dispatch::StopCause;
 use crate::mapping::{CompileContext, Mapping, Plan};
-use crate::model::{Connection, Envelopes, Source as _, Table};
+use crate::model::{Connection, Envelopes, ServiceError, Source as _, Table};
 use crate::snapshot::Snapshot;
 use crate::source::Extract;
 
@@ -38,6 +40,35 @@ pub(super) async fn open(request: &Request) -> Result<Opened, PushError> {
         ..
     } = request;
     compile(mapping, connection, resting, *started).await
+}
+
+impl Run {
+    /// Unless somebody says to stop. At the deadline an answer that is on its way has the grace period to come.
+    pub(super) async fn open(&self) -> Result<Arc<Opened>, PushError> {
+        let deadline = self.deadline();
+        let until = deadline.and_then(|it| it.checked_add(self.request.patience.grace));
+        tokio::select! {
+            opened = open(&self.request) => Ok(Arc::new(opened?)),
+            () = stopping(self.stop.clone()) => Err(interrupted()),
+            () = over(until) => Err(too_late()),
+        }
+    }
+}
+
+/// Until that time; for ever if there is none.
+async fn over(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The deadline came before there was anything to send.
+fn too_late() -> PushError {
+    PushError::Stopped(StopCause::Exhausted(ServiceError {
+        message: "before the deadline it has not told what a run needs to know".to_owned(),
+        ..ServiceError::default()
+    }))
 }
 
 /// What reading the mapping found wrong goes before an extract or environment that cannot be reached.
