@@ -2,10 +2,10 @@
 
 use tokio::time::Instant;
 
-use super::Request;
 use super::open::Opened;
 use super::users::User;
-use crate::dataverse::{TableWriter, Who};
+use super::{PushError, Request};
+use crate::dataverse::{DataverseError, TableWriter, Who};
 use crate::dispatch::Lane;
 use crate::model::Connection;
 
@@ -17,7 +17,8 @@ pub struct Resting(Vec<Rest>);
 struct Rest {
     url: String,
     client_id: String,
-    who: Who,
+    /// Unless it was refused before it was told.
+    who: Option<Who>,
     until: Instant,
 }
 
@@ -38,7 +39,7 @@ impl Resting {
             Some(Rest {
                 url: url.clone(),
                 client_id: user.client_id.clone(),
-                who: user.who,
+                who: Some(user.who),
                 until: until?,
             })
         };
@@ -47,10 +48,33 @@ impl Resting {
         Self(elsewhere.cloned().chain(here).collect())
     }
 
-    /// Who that application is and until when it rests, if it still does.
-    pub(super) fn of(&self, alone: &Connection) -> Option<(Who, Instant)> {
+    /// Those after a run that ended before it had begun. Of several applications it is not told which one was refused.
+    pub(super) fn refused(mut self, connection: &Connection, stopped: Option<&PushError>) -> Self {
+        let Some(PushError::Dataverse(DataverseError::Unavailable {
+            retry_after: Some(wait),
+            ..
+        })) = stopped
+        else {
+            return self;
+        };
+        if connection.others.is_empty()
+            && self.of(connection).is_none()
+            && let Some(until) = Instant::now().checked_add(*wait)
+        {
+            self.0.push(Rest {
+                url: connection.url.clone(),
+                client_id: connection.client_id.clone(),
+                who: None,
+                until,
+            });
+        }
+        self
+    }
+
+    /// Who that application is, if that is known, and until when it rests, if it still does.
+    pub(super) fn of(&self, alone: &Connection) -> Option<(Option<Who>, Instant)> {
         let is_it = |rest: &&Rest| rest.url == alone.url && rest.client_id == alone.client_id;
-        let rest = self.0.iter().find(is_it)?;
+        let rest = self.0.iter().rfind(is_it)?;
         (rest.until > Instant::now()).then_some((rest.who, rest.until))
     }
 }

@@ -37,9 +37,12 @@ pub(super) async fn report(mut run: Run, stopped: Option<PushError>) -> Result<R
     results
         .write(run.folder.path())
         .map_err(PushError::Results)?;
-    let resting = match &run.opened {
-        Some(opened) => Resting::after(&run.request, opened, run.lane.as_ref()),
-        None => run.request.resting,
+    let resting = if let Some(opened) = &run.opened {
+        Resting::after(&run.request, opened, run.lane.as_ref())
+    } else {
+        let request = run.request;
+        let resting = request.resting;
+        resting.refused(&request.connection, stopped.as_ref())
     };
     Ok(Report {
         resting,

@@ -66,11 +66,15 @@ pub(super) async fn sign_in(
 
 async fn reach(
     alone: &Connection,
-    resting: Option<(Who, Instant)>,
+    resting: Option<(Option<Who>, Instant)>,
 ) -> Result<User, DataverseError> {
     let environment = Dataverse::connect(alone, &WireOptions::default()).await?;
     let (who, rests_until) = match resting {
-        Some((who, until)) => (who, Some(until)),
+        Some((Some(who), until)) => (who, Some(until)),
+        Some((None, until)) => {
+            rested(until).await?;
+            (environment.who().await?, None)
+        }
         None => (environment.who().await?, None),
     };
     Ok(User {
@@ -87,21 +91,27 @@ async fn first(users: &mut [User]) -> Result<Option<(Dataverse, Who)>, Dataverse
         return Ok(None);
     };
     if let Some(until) = user.rests_until.take() {
-        let wait = until.saturating_duration_since(Instant::now());
-        if wait > WireOptions::default().patience {
-            return Err(DataverseError::Unavailable {
-                retry_after: Some(wait),
-                error: ServiceError {
-                    status: 429,
-                    message: "the penalty of an earlier run lasts".to_owned(),
-                    ..ServiceError::default()
-                },
-            });
-        }
-        tokio::time::sleep_until(until).await;
+        rested(until).await?;
         user.who = user.environment.who().await?;
     }
     Ok(Some((user.environment.clone(), user.who)))
+}
+
+/// Waits for the end of an earlier run's penalty, if that is soon.
+async fn rested(until: Instant) -> Result<(), DataverseError> {
+    let wait = until.saturating_duration_since(Instant::now());
+    if wait > WireOptions::default().patience {
+        return Err(DataverseError::Unavailable {
+            retry_after: Some(wait),
+            error: ServiceError {
+                status: 429,
+                message: "the penalty of an earlier run lasts".to_owned(),
+                ..ServiceError::default()
+            },
+        });
+    }
+    tokio::time::sleep_until(until).await;
+    Ok(())
 }
 
 fn left_out(client: &str, error: &dyn std::fmt::Display) -> String {
