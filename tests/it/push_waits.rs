@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use segue::dispatch::Stopping;
@@ -11,6 +12,7 @@ use segue::mapping::Mapping;
 use segue::model::{Connection, LogicalName, RunId, SecretSource};
 use segue::push::{Patience, Progress, Purpose, Report, Request, Resting, Stage, push};
 use segue_emulator::{CLIENT_ID, CLIENT_SECRET, EffectKind, Fault, TENANT_ID};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -205,6 +207,70 @@ async fn an_environment_that_never_answers_does_not_keep_a_run_from_stopping() {
         let _connection = silent.accept().await.unwrap();
         running.stop.send(Stopping::Drain).unwrap();
         assert_eq!(running.ended().await.0, 6);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_environment_that_never_answers_keeps_no_run_beyond_its_deadline() {
+    let desk = desk().await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", silent.local_addr().unwrap());
+    for purpose in [Purpose::Send, Purpose::Rehearse] {
+        let patience = Patience {
+            deadline: Some(Duration::from_millis(1)),
+            grace: Duration::from_millis(1),
+            ..Patience::default()
+        };
+        let mut request = request(&desk, purpose, patience);
+        request.connection.url.clone_from(&address);
+        request.connection.authority = Some(address.clone());
+        let (code, report) = Running::of(request).ended().await;
+        assert_eq!(code, 75, "{:?}", report.stopped);
+    }
+}
+
+/// An environment that tells whoever asks to come back in two minutes, and how often it was asked.
+async fn refusing() -> (String, Arc<AtomicUsize>, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let (asked, mut server) = (Arc::<AtomicUsize>::default(), JoinSet::new());
+    let count = Arc::clone(&asked);
+    server.spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 16_384];
+            if stream.read(&mut request).await.is_err() {
+                continue;
+            }
+            let (status, body) = if request.starts_with(b"POST") {
+                ("200 OK", r#"{"expires_in":3599,"access_token":"t"}"#)
+            } else {
+                count.fetch_add(1, Ordering::Relaxed);
+                ("429 Too Many Requests\r\nRetry-After: 120", "")
+            };
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+            );
+            stream.write_all(answer.as_bytes()).await.ok();
+        }
+    });
+    (address, asked, server)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_penalty_that_lets_no_run_begin_is_left_alone_by_the_next_one_too() {
+    let desk = desk().await;
+    let (address, asked, _server) = refusing().await;
+    let mut resting = Resting::default();
+    for _ in 0..3 {
+        let mut request = request(&desk, Purpose::Send, Patience::default());
+        request.connection.url.clone_from(&address);
+        request.connection.authority = Some(address.clone());
+        request.resting = resting;
+        let (code, report) = Running::of(request).ended().await;
+        assert_eq!(code, 75, "{:?}", report.stopped);
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        resting = report.resting;
     }
 }
 
