@@ -16,7 +16,7 @@ use crate::model::{Cause, LogicalName, RecordId, RowFailure, ServiceError};
 pub(super) struct Said {
     /// Status, code and message, word for word.
     pub(super) error: ServiceError,
-    /// `Retry-After`, in whole seconds.
+    /// How long `Retry-After` asks to wait.
     pub(super) retry_after: Option<Duration>,
     /// Columns and values that collide with another record's.
     duplicate: Vec<(LogicalName, String)>,
