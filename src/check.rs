@@ -80,7 +80,7 @@ async fn walk(
         Err(error) => {
             let failed = step_of(&error, connection);
             // Nothing is ticked that this error does not prove.
-            let proven = if NO_STEP_BEFORE.contains(&failed) {
+            let proven = if NO_STEP_BEFORE.contains(&failed) || is_either(&error, connection) {
                 &[]
             } else {
                 &REACHED[..]
@@ -128,6 +128,17 @@ const REACHED: [Reached; 3] = [
 
 /// A login host that is out of order and such an environment look alike.
 const NO_STEP_BEFORE: [&str; 2] = ["settings", "service"];
+
+/// Whether it was the login host or the environment that could not be reached: one server may be both.
+fn is_either(error: &DataverseError, connection: &Connection) -> bool {
+    let login = connection.authority.as_deref().unwrap_or_default();
+    match error {
+        DataverseError::Unreachable { host, .. } | DataverseError::Unanswered { host, .. } => {
+            login.contains(host.as_str()) && connection.url.contains(host.as_str())
+        }
+        _ => false,
+    }
+}
 
 /// At which step the first request fails. The token is fetched before the environment is called.
 fn step_of(error: &DataverseError, connection: &Connection) -> &'static str {

@@ -39,7 +39,7 @@ pub enum DataverseError {
     /// No connection: nothing was sent.
     #[error("cannot connect to {host}: {why}")]
     Unreachable {
-        /// The host that was called.
+        /// The host that was called, with its port where the address names one.
         host: String,
         /// What the network said.
         why: String,
@@ -47,7 +47,7 @@ pub enum DataverseError {
     /// A request was sent, and its answer did not come or was cut short.
     #[error("{host} did not answer: {why}")]
     Unanswered {
-        /// The host that was called.
+        /// The host that was called, with its port where the address names one.
         host: String,
         /// What the network said.
         why: String,

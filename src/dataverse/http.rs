@@ -15,7 +15,7 @@ use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, IF_NONE_MATCH, RETRY_AFTER,
 };
 
-use super::address::Address;
+use super::address::{Address, server};
 use super::multipart::{self, Part};
 use super::said::Said;
 use super::token::{Token, Tokens};
@@ -199,7 +199,7 @@ impl Http {
         match &answer.cut {
             None => Ok(answer),
             Some(why) => Err(DataverseError::Unanswered {
-                host: self.address.host.clone(),
+                host: server(&self.address.batch),
                 why: why.clone(),
             }),
         }
@@ -260,7 +260,7 @@ impl Http {
             .prepare(request, &token)
             .send()
             .await
-            .map_err(|error| network_error(&self.address.host, error))?;
+            .map_err(|error| network_error(server(&self.address.batch), error))?;
         let (body, cut) = body_of(&mut response).await;
         let answer = Answer {
             status: response.status().as_u16(),

@@ -15,6 +15,7 @@ use serde::de::IgnoredAny;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::address::server;
 use super::said::Said;
 use super::transport::{body_of, network_error};
 use super::{DataverseError, SignInCause, wait};
@@ -220,7 +221,7 @@ impl Tokens {
     }
 
     async fn ask(&self) -> Result<Granted, DataverseError> {
-        let host = self.endpoint.host_str().unwrap_or_default();
+        let host = || server(&self.endpoint);
         let mut response = self
             .client
             .post(self.endpoint.clone())
@@ -233,13 +234,13 @@ impl Tokens {
             ])
             .send()
             .await
-            .map_err(|error| not_granted(network_error(host, error)))?;
+            .map_err(|error| not_granted(network_error(host(), error)))?;
         let status = response.status().as_u16();
         let header = |name: HeaderName| response.headers().get(name)?.to_str().ok();
         let wait = header(RETRY_AFTER).and_then(|told| wait::told(told, header(DATE)));
         let (body, cut) = body_of(&mut response).await;
         if let Some(why) = cut {
-            let host = host.to_owned();
+            let host = host();
             return Err(not_granted(DataverseError::Unanswered { host, why }));
         }
         if status == 200 {

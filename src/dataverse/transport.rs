@@ -89,8 +89,7 @@ pub(super) async fn body_of(response: &mut reqwest::Response) -> (Bytes, Option<
 }
 
 /// Tells a request that was not sent from one without an answer.
-pub(super) fn network_error(host: &str, error: reqwest::Error) -> DataverseError {
-    let host = host.to_owned();
+pub(super) fn network_error(host: String, error: reqwest::Error) -> DataverseError {
     if error.is_builder() {
         return DataverseError::Client(error.without_url());
     }
