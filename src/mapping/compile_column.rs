@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::compile::Compiler;
 use super::compile_codes as codes;
-use super::compile_words::{closest, kind_in_words, listed};
+use super::compile_words::{closest, kind_in_words, listed, undivided};
 use super::convert::{Canonical, Cell, Conversion, Scratch, Trim, is_readable, shown};
 use super::plan::PlannedColumn;
 use super::{ColumnMapping, Literal, Mode, Origin, Written};
@@ -149,10 +149,16 @@ impl Compiler<'_> {
 
     fn unknown_source_column(&mut self, name: &Written<String>) {
         let names = || self.source.iter().map(|column| column.name.as_str());
-        let help = match closest(&name.value, names()) {
+        let undivided = undivided(names()).map(|delimiter| {
+            format!(
+                "The extract has one column, {}: say what stands between its cells, `csv: {{ delimiter: \"{delimiter}\" }}`.",
+                listed(names())
+            )
+        });
+        let help = undivided.unwrap_or_else(|| match closest(&name.value, names()) {
             Some(close) => format!("did you mean `{}`?", shown(close)),
             None => format!("The extract has {}.", listed(names())),
-        };
+        });
         self.tell(
             codes::UNKNOWN_SOURCE_COLUMN,
             &name.at,

@@ -88,6 +88,18 @@ pub(super) fn closest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -
         .map(|(_, name)| name)
 }
 
+/// What seems to stand between the cells of a header that was read as a single column, as YAML writes it in quotes.
+pub(super) fn undivided<'a>(mut names: impl Iterator<Item = &'a str>) -> Option<&'static str> {
+    let only = names.next()?;
+    let delimiters = [(';', ";"), ('\t', "\\t"), ('|', "|"), (',', ",")];
+    let found = delimiters
+        .iter()
+        .find(|(delimiter, _)| only.contains(*delimiter));
+    found
+        .filter(|_| names.next().is_none())
+        .map(|(_, written)| *written)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

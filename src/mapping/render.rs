@@ -7,7 +7,7 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet, normalize_untrusted_str};
 use serde_json::{Value, json};
 
-use super::{Problem, Problems};
+use super::{Mapping, Problem, Problems};
 
 /// Columns of a terminal line; source lines are cut to it around the caret.
 const WIDTH: usize = 80;
@@ -90,10 +90,22 @@ impl Problems {
 
     /// Both counted from one, the column in characters, as the caret stands.
     fn line_and_column(&self, place: usize) -> (usize, usize) {
-        let place = self.text.floor_char_boundary(place.min(self.text.len()));
-        let before = self.text.get(..place).unwrap_or_default();
-        let line = before.rsplit('\n').next().unwrap_or_default();
-        (before.matches('\n').count() + 1, line.chars().count() + 1)
+        line_and_column(&self.text, place)
+    }
+}
+
+fn line_and_column(text: &str, place: usize) -> (usize, usize) {
+    let place = text.floor_char_boundary(place.min(text.len()));
+    let before = text.get(..place).unwrap_or_default();
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    (before.matches('\n').count() + 1, line.chars().count() + 1)
+}
+
+impl Mapping {
+    /// Where a setting stands, as `contacts.yaml:14:3`.
+    pub fn place(&self, at: &Range<usize>) -> String {
+        let (line, column) = line_and_column(&self.text, at.start);
+        format!("{}:{line}:{column}", self.file.display())
     }
 }
 

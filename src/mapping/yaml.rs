@@ -180,10 +180,12 @@ fn syntax_problem(error: &ScanError, text: &str) -> Problem {
     let before = text.get(..place).unwrap_or_default();
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     let line = text.get(line_start..).and_then(|it| it.lines().next());
-    let help = if line.is_some_and(|line| line.contains("{{")) {
-        "Put text with `{{ … }}` in quotes."
-    } else {
-        help
+    let help = match line {
+        Some(line) if line.contains("{{") => "Put text with `{{ … }}` in quotes.",
+        Some(line) if line.contains('\\') && line.contains('"') => {
+            "In double quotes a backslash means something else: put paths in single quotes, or write them with `/`."
+        }
+        _ => help,
     };
     Problem {
         code: codes::SYNTAX,
@@ -225,7 +227,8 @@ fn in_words(kind: &ErrorKind) -> (String, &'static str) {
         ),
         other => {
             let title = format!("this is not YAML: {other}");
-            return (title, "Check quotes, brackets and indentation.");
+            let help = "Check indentation, quotes, brackets, and the blank after each `:`, here and in the line above.";
+            return (title, help);
         }
     };
     (title.to_owned(), help)
@@ -284,6 +287,22 @@ mod tests {
             assert_eq!(told.len(), 1, "{text:?} {told:?}");
             assert!(told[0].starts_with("SG0001"), "{text:?} {told:?}");
         }
+    }
+
+    #[test]
+    fn what_people_often_forget_is_told() {
+        let help_of = |text: &str| {
+            let mut problems = Vec::new();
+            read(text, &mut problems);
+            problems.remove(0).help.unwrap()
+        };
+        let forgotten = help_of("columns:\n  a:number\n  b: name\n");
+        assert!(
+            forgotten.contains("the blank after each `:`"),
+            "{forgotten}"
+        );
+        let path = help_of("path: \"C:\\data\\a.csv\"\n");
+        assert!(path.contains("single quotes"), "{path}");
     }
 
     #[test]
