@@ -162,6 +162,31 @@ fn every_problem_has_its_line() {
     }
 }
 
+/// Where the code has its words for rejects; what looks like one there is one.
+const REJECTS: &[&str] = &[
+    "src/dataverse/words.rs",
+    "src/dispatch/advice.rs",
+    "src/mapping/convert/refusal.rs",
+    "src/mapping/reject.rs",
+    "src/mapping/removal.rs",
+];
+
+#[test]
+fn every_reject_has_its_line() {
+    let page = shipped("docs/problems.md");
+    let is_word =
+        |text: &&str| text.len() > 5 && text.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    for file in REJECTS {
+        let code = shipped(file);
+        let code = code.split("mod tests").next().unwrap();
+        let words: Vec<&str> = code.split('"').skip(1).step_by(2).filter(is_word).collect();
+        assert!(!words.is_empty(), "{file}");
+        for word in words {
+            assert!(page.contains(&format!("`{word}`")), "{file}: {word}");
+        }
+    }
+}
+
 fn names(object: &Json) -> BTreeSet<String> {
     object.as_object().unwrap().keys().cloned().collect()
 }
