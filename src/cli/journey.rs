@@ -17,7 +17,7 @@ use super::{output, progress};
 use crate::dispatch::Stopping;
 use crate::ledger::{Extent, Scope};
 use crate::mapping::{Config, Mapping};
-use crate::push::{Change, Progress, Purpose, Request, Resting};
+use crate::push::{Change, Progress, Purpose, PushError, Request, Resting};
 use crate::report::{ExitCode, RunFolder, RunResults};
 
 /// After a second signal a run has so long to come to its end before it is left behind.
@@ -88,10 +88,18 @@ impl<'a> Journey<'a> {
         Ok(Travelled {
             results: report.results,
             code,
-            stopped: report.stopped.map(Stop::from),
+            stopped: report.stopped.map(|error| self.told(&mapping, error)),
             warnings: report.warnings,
             preview,
         })
+    }
+
+    /// An extract that the command named stands in no mapping.
+    fn told(&self, mapping: &Mapping, error: PushError) -> Stop {
+        match &error {
+            PushError::Source(_) if self.arguments.selection.extract.is_some() => error.into(),
+            _ => Stop::about(mapping, error),
+        }
     }
 
     /// A run that cannot begin leaves its results as well, where it is known into which folder.
@@ -110,8 +118,8 @@ impl<'a> Journey<'a> {
         let Ok(config) = self.config() else { return };
         let chosen = settings.choose(config, mapping);
         let destination = chosen.map_or_else(|_| String::new(), |it| it.name().to_owned());
-        let started = now();
-        let noted = RunFolder::create(config.state(), started, name).and_then(|folder| {
+        let (started, state) = (now(), config.state().to_owned());
+        let noted = RunFolder::create(&state, started, name).and_then(|folder| {
             let results = RunResults {
                 run: folder.run_id().to_string(),
                 mapping: name.to_owned(),
@@ -122,7 +130,10 @@ impl<'a> Journey<'a> {
             results.write(folder.path())
         });
         if let Err(error) = noted {
-            output::warn(&format!("the results of the run were not written: {error}"));
+            let state = state.display();
+            output::warn(&format!(
+                "the results of the run were not written in {state}: {error}"
+            ));
         }
     }
 

@@ -1,11 +1,12 @@
 //! Log lines on stderr: how many, and in which shape.
 
-use std::io::{IsTerminal as _, stderr};
+use std::io::stderr;
 
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
-use super::Loudness;
+use super::{Loudness, output};
+use crate::mapping::Paint;
 
 /// How log lines are written.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -31,7 +32,7 @@ pub(super) fn start(loudness: &Loudness) {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
         .with_writer(stderr)
-        .with_ansi(stderr().is_terminal());
+        .with_ansi(output::paint() == Paint::Colour);
     // A second subscriber in one process is refused, and the first goes on.
     match loudness.log_format {
         Shape::Text => subscriber.try_init().ok(),

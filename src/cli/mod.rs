@@ -43,6 +43,7 @@ Exit codes:
 
 /// How much to tell on stderr.
 #[derive(Args)]
+#[command(next_help_heading = "On stderr")]
 struct Loudness {
     /// Tell more on stderr; repeat for still more.
     #[arg(short, long, global = true, action = ArgAction::Count)]
@@ -85,7 +86,7 @@ enum Command {
 pub fn run() -> u8 {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return output::usage(&error).code(),
+        Err(error) => return output::usage(error).code(),
     };
     logs::start(&arguments.loudness);
     if arguments.loudness.quiet {
@@ -101,7 +102,7 @@ pub fn run() -> u8 {
             return Stop::of(&error, help, ExitCode::Defect).tell().code();
         }
     };
-    let code = runtime.block_on(arguments.command.run());
+    let code = output::printed(runtime.block_on(arguments.command.run()));
     // What still blocks, a read of a slow disk perhaps, has nothing to add to the exit code.
     runtime.shutdown_background();
     code.code()
@@ -118,7 +119,7 @@ impl Command {
             Self::Describe(arguments) => describe::run(arguments).await,
             Self::Runs(arguments) => runs::run(&arguments),
             Self::Rejects(arguments) => rejects::run(&arguments),
-            Self::Retry(arguments) => retry::run(arguments).await,
+            Self::Retry(arguments) => return retry::run(arguments).await,
             Self::State(arguments) => state::run(arguments).await,
             Self::Completions(arguments) => return completions::run(&arguments),
             Self::Sandbox(arguments) => sandbox::run(arguments).await,

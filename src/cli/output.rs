@@ -1,27 +1,56 @@
 //! What people read: data on stdout, everything else on stderr.
 
-use std::io::{IsTerminal as _, Write as _, stderr, stdout};
+use std::io::{Error, ErrorKind, IsTerminal as _, Write as _, stderr, stdout};
+use std::path::Path;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::error::{ContextKind, ContextValue};
 
 use crate::mapping::Paint;
 use crate::report::ExitCode;
 
 /// Prints data.
 pub(super) fn print(text: &str) {
-    // A reader that went away is not an error of ours: `segue runs | head`.
-    writeln!(stdout().lock(), "{text}").ok();
+    note(writeln!(stdout().lock(), "{text}"));
 }
 
 /// Prints data that need not be text.
 pub(super) fn print_bytes(bytes: &[u8]) {
-    stdout().lock().write_all(bytes).ok();
+    let mut out = stdout().lock();
+    note(out.write_all(bytes).and_then(|()| out.flush()));
 }
 
 /// Prints one JSON object on one line.
 pub(super) fn print_json(object: &impl serde::Serialize) {
     let mut out = stdout().lock();
-    if serde_json::to_writer(&mut out, object).is_ok() {
-        writeln!(out).ok();
+    let written = serde_json::to_writer(&mut out, object).map_err(Error::from);
+    note(written.and_then(|()| writeln!(out)));
+}
+
+/// What kept data from being printed, if anything did.
+static UNPRINTED: OnceLock<Error> = OnceLock::new();
+
+fn note(written: std::io::Result<()>) {
+    match written {
+        // A reader that went away is not an error of ours: `segue runs | head`.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            UNPRINTED.set(error).ok();
+        }
+        _ => {}
+    }
+}
+
+/// How a command ends whose data did not all reach stdout: whoever reads the file must not take it for whole.
+pub(super) fn printed(code: ExitCode) -> ExitCode {
+    match UNPRINTED.get() {
+        None => code,
+        Some(error) => {
+            say(&format!(
+                "error: what was to be printed could not be written to stdout: {error}\n  help: Make room where it goes, then run the command again."
+            ));
+            ExitCode::worst([code, ExitCode::Extract])
+        }
     }
 }
 
@@ -61,7 +90,18 @@ pub(super) fn paint() -> Paint {
 }
 
 /// Prints clap's own words: help goes to stdout with 0, mistakes to stderr with 2.
-pub(super) fn usage(error: &clap::Error) -> ExitCode {
+pub(super) fn usage(mut error: clap::Error) -> ExitCode {
+    if let Some(ContextValue::String(it)) = error.get(ContextKind::InvalidArg)
+        && error.kind() == clap::error::ErrorKind::UnknownArgument
+        && Path::new(it)
+            .extension()
+            .is_some_and(|it| it == "yaml" || it == "yml")
+        && error.to_string().contains("--mapping <FILE>")
+    {
+        let tip = format!("write '--mapping {it}'");
+        let tip = ContextValue::StyledStrs(vec![tip.into()]);
+        error.insert(ContextKind::Suggested, tip);
+    }
     error.print().ok();
     if error.use_stderr() {
         ExitCode::Usage

@@ -53,7 +53,7 @@ pub(super) struct PushArguments {
 #[derive(Args, Default)]
 pub(super) struct Selection {
     /// Send at most this many due rows; the others count as skipped.
-    #[arg(long, value_name = "ROWS")]
+    #[arg(long, value_name = "ROWS", value_parser = rows, allow_negative_numbers = true)]
     pub(super) limit: Option<u64>,
     /// Send only the row with this key (`column=value,…` for a key of several columns); repeat for more.
     #[arg(long, value_name = "KEY")]
@@ -69,8 +69,8 @@ pub(super) struct Selection {
 /// How long to wait for what.
 #[derive(Args)]
 pub(super) struct PatienceArguments {
-    /// Requests in flight at most [default: what the service recommends].
-    #[arg(long, value_name = "REQUESTS")]
+    /// Requests of one application user in flight at most [default: 52, the documented limit].
+    #[arg(long, value_name = "REQUESTS", value_parser = requests, allow_negative_numbers = true)]
     concurrency: Option<NonZeroUsize>,
     /// End after this time, `30m` or `90s`; the next run resumes.
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -102,6 +102,16 @@ impl PushArguments {
             Purpose::Send
         }
     }
+}
+
+fn rows(written: &str) -> Result<u64, String> {
+    let wrong = |_| "write a number of rows, as `100`".to_owned();
+    written.parse().map_err(wrong)
+}
+
+fn requests(written: &str) -> Result<NonZeroUsize, String> {
+    let wrong = |_| "write a number of requests, 1 or more".to_owned();
+    written.parse().map_err(wrong)
 }
 
 /// `30m`, `90s`, `1h 30m`
@@ -149,6 +159,15 @@ pub(super) async fn run(arguments: PushArguments) -> ExitCode {
         output::print_json(&told.into_results(code));
     }
     code
+}
+
+/// The results of a command without a run.
+pub(super) fn nothing(code: ExitCode, errors: Vec<Value>) -> PushResults {
+    let told = Told {
+        errors,
+        ..Told::default()
+    };
+    told.into_results(code)
 }
 
 fn held_back(child: &Mapping, parent: &Mapping, code: ExitCode) -> Stop {

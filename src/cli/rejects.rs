@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 
 use super::output;
-use super::runs::chosen;
+use super::runs::{chosen, none_yet};
 use super::settings::SettingsArguments;
 use super::stop::Stop;
 use crate::report::{ExitCode, RejectFile, RejectLine, RunResults};
@@ -28,8 +28,13 @@ const SHOWN: usize = 3;
 
 pub(super) fn run(arguments: &RejectsArguments) -> Result<ExitCode, Stop> {
     let config = arguments.settings.read()?;
-    let Some(run) = chosen(config.state(), arguments.run.as_deref())? else {
-        output::say("There are no runs yet.");
+    let Some(run) = chosen(
+        config.state(),
+        arguments.run.as_deref(),
+        &arguments.settings,
+    )?
+    else {
+        output::say(&format!("There are {}.", none_yet(&arguments.settings)));
         return Ok(ExitCode::Done);
     };
     let Some(file) = &run.rejects.file else {

@@ -7,12 +7,12 @@ use super::output;
 use super::progress::Show;
 use super::push::{self, PatienceArguments, PushArguments, Selection};
 use super::rejects::not_kept;
-use super::runs::chosen;
+use super::runs::{chosen, none_yet};
 use super::settings::SettingsArguments;
 use super::stop::Stop;
 use crate::ledger::mapping_file;
 use crate::push::PushError;
-use crate::report::ExitCode;
+use crate::report::{ExitCode, RunResults};
 
 /// Arguments of `segue retry`.
 #[derive(Args)]
@@ -37,18 +37,49 @@ pub(super) struct RetryArguments {
     progress: Show,
 }
 
-pub(super) async fn run(arguments: RetryArguments) -> Result<ExitCode, Stop> {
+pub(super) async fn run(arguments: RetryArguments) -> ExitCode {
+    let is_json = arguments.json;
+    match prepare(arguments) {
+        Ok(Prepared::Push(arguments)) => push::run(*arguments).await,
+        Ok(Prepared::Nothing { run }) => {
+            output::say(&format!("{run} has no rejects."));
+            if is_json {
+                output::print_json(&push::nothing(ExitCode::Done, Vec::new()));
+            }
+            ExitCode::Done
+        }
+        Err(stop) => {
+            if is_json {
+                output::print_json(&push::nothing(stop.code(), vec![stop.to_json()]));
+            }
+            stop.tell()
+        }
+    }
+}
+
+/// What there is to do.
+enum Prepared {
+    Push(Box<PushArguments>),
+    Nothing { run: String },
+}
+
+fn prepare(arguments: RetryArguments) -> Result<Prepared, Stop> {
     let config = arguments.settings.read()?;
-    let Some(run) = chosen(config.state(), arguments.run.as_deref())? else {
+    let Some(run) = chosen(
+        config.state(),
+        arguments.run.as_deref(),
+        &arguments.settings,
+    )?
+    else {
         return Err(Stop::new(
-            "there are no runs yet",
+            format!("there are {}", none_yet(&arguments.settings)),
             "Push first: `segue push --mapping FILE`.",
             ExitCode::Usage,
         ));
     };
+    as_named(&arguments.settings, &run)?;
     let Some(rejects) = &run.rejects.file else {
-        output::say(&format!("{} has no rejects.", run.run));
-        return Ok(ExitCode::Done);
+        return Ok(Prepared::Nothing { run: run.run });
     };
     let folder = config.state().join(&run.destination).join(&run.mapping);
     let Some(mapping) = mapping_file(&folder).map_err(PushError::from)? else {
@@ -88,5 +119,20 @@ pub(super) async fn run(arguments: RetryArguments) -> Result<ExitCode, Stop> {
         progress: arguments.progress,
         rejects_of: Some(rejects.into()),
     };
-    Ok(push::run(arguments).await)
+    Ok(Prepared::Push(Box::new(arguments)))
+}
+
+/// A run that went elsewhere is not tried again by mistake.
+fn as_named(settings: &SettingsArguments, run: &RunResults) -> Result<(), Stop> {
+    match settings.named() {
+        Some(named) if named != run.destination => Err(Stop::new(
+            format!(
+                "{} went to `{}`, not to `{named}`",
+                run.run, run.destination
+            ),
+            "Name a run to that destination, as `segue runs` lists it, or leave the destination out.",
+            ExitCode::Usage,
+        )),
+        _ => Ok(()),
+    }
 }

@@ -24,14 +24,21 @@ pub(super) struct RunsArguments {
 
 pub(super) fn run(arguments: &RunsArguments) -> Result<ExitCode, Stop> {
     let config = arguments.settings.read()?;
-    let RunHistory { runs, unfinished } =
-        RunHistory::read(config.state()).map_err(|error| unreadable(config.state(), &error))?;
+    let RunHistory {
+        mut runs,
+        unfinished,
+    } = RunHistory::read(config.state()).map_err(|error| unreadable(config.state(), &error))?;
+    if let (None, Some(destination)) = (&arguments.run, arguments.settings.named()) {
+        runs.retain(|run| run.destination == destination);
+    }
     match &arguments.run {
         None if arguments.json => {
             let list = json!({ "schema": "segue.runs/1", "runs": runs, "unfinished": unfinished });
             output::print_json(&list);
         }
-        None if runs.is_empty() && unfinished.is_empty() => output::say("There are no runs yet."),
+        None if runs.is_empty() && unfinished.is_empty() => {
+            output::say(&format!("There are {}.", none_yet(&arguments.settings)));
+        }
         None => output::print(&listed(&runs, &unfinished)),
         Some(wanted) => {
             let Some(results) = runs.iter().find(|run| run.run == *wanted) else {
@@ -47,15 +54,33 @@ pub(super) fn run(arguments: &RunsArguments) -> Result<ExitCode, Stop> {
     Ok(ExitCode::Done)
 }
 
-/// The run that was named, otherwise the latest that read rows; `None` if there are no runs.
-pub(super) fn chosen(state: &Path, wanted: Option<&str>) -> Result<Option<RunResults>, Stop> {
-    let history = RunHistory::read(state).map_err(|error| unreadable(state, &error))?;
+/// The run that was named, otherwise the latest that read rows, to the destination that was named if one was; `None` if
+/// there is none.
+pub(super) fn chosen(
+    state: &Path,
+    wanted: Option<&str>,
+    settings: &SettingsArguments,
+) -> Result<Option<RunResults>, Stop> {
+    let mut history = RunHistory::read(state).map_err(|error| unreadable(state, &error))?;
     match wanted {
-        None => Ok(history.latest().cloned()),
+        None => {
+            let is_there =
+                |run: &RunResults| settings.named().is_none_or(|it| run.destination == it);
+            history.runs.retain(is_there);
+            Ok(history.latest().cloned())
+        }
         Some(wanted) => {
             let found = history.runs.into_iter().find(|run| run.run == *wanted);
             found.map(Some).ok_or_else(|| unknown(wanted))
         }
+    }
+}
+
+/// `no runs yet`
+pub(super) fn none_yet(settings: &SettingsArguments) -> String {
+    match settings.named() {
+        Some(destination) => format!("no runs to `{destination}` yet"),
+        None => "no runs yet".to_owned(),
     }
 }
 
@@ -109,12 +134,8 @@ fn listed(runs: &[RunResults], unfinished: &[String]) -> String {
         line.extend(counts.map(|count| count.to_string()));
         line
     }));
-    let told = "no results: still running, or killed";
-    lines.extend(
-        unfinished
-            .iter()
-            .map(|run| vec![run.clone(), told.to_owned()]),
-    );
+    let told = |run: &String| vec![run.clone(), String::new(), "running or killed".to_owned()];
+    lines.extend(unfinished.iter().map(told));
     output::columns(&lines)
 }
 
@@ -128,7 +149,7 @@ fn status(run: &RunResults) -> String {
 
 fn full(run: &RunResults) -> String {
     format!(
-        "{}\n\n  run {}   started {}   {}, exit code {}",
+        "{}\n\n  run {}   started {:.0}   {}, exit code {}",
         report::summary(run),
         run.run,
         run.started,

@@ -145,7 +145,8 @@ pub(super) async fn run(arguments: SandboxArguments) -> Result<ExitCode, Stop> {
     let connection = sandbox.connection("sandbox");
     if let Some(file) = &ready_file {
         write_ready(file, &connection, certificate.as_deref()).map_err(|error| {
-            Stop::of(&error, "Name a file that can be written.", ExitCode::Usage)
+            let text = format!("cannot write the ready file {}: {error}", file.display());
+            Stop::new(text, "Name a file that can be written.", ExitCode::Usage)
         })?;
     }
     output::print(&entry(&connection, certificate.as_deref()));

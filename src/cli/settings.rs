@@ -50,6 +50,11 @@ impl SettingsArguments {
         Ok(Config::find(&working, self.config.as_deref(), &variable)?)
     }
 
+    /// The destination that the command names, if any.
+    pub(super) fn named(&self) -> Option<&str> {
+        self.destination.as_deref()
+    }
+
     /// The same, with this destination.
     pub(super) fn to(self, destination: &str) -> Self {
         Self {

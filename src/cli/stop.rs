@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 
 use super::output;
 use crate::dataverse::{DataverseError, DataverseErrorKind};
-use crate::mapping::{MappingError, Problems};
+use crate::mapping::{Mapping, MappingError, Problems};
 use crate::push::PushError;
 use crate::report::{
     ExitCode, ExtractShape, RejectResults, RequestCounts, RowCounts, RunResults, SendingResults,
 };
 use crate::sandbox::SandboxError;
 use crate::snapshot::SnapshotError;
+use crate::source::SourceError;
 
 /// Why a command ends before it has results.
 pub(super) struct Stop {
@@ -27,6 +28,8 @@ enum What {
     Said {
         message: String,
         causes: Vec<String>,
+        /// Where it stands that this is about, as `contacts.yaml:3:10`.
+        place: Option<String>,
         help: String,
     },
 }
@@ -40,10 +43,42 @@ impl Stop {
             what: What::Said {
                 message,
                 causes,
+                place: None,
                 help,
             },
             code,
         }
+    }
+
+    /// What ended the work on a mapping, with the place of the setting that it is about.
+    pub(super) fn about(mapping: &Mapping, error: PushError) -> Self {
+        let at = match &error {
+            PushError::Dataverse(DataverseError::NoSuchTable { .. }) => Some(&mapping.table.at),
+            PushError::Source(
+                SourceError::Missing { .. }
+                | SourceError::NoFiles { .. }
+                | SourceError::Pattern { .. }
+                | SourceError::Format { .. },
+            ) => Some(&mapping.source_at),
+            _ => None,
+        };
+        let place = at.map(|at| mapping.place(at));
+        let stop = Self::from(error);
+        match place {
+            Some(place) => stop.at(place),
+            None => stop,
+        }
+    }
+
+    /// The same with a place, unless it tells its places itself or has one already.
+    pub(super) fn at(mut self, it: String) -> Self {
+        match &mut self.what {
+            What::Said { place, .. } => {
+                place.get_or_insert(it);
+            }
+            What::Problems(_) => {}
+        }
+        self
     }
 
     /// An error with its causes.
@@ -55,6 +90,7 @@ impl Stop {
             what: What::Said {
                 causes: causes.filter(|cause| !message.contains(cause)).collect(),
                 message,
+                place: None,
                 help: help.to_owned(),
             },
             code,
@@ -70,10 +106,12 @@ impl Stop {
             What::Said {
                 message,
                 causes,
+                place,
                 help,
             } => {
                 let mut lines = vec![format!("error: {message}")];
                 lines.extend(causes.iter().map(|cause| format!("  because: {cause}")));
+                lines.extend(place.iter().map(|place| format!("  --> {place}")));
                 lines.push(format!("  help: {help}"));
                 output::say(&lines.join("\n"));
             }
@@ -93,6 +131,7 @@ impl Stop {
                 message,
                 causes,
                 help,
+                ..
             } => {
                 let words = std::iter::once(message).chain(causes).cloned();
                 let words: Vec<String> = words.collect();
@@ -131,8 +170,15 @@ impl Stop {
             What::Said {
                 message,
                 causes,
+                place,
                 help,
-            } => json!({ "message": message, "causes": causes, "help": help }),
+            } => {
+                let mut told = json!({ "message": message, "causes": causes, "help": help });
+                if let (Some(place), Some(members)) = (place, told.as_object_mut()) {
+                    members.insert("place".to_owned(), json!(place));
+                }
+                told
+            }
         }
     }
 }

@@ -53,6 +53,8 @@ pub(super) async fn run(arguments: ValidateArguments) -> ExitCode {
                 }
             }
             Err(stop) => {
+                // Of several mappings nobody could tell otherwise which one it is.
+                let stop = stop.at(name.clone());
                 told.push(json!({ "mapping": name, "valid": false, "error": stop.to_json() }));
                 codes.push(stop.tell());
             }
@@ -82,18 +84,20 @@ async fn check(file: &Path, arguments: &ValidateArguments) -> Result<Validated, 
             let table = mapping.table.value;
             return Err(PushError::NotStored { table }.into());
         };
-        return Ok(validate_offline(&mapping, &snapshot).await?);
+        let validated = validate_offline(&mapping, &snapshot).await;
+        return validated.map_err(|error| Stop::about(&mapping, error));
     }
     let reached = reach(&destination, config.state(), Duration::ZERO).await?;
     let validated = validate(&mapping, &reached.connection).await;
     reached.leave().await;
-    Ok(validated?)
+    validated.map_err(|error| Stop::about(&mapping, error))
 }
 
 fn line(name: &str, validated: &Validated) -> String {
     format!(
-        "{name}: valid; {} columns of `{}` by {}, from {} file{}",
+        "{name}: valid; {} column{} of `{}` by {}, from {} file{}",
         validated.columns,
+        if validated.columns == 1 { "" } else { "s" },
         validated.table,
         validated.key.join(" + "),
         validated.files,

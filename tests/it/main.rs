@@ -37,6 +37,7 @@ mod sending;
 mod state;
 mod states;
 mod stopping;
+mod told;
 mod types;
 mod users;
 mod wire;

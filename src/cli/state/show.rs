@@ -1,5 +1,6 @@
 //! `segue state show`
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -29,7 +30,13 @@ pub(super) struct ShowArguments {
 pub(super) fn show(arguments: &ShowArguments) -> Result<ExitCode, Stop> {
     let config = arguments.settings.read()?;
     let places = match &arguments.mapping {
-        None => ledgers_in(&config),
+        None => {
+            let mut places = ledgers_in(&config)?;
+            if let Some(named) = arguments.settings.named() {
+                places.retain(|place| place.destination == named);
+            }
+            places
+        }
         Some(mapping) => {
             let mapping = Mapping::read(mapping)?;
             let destination = arguments.settings.choose(&config, Some(&mapping))?;
@@ -74,20 +81,14 @@ pub(super) fn show(arguments: &ShowArguments) -> Result<ExitCode, Stop> {
 }
 
 /// By destination and mapping.
-fn ledgers_in(config: &Config) -> Vec<Place> {
-    let folders = |folder: &Path| -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let mut folders: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-        folders.sort();
-        folders
-    };
+fn ledgers_in(config: &Config) -> Result<Vec<Place>, Stop> {
     let name = |folder: &Path| -> Option<String> {
         let name = folder.file_name()?.to_str()?.to_owned();
         (!name.starts_with('.')).then_some(name)
     };
     let mut places = Vec::new();
-    for above in folders(config.state()) {
-        for folder in folders(&above) {
+    for above in folders(config.state())? {
+        for folder in folders(&above)? {
             if let (Some(destination), Some(mapping)) = (name(&above), name(&folder))
                 && folder.join("catalogue.db").exists()
             {
@@ -100,7 +101,32 @@ fn ledgers_in(config: &Config) -> Vec<Place> {
             }
         }
     }
-    places
+    Ok(places)
+}
+
+/// The folders in a folder, by name. What cannot be looked into is not taken for empty.
+fn folders(folder: &Path) -> Result<Vec<PathBuf>, Stop> {
+    let read = || -> std::io::Result<Vec<PathBuf>> {
+        let mut folders = Vec::new();
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            }
+        }
+        folders.sort();
+        Ok(folders)
+    };
+    match read() {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        read => read.map_err(|error| {
+            Stop::new(
+                format!("{} cannot be read: {error}", folder.display()),
+                "Let the user that runs segue read it, or name another folder as `state:` in segue.yaml.",
+                ExitCode::Usage,
+            )
+        }),
+    }
 }
 
 fn machine(place: &Place, held: &Overview, last: Option<&RunResults>) -> Value {
