@@ -299,7 +299,7 @@ impl SourceError {
             Self::OtherEncoding { .. } => "set `encoding` of the source to what the file is",
             Self::Open { .. } => "check that the file exists and that you may read it",
             Self::Empty { .. } => "check the export; an extract without rows still has a header",
-            Self::NoHeader { .. } => "check the export and `skip_rows`, or set `header` to none",
+            Self::NoHeader { .. } => "check the export and `skip_rows`, or set `header: false`",
             Self::Header { .. } => "correct the header, or name the columns in the mapping",
             Self::MissingColumn { .. } => "give every file of the extract the same columns",
             Self::Dialect { .. } => "give each a character of its own",
