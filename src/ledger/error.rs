@@ -139,7 +139,7 @@ impl LedgerError {
             Self::Held { .. } => "Wait until that run has ended, then start again.",
             Self::OtherOrganisation { .. } => {
                 "Check the destination's url; if the environment was replaced or the sandbox was wiped, start over with \
-                 `segue state reset`; `segue state adopt` then takes over what the environment holds."
+                 `segue state reset`, then `segue state adopt` if it holds the records already."
             }
             Self::OtherTable { .. } => {
                 "Give the mapping a `name:` of its own, or forget the other table with `segue state reset`."
