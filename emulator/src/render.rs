@@ -149,7 +149,7 @@ impl View<'_> {
                 Some(format!("{}/{}/{}", date.month(), date.day(), date.year()))
             }
             (_, Value::DateTime(seconds)) => {
-                let moment = jiff::Timestamp::from_second(*seconds).ok()?;
+                let moment = moment::civil(*seconds);
                 Some(moment.strftime("%-m/%-d/%Y %-I:%M %p").to_string())
             }
             (_, Value::Reference { table, id }) => self.name_of(*table, *id),

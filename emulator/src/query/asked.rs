@@ -101,6 +101,7 @@ impl Asked {
             apply: None,
             raw,
         };
+        check(options)?;
         for (name, value) in options {
             match name.as_str() {
                 "$filter" => asked.filter = Some(filter::parse(ground, layout, value)?),
@@ -117,15 +118,8 @@ impl Asked {
         let refused = |message: String| Err(Refusal::new(400, "0x80060888", message));
         match name {
             "$select" => self.shown = selected(layout, value)?,
-            "$top" => {
-                let Ok(top) = value.parse() else {
-                    return refused(format!(
-                        "Invalid value '{value}' for $top query option found."
-                    ));
-                };
-                self.top = Some(top);
-            }
-            "$count" => self.wants_count = value == "true",
+            "$top" => self.top = Some(top(value)?),
+            "$count" => self.wants_count = truth(value)?,
             "$skiptoken" => {
                 let Some(cookie) = Cookie::read(value) else {
                     return refused("The paging cookie is not one of this service.".to_owned());
@@ -163,6 +157,51 @@ impl Asked {
         }
         format!("({})", names.join(","))
     }
+}
+
+/// Every option of OData says something, and says it once.
+///
+/// These refusals, and those of `$top`, are as the parser of `albanian-xrm/dataverse-odata` has them.
+fn check(options: &Pairs) -> Result<(), Refusal> {
+    let mut seen: Vec<&str> = Vec::new();
+    for (name, value) in options.iter().filter(|(name, _)| name.starts_with('$')) {
+        if seen.contains(&name.as_str()) {
+            return Err(malformed(format!(
+                "Query option '{name}' was specified more than once, but it must be specified at \
+                 most once."
+            )));
+        }
+        if value.trim().is_empty() {
+            return Err(malformed(format!(
+                "The value for OData query '{name}' cannot be empty."
+            )));
+        }
+        seen.push(name);
+    }
+    Ok(())
+}
+
+fn top(value: &str) -> Result<usize, Refusal> {
+    match value.parse() {
+        Ok(0) => Err(malformed("Invalid value for $top query option.".to_owned())),
+        Ok(top) => Ok(top),
+        Err(_) => Err(malformed(format!(
+            "Invalid value '{value}' for $top query option found. The $top query option requires a \
+             non-negative integer value."
+        ))),
+    }
+}
+
+fn truth(value: &str) -> Result<bool, Refusal> {
+    value.parse().map_err(|_| {
+        malformed(format!(
+            "Invalid value '{value}' for $count query option found."
+        ))
+    })
+}
+
+fn malformed(message: String) -> Refusal {
+    Refusal::new(400, "0x0", message)
 }
 
 fn selected(layout: &Layout, value: &str) -> Result<Shown, Refusal> {

@@ -1,11 +1,17 @@
 //! Dates and times as the Web API reads and writes them.
 
-use jiff::Timestamp;
+use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime, Time};
-use jiff::tz::Offset;
 
 /// The calendar of the service begins on 1 January of this year.
 pub(crate) const FIRST_YEAR: i16 = 1753;
+/// Seconds are counted from here. Not with a timestamp, which ends two hours before the calendar.
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+/// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z, what `Edm.DateTimeOffset` can say.
+const SAYABLE: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
+/// 1753-01-01T00:00:00Z and 9999-12-30T23:59:59Z, what a column holds. The page tells only the
+/// first; that the last day of all is out is the stricter reading.
+const CALENDAR: std::ops::RangeInclusive<i64> = -6_847_804_800..=253_402_214_399;
 
 /// `2024-05-01`, and nothing else.
 pub(crate) fn date(text: &str) -> Option<Date> {
@@ -29,7 +35,8 @@ pub(crate) fn date_time(text: &str) -> Option<i64> {
     let (clock, zone) = rest.split_at_checked(zone)?;
     let offset = offset(zone)?;
     let at = DateTime::from_parts(day, time(clock)?);
-    Some(offset.to_timestamp(at).ok()?.as_second())
+    let seconds = at.duration_since(EPOCH).as_secs() - offset;
+    SAYABLE.contains(&seconds).then_some(seconds)
 }
 
 /// `20:00`, `20:00:00`, `20:00:00.123`
@@ -54,9 +61,10 @@ fn time(text: &str) -> Option<Time> {
     Time::new(hour, minute, second, 0).ok()
 }
 
-fn offset(text: &str) -> Option<Offset> {
+/// Seconds east of Greenwich.
+fn offset(text: &str) -> Option<i64> {
     if text.is_empty() || text == "Z" {
-        return Some(Offset::UTC);
+        return Some(0);
     }
     let sign = if text.starts_with('-') { -1 } else { 1 };
     let (hours, minutes) = text.get(1..)?.split_once(':')?;
@@ -64,8 +72,7 @@ fn offset(text: &str) -> Option<Offset> {
     if hours > 14 || minutes > 59 {
         return None;
     }
-    let seconds = i32::from(hours) * 3600 + i32::from(minutes) * 60;
-    Offset::from_seconds(sign * seconds).ok()
+    Some(sign * (i64::from(hours) * 3600 + i64::from(minutes) * 60))
 }
 
 fn two_digits(text: &str) -> Option<i8> {
@@ -83,13 +90,18 @@ fn digits(text: &str) -> Option<i16> {
 }
 
 pub(crate) fn is_in_calendar(seconds: i64) -> bool {
-    (-6_847_804_800..=253_402_300_799).contains(&seconds)
+    CALENDAR.contains(&seconds)
 }
 
 /// `2024-05-01T20:00:00Z`
 pub(crate) fn written(seconds: i64) -> String {
-    let moment = Timestamp::from_second(seconds).unwrap_or_default();
-    moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    civil(seconds).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// The clock of UTC at that moment.
+pub(crate) fn civil(seconds: i64) -> DateTime {
+    let since = SignedDuration::from_secs(seconds);
+    EPOCH.checked_add(since).unwrap_or(EPOCH)
 }
 
 #[cfg(test)]
@@ -130,8 +142,15 @@ mod tests {
     }
 
     #[test]
-    fn the_calendar_begins_in_1753() {
+    fn the_calendar_has_a_first_and_a_last_second() {
         assert!(is_in_calendar(date_time("1753-01-01T00:00:00Z").unwrap()));
         assert!(!is_in_calendar(date_time("1752-12-31T23:59:59Z").unwrap()));
+        let last = date_time("9999-12-30T23:59:59Z").unwrap();
+        assert!(is_in_calendar(last));
+        assert_eq!(written(last), "9999-12-30T23:59:59Z");
+        assert!(!is_in_calendar(date_time("9999-12-31T23:59:59Z").unwrap()));
+        assert!(!is_in_calendar(date_time("0001-01-01T00:00:00Z").unwrap()));
+        assert_eq!(date_time("9999-12-31T23:59:59-08:00"), None);
+        assert_eq!(date_time("0001-01-01T00:00:00+01:00"), None);
     }
 }

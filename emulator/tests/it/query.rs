@@ -74,6 +74,10 @@ const FILTERS: &[(&str, &str)] = &[
     ("contains(lastname,'_ra_')", ""),
     ("birthdate ge 2003-01-01", "dora Eve"),
     (
+        "createdon lt 9999-12-31T23:59:59Z and gendercode eq 2",
+        "Bob dora",
+    ),
+    (
         "createdon gt 2020-01-01T00:00:00Z and gendercode eq 2",
         "Bob dora",
     ),
@@ -185,9 +189,35 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("$filter=lastname eq 5", "0x80060888", "'5'"),
     ("$filter=annualincome eq 'x'", "0x80060888", "'x'"),
     ("$filter=numberofchildren eq 1.5", "0x80060888", "'1.5'"),
-    ("$filter=", "0x80060888", ""),
+    (
+        "$filter=",
+        "0x0",
+        "The value for OData query '$filter' cannot be empty.",
+    ),
+    ("$select=%20", "0x0", "'$select' cannot be empty."),
+    (
+        "$filter=lastname eq 'a'&$top=1&$filter=lastname eq 'b'",
+        "0x0",
+        "Query option '$filter' was specified more than once, but it must be specified at most once.",
+    ),
+    (
+        "$expand=parentcustomerid_account($select=name;$select=name)",
+        "0x0",
+        "'$select' was specified more than once",
+    ),
+    (
+        "$count=True",
+        "0x0",
+        "Invalid value 'True' for $count query option found.",
+    ),
     ("$orderby=lastname sideways", "0x80060888", ""),
-    ("$top=many", "0x80060888", "$top"),
+    (
+        "$top=many",
+        "0x0",
+        "Invalid value 'many' for $top query option found. The $top query option requires a non-negative integer value.",
+    ),
+    ("$top=-1", "0x0", "Invalid value '-1' for $top"),
+    ("$top=0", "0x0", "Invalid value for $top query option."),
     (
         "$skip=5",
         "0x80060888",

@@ -60,6 +60,11 @@ const STORED: &[(&str, &str, &str)] = &[
         r#""1753-01-01T00:00:00Z""#,
     ),
     (
+        "new_moment",
+        r#""9999-12-30T23:59:59Z""#,
+        r#""9999-12-30T23:59:59Z""#,
+    ),
+    (
         "new_wall",
         r#""2024-05-01T12:00:00Z""#,
         r#""2024-05-01T12:00:00Z""#,
@@ -294,6 +299,13 @@ const OUTSIDE: &[(&str, &str, &str, &str)] = &[
         "The date-time format is invalid, or value is outside the supported range.",
     ),
     ("new_moment", r#""1752-12-31T23:59:59Z""#, "0x80040239", ""),
+    ("new_moment", r#""9999-12-31T00:00:00Z""#, "0x80040239", ""),
+    (
+        "new_moment",
+        r#""9999-12-30T23:59:59-01:00""#,
+        "0x80040239",
+        "",
+    ),
     (
         "new_moment",
         r#""9999-12-31T23:59:59-08:00""#,

@@ -34,7 +34,7 @@ pub(in crate::mapping) enum Refusal {
     NumberRange,
     /// Not a date, or none as the mapping says it is written.
     DateInvalid,
-    /// Before 1753 or after 9999.
+    /// Before what Dataverse holds, or at the very end of the calendar.
     DateRange,
     /// A time of day where a date is wanted.
     DateTimeOfDay,
@@ -124,7 +124,9 @@ impl Refusal {
                 Conversion::Date(steps) => format!("`{value}` is not {}", steps.expects()),
                 _ => format!("`{value}` is not a date"),
             },
-            Self::DateRange => format!("`{value}` is outside of the years 1753 to 9999"),
+            Self::DateRange => {
+                format!("`{value}` is before 1753-01-01 or after 9999-12-30 22:00 UTC")
+            }
             Self::DateTimeOfDay => format!("`{value}` has a time of day, the column holds a date"),
             Self::DateOffset => {
                 format!("`{value}` has an offset, the column holds a time without zone")
@@ -156,7 +158,9 @@ impl Refusal {
             Self::NumberFraction => "Round it at the source, or write to a decimal column.",
             Self::NumberRange => "Mend it at the source, or widen the column's range.",
             Self::DateInvalid => "Mend it at the source, or say with `parse` how it is written.",
-            Self::DateRange => "Mend the date at the source, or leave the cell empty.",
+            Self::DateRange => {
+                "Mend the date at the source, or leave the cell empty where it stands for none."
+            }
             Self::DateTimeOfDay => "Export a date, or write `parse: iso8601` to let the time go.",
             Self::DateOffset => "Export the time without an offset.",
             Self::DateSkipped | Self::DateRepeated => "Export the time in UTC or with its offset.",
