@@ -331,6 +331,7 @@ mod tests {
             "mode: { update: keep }\n",
             "  x: { from: a, decimal: \"..\" }\n",
             "  x: { from: \"\" }\n",
+            "  x: { from: a, choice: {} }\n",
         ] {
             assert!(one(more).starts_with("SG0008"), "{more}");
         }

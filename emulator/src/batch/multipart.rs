@@ -101,6 +101,9 @@ fn change_set<'a>(
     for bytes in split(content, boundary, Level::ChangeSet, lines).ok_or_else(unreadable)? {
         let (headers, content) = head(bytes, lines).ok_or_else(unreadable)?;
         let kind = headers.get("Content-Type").unwrap_or_default();
+        if self::boundary(kind).is_some() {
+            return Err(refused("Nested change sets are not supported."));
+        }
         let inner = inner(&headers, kind, content, lines)?;
         let method = inner.call.method;
         if !matches!(method, "POST" | "PUT" | "PATCH" | "DELETE") {

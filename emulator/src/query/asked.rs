@@ -182,7 +182,7 @@ fn check(options: &Pairs) -> Result<(), Refusal> {
 }
 
 fn top(value: &str) -> Result<usize, Refusal> {
-    match value.parse() {
+    match value.trim().parse() {
         Ok(0) => Err(malformed("Invalid value for $top query option.".to_owned())),
         Ok(top) => Ok(top),
         Err(_) => Err(malformed(format!(
@@ -193,7 +193,7 @@ fn top(value: &str) -> Result<usize, Refusal> {
 }
 
 fn truth(value: &str) -> Result<bool, Refusal> {
-    value.parse().map_err(|_| {
+    value.trim().parse().map_err(|_| {
         malformed(format!(
             "Invalid value '{value}' for $count query option found."
         ))

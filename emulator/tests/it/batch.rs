@@ -393,6 +393,23 @@ fn request_lines_take_paths_and_urls_and_nothing_that_smuggles() {
 }
 
 #[test]
+fn change_sets_do_not_nest() {
+    let client = Client::fresh();
+    let inner = change_set("inner", &[("1", create("B"))]).replace("--batch_A", "--outer");
+    let outer = format!(
+        "--batch_A\r\nContent-Type: multipart/mixed; boundary=outer\r\n\r\n{inner}--outer--\r\n"
+    );
+    let answer = client.batch(&[], &whole(&[outer]));
+    refused(
+        &answer,
+        400,
+        "0x80048d19",
+        "Nested change sets are not supported.",
+    );
+    assert_eq!(client.service.rows("account").len(), 0);
+}
+
+#[test]
 fn bare_line_feeds_are_read_before_two_more() {
     let client = Client::fresh();
     let set = change_set("cs", &[("1", create("B")), ("2", create("C"))]);

@@ -210,12 +210,23 @@ const WRONG: &[(&str, &str, &str)] = &[
         "0x0",
         "Invalid value 'True' for $count query option found.",
     ),
+    (
+        "$filter=Microsoft.Dynamics.CRM.LastXDays(PropertyName='createdon',PropertyValue=0)",
+        "0x80060888",
+        "The value '0' is not one that 'LastXDays' takes.",
+    ),
+    (
+        "$filter=Microsoft.Dynamics.CRM.NextXYears(PropertyName='createdon',PropertyValue=9999)",
+        "0x80060888",
+        "The value '9999' is not one that 'NextXYears' takes.",
+    ),
     ("$orderby=lastname sideways", "0x80060888", ""),
     (
         "$top=many",
         "0x0",
         "Invalid value 'many' for $top query option found. The $top query option requires a non-negative integer value.",
     ),
+    ("$top=1,0", "0x0", "Invalid value '1,0' for $top"),
     ("$top=-1", "0x0", "Invalid value '-1' for $top"),
     ("$top=0", "0x0", "Invalid value for $top query option."),
     (

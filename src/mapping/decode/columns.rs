@@ -235,18 +235,22 @@ impl Decoder {
     }
 
     fn choice(&mut self, entry: Entry<'_>) -> Option<Written<ChoiceMap>> {
+        const HELP: &str = "Write `labels`, `numbers`, or pairs as `{ M: Male, F: Female }`.";
         let Is::Map(_) = &entry.node.is else {
             return match entry.node.text() {
                 Some("labels") => Some(entry.written(ChoiceMap::Labels)),
                 Some("numbers") => Some(entry.written(ChoiceMap::Numbers)),
                 _ => {
-                    let help = "Write `labels`, `numbers`, or pairs as `{ M: Male, F: Female }`.";
-                    self.misfit(entry, "says which cell is which option", help);
+                    self.misfit(entry, "says which cell is which option", HELP);
                     None
                 }
             };
         };
         let form = self.names(entry, String::new)?;
+        if form.entries.is_empty() {
+            self.bad(entry, "lists at least one cell", HELP);
+            return None;
+        }
         let mut options = Vec::new();
         let mut otherwise = None;
         for pair in form.entries {

@@ -257,9 +257,14 @@ impl<'a> Parser<'a> {
         };
         let now = Timestamp::from_second(self.ground.context.now()).unwrap_or_default();
         let now = now.to_zoned(TimeZone::UTC).datetime();
-        let period = dates::period(name, x, now);
-        let filter = period.map(|period| self.within(arguments.column, &period));
-        filter.transpose()
+        match (dates::period(name, x, now), x) {
+            (Some(period), _) => self.within(arguments.column, &period).map(Some),
+            (None, Some(x)) if dates::period(name, Some(1), now).is_some() => {
+                let message = format!("The value '{x}' is not one that '{name}' takes.");
+                Err(Refusal::new(400, "0x80060888", message))
+            }
+            (None, _) => Ok(None),
+        }
     }
 
     /// The functions that name a fiscal period, alone or with its year.
