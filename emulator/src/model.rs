@@ -219,9 +219,14 @@ impl Layout {
         if self.def.is_writable() {
             return Ok(());
         }
+        Err(self.unsupported(verb))
+    }
+
+    /// Clients do not do that to rows of this table.
+    pub(crate) fn unsupported(&self, verb: &str) -> Refusal {
         let table = &self.def.logical_name;
         let message = format!("The '{verb}' method does not support entities of type '{table}'.");
-        Err(Refusal::new(400, "0x80100008", message))
+        Refusal::new(400, "0x80100008", message)
     }
 
     /// The navigation property by which a lookup that holds this table's row is read.

@@ -1,4 +1,4 @@
-//! Who may own a row, and which rows may stand above it.
+//! Who may own a row, which rows may stand above it, and which row there is but once.
 //!
 //! Source: Microsoft Learn, "Web service error codes": the names and texts of what is refused.
 
@@ -9,25 +9,52 @@ use uuid::Uuid;
 use crate::engine::{Engine, Written};
 use crate::model::Layout;
 use crate::refusal::Refusal;
-use crate::table::value::{Column, Value};
+use crate::table::value::Value;
 
-/// Checks the references that a row is about to get.
+/// Checks the references that a row is about to get, and whether there may be one more.
 pub(crate) fn check(
     engine: &Engine,
     layout: &Layout,
     id: Uuid,
     written: &Written,
 ) -> Result<(), Refusal> {
-    for (column, value) in written {
-        if Some(*column) == layout.special.owner {
-            check_owner(engine, value.as_ref())?;
+    if let Some(owner) = layout.special.owner
+        && let Some((_, value)) = written.iter().find(|(column, _)| *column == owner)
+    {
+        check_owner(engine, value.as_ref())?;
+    }
+    match layout.def.logical_name.as_str() {
+        "account" if is_in_loop(engine, layout, "parentaccountid", id, written) => {
+            let message = "Creating this parental association would create a loop in Accounts \
+                           hierarchy.";
+            Err(Refusal::new(400, "0x80040507", message))
         }
-        if let Some(Value::Reference { id: parent, .. }) = value
-            && layout.column_name(*column) == "parentaccountid"
-            && layout.def.logical_name == "account"
-        {
-            check_loop(engine, layout, *column, id, *parent)?;
+        "businessunit" => check_unit(engine, layout, id, written),
+        "organization" if engine.row(layout, id).is_none() => Err(layout.unsupported("Create")),
+        _ => Ok(()),
+    }
+}
+
+/// Every unit but the root stands below another one, so that the root stays what it is.
+fn check_unit(
+    engine: &Engine,
+    layout: &Layout,
+    id: Uuid,
+    written: &Written,
+) -> Result<(), Refusal> {
+    const PARENT: &str = "parentbusinessunitid";
+    let parent = layout.number_of(PARENT);
+    let told = written.iter().find(|(column, _)| Some(*column) == parent);
+    let loses_it = match engine.row(layout, id) {
+        None => told.is_none_or(|(_, value)| value.is_none()),
+        Some(row) => {
+            let is_below = parent.and_then(|column| row.cells.get(column)).is_some();
+            is_below && told.is_some_and(|(_, value)| value.is_none())
         }
+    };
+    if loses_it || is_in_loop(engine, layout, PARENT, id, written) {
+        let message = "The parent object is invalid or missing.";
+        return Err(Refusal::new(400, "0x80040205", message));
     }
     Ok(())
 }
@@ -56,29 +83,25 @@ fn check_owner(engine: &Engine, owner: Option<&Value<'_>>) -> Result<(), Refusal
     }
 }
 
-/// An account cannot stand above itself, nor above one that stands above it.
-fn check_loop(
-    engine: &Engine,
-    layout: &Layout,
-    column: Column,
-    id: Uuid,
-    parent: Uuid,
-) -> Result<(), Refusal> {
+/// Whether the row would stand above itself, or above one that stands above it.
+fn is_in_loop(engine: &Engine, layout: &Layout, parent: &str, id: Uuid, written: &Written) -> bool {
+    let Some(parent) = layout.number_of(parent) else {
+        return false;
+    };
+    let referred = |value: Option<Value<'_>>| match value {
+        Some(Value::Reference { id, .. }) => Some(id),
+        _ => None,
+    };
+    let told = written.iter().find(|(column, _)| *column == parent);
+    let mut above = told.and_then(|(_, value)| referred(value.clone()));
     let mut seen = HashSet::new();
-    let mut above = Some(parent);
     while let Some(next) = above.filter(|next| seen.insert(*next)) {
         if next == id {
-            let message = "Creating this parental association would create a loop in Accounts \
-                           hierarchy.";
-            return Err(Refusal::new(400, "0x80040507", message));
+            return true;
         }
-        above = match engine
+        above = engine
             .row(layout, next)
-            .and_then(|row| row.cells.get(column))
-        {
-            Some(Value::Reference { id, .. }) => Some(id),
-            _ => None,
-        };
+            .and_then(|row| referred(row.cells.get(parent)));
     }
-    Ok(())
+    false
 }

@@ -310,6 +310,39 @@ fn an_environment_keeps_the_rows_that_make_it_one() {
 }
 
 #[test]
+fn an_environment_has_one_organization_and_one_root_unit() {
+    let client = Client::fresh();
+    let me = json(&client.get("WhoAmI"));
+    let root = format!("businessunits({})", me["BusinessUnitId"].as_str().unwrap());
+    let answer = client.post("organizations", r#"{"name":"B"}"#);
+    refused(&answer, 400, "0x80100008", "'organization'");
+    let answer = client.patch(
+        "organizations(00000000-0000-0000-0000-000000000001)",
+        r#"{"name":"B"}"#,
+    );
+    refused(&answer, 400, "0x80100008", "'organization'");
+    let answer = client.post("businessunits", r#"{"name":"B"}"#);
+    refused(&answer, 400, "0x80040205", "parent");
+    let below = format!(r#"{{"name":"B","parentbusinessunitid@odata.bind":"{root}"}}"#);
+    let branch = format!("businessunits({})", client.create("businessunits", &below));
+    let answer = client.patch(&branch, r#"{"parentbusinessunitid":null}"#);
+    refused(&answer, 400, "0x80040205", "parent");
+    for parent in [&branch, &root] {
+        let body = format!(r#"{{"parentbusinessunitid@odata.bind":"{parent}"}}"#);
+        let answer = client.patch(&root, &body);
+        refused(&answer, 400, "0x80040205", "parent");
+    }
+    let organization = format!("organizations({})", me["OrganizationId"].as_str().unwrap());
+    client.patch(&organization, r#"{"basecurrencyid@odata.bind":null}"#);
+    let kept = client.get(&format!("{organization}?$select=_basecurrencyid_value"));
+    assert!(json(&kept)["_basecurrencyid_value"].is_string());
+    assert_eq!(client.patch(&root, r#"{"name":"A"}"#).status, 204);
+    assert_eq!(client.query("organizations").len(), 1);
+    let roots = client.query("businessunits?$filter=_parentbusinessunitid_value%20eq%20null");
+    assert_eq!(roots.len(), 1);
+}
+
+#[test]
 fn elastic_rows_go_by_themselves_and_tell_a_session() {
     let client = Client::fresh();
     let body = r#"{"contoso_name": "a", "partitionid": "p", "ttlinseconds": 60}"#;
