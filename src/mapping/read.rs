@@ -338,6 +338,20 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_no_text_is_told_at_its_place() {
+        for (more, place) in [
+            ("? a: b\n: c\n", "4:3"),
+            ("? - a\n: c\n", "4:5"),
+            ("? [a]\n: c\n", "4:3"),
+        ] {
+            let told = problems(&SMALL.replace("columns", &format!("{more}columns")));
+            assert_eq!(told.len(), 1, "{told:?}");
+            let begin = format!("SG0006 {place} the name of a setting is text");
+            assert!(told[0].starts_with(&begin), "{told:?}");
+        }
+    }
+
+    #[test]
     fn the_language_of_later_versions_is_refused_at_its_place() {
         for more in [
             "write: { bypass: [flows] }\n",

@@ -166,7 +166,13 @@ impl Decoder {
         if key.is == Is::Refused {
             return;
         }
-        let at = if key.at.is_empty() { around } else { &key.at };
+        let at = match &key.is {
+            _ if !key.at.is_empty() => &key.at,
+            // Nothing but what stands in it first shows where it begins.
+            Is::Map(pairs) => pairs.first().map_or(around, |(first, _)| &first.at),
+            Is::List(items) => items.first().map_or(around, |first| &first.at),
+            _ => around,
+        };
         let help = match &key.is {
             Is::Map(_) => "Put text with `{{ … }}` in quotes.",
             _ => "Write a name before the colon.",
