@@ -23,7 +23,7 @@ use super::rules::Rules;
 use super::size::Size;
 use super::users::{Errand, Turn};
 use super::wrap::Wrapping;
-use crate::model::{Destination, Operation, Outcome, Verdict};
+use crate::model::{Destination, Operation, Outcome, ServiceError, Verdict};
 
 /// Sends operations and gives exactly one outcome for each that it takes from the queue: those of an answer together.
 ///
@@ -55,6 +55,8 @@ pub async fn dispatch<D: Destination>(
         taken: 0,
         retried: 0,
         failed_tries: 0,
+        progress: 0,
+        given_up: None,
         undelivered: 0,
         freed: lane.freed(),
         lane,
@@ -87,10 +89,14 @@ pub(super) struct Gate<D> {
     pub(super) fits: Fits,
     /// Outcomes that are not delivered yet: those of one event.
     pub(super) settled: Vec<Outcome>,
-    taken: u64,
+    pub(super) taken: u64,
     pub(super) retried: u64,
     /// Resends that were nobody's order: the budget of the run is on them.
     pub(super) failed_tries: u64,
+    /// Rises whenever the service answers a row for its own sake: so it works.
+    pub(super) progress: u64,
+    /// What was said of a row at which the service fails while it works for others.
+    pub(super) given_up: Option<ServiceError>,
     undelivered: u64,
 }
 
@@ -379,18 +385,14 @@ impl<D: Destination> Gate<D> {
     }
 
     fn report(self) -> DispatchReport {
+        let stopped = self.ending.map(|ending| ending.cause);
         DispatchReport {
-            stopped: self.ending.map(|ending| ending.cause),
+            stopped: stopped.or(self.given_up.map(StopCause::Exhausted)),
             operations: self.taken,
             retried: self.retried,
             undelivered: self.undelivered,
             traffic: self.lane.traffic(),
             seed: self.lane.options().seed,
         }
-    }
-
-    /// What the run may still afford is told by the operations that it has taken.
-    pub(super) fn affords_a_resend(&self) -> bool {
-        self.failed_tries < self.lane.options().retry_budget(self.taken)
     }
 }

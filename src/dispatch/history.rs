@@ -1,9 +1,11 @@
 //! What was already tried for a key on its way to its one outcome.
 
+use std::num::NonZeroU32;
 use std::ops::{Deref, DerefMut};
 use std::sync::LazyLock;
 
 use super::advice::Violated;
+use super::triage::Company;
 use crate::model::{Accepted, ColumnSet, ServiceError};
 
 /// What was already tried for a key. Most keys have none: they are done at the first try, and cost no room for it.
@@ -36,8 +38,12 @@ impl DerefMut for History {
 /// What was already tried for a key.
 #[derive(Debug, Default)]
 pub(super) struct Tried {
-    /// Tries that the service or the network failed at.
+    /// Tries that the service or the network failed at. Of a part of a request, the last ones are still to come.
     pub(super) failures: u32,
+    /// How often the service had worked for others at the last of them, or when its request was first parted.
+    pub(super) progress: u64,
+    /// Whether its request failed so often that it was parted, to find the row at which the service fails.
+    pub(super) is_parted: bool,
     /// An answer to a request that creates was lost: the record may be there, and ours.
     pub(super) may_have_created: bool,
     pub(super) turns: u32,
@@ -48,6 +54,45 @@ pub(super) struct Tried {
     pub(super) owed: ColumnSet,
     /// The first of two writes.
     pub(super) first: Option<First>,
+}
+
+/// What is done next about a key at which the service or the network failed, for no fault of its own as far as is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failed {
+    /// It is sent again after a while.
+    Again,
+    /// What was sent together is sent in parts, since it may be one of them at which the service fails.
+    InParts,
+    /// The service fails at this one alone, and works for others.
+    AtFault,
+    /// Nothing: the service works for nobody.
+    Hopeless,
+}
+
+impl Tried {
+    /// Notes one more failure. `progress` rises while the service works for others.
+    ///
+    /// What failed together at each of its tries is parted, and its parts are parted on once the service has worked for
+    /// any of the others. A row that is left alone has two tries.
+    pub(super) fn failed(&mut self, company: Company, progress: u64, tries: NonZeroU32) -> Failed {
+        let others_fare_well = self.progress < progress;
+        let can_be_parted = company != Company::Alone && (others_fare_well || !self.is_parted);
+        if !self.is_parted {
+            self.progress = progress;
+        }
+        self.failures += 1;
+        if self.failures < tries.get() && !(can_be_parted && self.is_parted) {
+            Failed::Again
+        } else if can_be_parted {
+            self.is_parted = true;
+            self.failures = tries.get().saturating_sub(2);
+            Failed::InParts
+        } else if others_fare_well {
+            Failed::AtFault
+        } else {
+            Failed::Hopeless
+        }
+    }
 }
 
 /// Where in its chain a key is.

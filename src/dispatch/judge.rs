@@ -7,6 +7,7 @@ use super::advice;
 use super::chain::{Follow, Work};
 use super::flight::{unanswered, unsent};
 use super::gate::{Fits, Gate};
+use super::history::Failed;
 use super::lane::Sent;
 use super::lookup::Looked;
 use super::queue::{Packing, Parcel};
@@ -67,7 +68,7 @@ impl<D: Destination> Gate<D> {
             match replies.next().unwrap_or_else(lost) {
                 Reply::Accepted(accepted) => {
                     if std::mem::replace(&mut last, Fared::Well) != Fared::Well {
-                        self.lane.progressed();
+                        self.progressed();
                     }
                     match work.done(&self.rules, &accepted) {
                         Follow::End(verdict) => self.settle(work, verdict),
@@ -92,7 +93,7 @@ impl<D: Destination> Gate<D> {
                     if next == Next::Halve {
                         self.size.too_large(size);
                     }
-                    self.failed(work, failure, next, &mut again);
+                    self.failed(work, failure, (next, company), &mut again);
                 }
             }
         }
@@ -137,19 +138,25 @@ impl<D: Destination> Gate<D> {
         unfit > 0 && self.fits == Fits::Unknown
     }
 
-    fn failed(&mut self, work: Work, failure: Failure, next: Next, again: &mut Again) {
+    fn failed(
+        &mut self,
+        work: Work,
+        failure: Failure,
+        (next, company): (Next, Company),
+        again: &mut Again,
+    ) {
         let error = failure.error.clone();
         match next {
             Next::Wait => again.ready.push((work, error)),
-            Next::BackOff => self.back_off(work, failure, again),
+            Next::BackOff => self.back_off(work, failure, company, again),
             Next::Halve | Next::Split => again.halves.push((work, error)),
             Next::Isolate => again.alone.push((work, error)),
             Next::Follow => {
-                self.lane.progressed();
+                self.progressed();
                 self.follow(work, failure, again);
             }
             Next::Reject | Next::Judge => {
-                self.lane.progressed();
+                self.progressed();
                 let reject = match failure.cause {
                     Cause::TooLarge => advice::too_large(work.operation.row, error),
                     Cause::Contract
@@ -170,33 +177,60 @@ impl<D: Destination> Gate<D> {
         }
     }
 
-    /// Sent again after a while if the operation and the run can afford it. Otherwise an answered operation is
-    /// a reject, since it was this row that failed; without an answer nothing is known of the row, and the run ends.
-    fn back_off(&mut self, mut work: Work, failure: Failure, again: &mut Again) {
+    /// Sent again after a while if the operation and the run can afford it, in the end in parts. Otherwise an answered
+    /// operation is a reject, since it was this row that failed, and so is a row at which alone the service fails. Without
+    /// any answer nothing is known of such a row: the run goes on without it, and ends with that. If the service works for
+    /// nobody, it ends now.
+    fn back_off(&mut self, mut work: Work, failure: Failure, company: Company, again: &mut Again) {
         self.lane.troubled(&failure.error);
         if failure.fate == Fate::Lost {
             work.lost();
         }
-        work.history.failures += 1;
-        let tries = work.history.failures;
-        if tries < self.lane.options().tries.get() && self.affords_a_resend() {
+        let (fate, error) = (failure.fate, failure.error);
+        let tries = self.lane.options().tries;
+        let next = match fate {
+            Fate::Answered => work.history.failed(Company::Alone, self.progress, tries),
+            Fate::Refused | Fate::Lost => work.history.failed(company, self.progress, tries),
+        };
+        let resend = match next {
+            Failed::Again => Some(&mut again.later),
+            Failed::InParts => Some(&mut again.halves),
+            Failed::AtFault | Failed::Hopeless => None,
+        };
+        if let Some(resend) = resend
+            && self.affords_a_resend()
+        {
             self.failed_tries += 1;
-            again.later.push((work, failure.error));
+            resend.push((work, error));
             return;
         }
-        let verdict = match failure.fate {
-            Fate::Answered => Verdict::Rejected(advice::service_unavailable(
-                work.operation.row,
-                tries,
-                failure.error,
-            )),
-            Fate::Refused | Fate::Lost => {
-                let cause = StopCause::Exhausted(failure.error.clone());
+        let verdict = match (fate, next) {
+            (Fate::Answered, _) | (Fate::Refused, Failed::AtFault) => {
+                let (row, tries) = (work.operation.row, work.history.failures);
+                Verdict::Rejected(advice::service_unavailable(row, tries, error))
+            }
+            (Fate::Lost, Failed::AtFault) => {
+                self.given_up.get_or_insert_with(|| error.clone());
+                Verdict::NotAttempted(error)
+            }
+            (Fate::Refused | Fate::Lost, _) => {
+                let cause = StopCause::Exhausted(error.clone());
                 again.stop.get_or_insert(cause);
-                Verdict::NotAttempted(failure.error)
+                Verdict::NotAttempted(error)
             }
         };
         self.settle(work, verdict);
+    }
+
+    /// The service answered a row for its own sake.
+    pub(super) fn progressed(&mut self) {
+        self.lane.progressed();
+        self.progress += 1;
+    }
+
+    /// What the run may still afford is told by the operations that it has taken.
+    pub(super) fn affords_a_resend(&self) -> bool {
+        self.failed_tries < self.lane.options().retry_budget(self.taken)
     }
 
     fn follow(&mut self, mut work: Work, failure: Failure, again: &mut Again) {

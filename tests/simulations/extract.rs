@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use segue::dispatch::{Draft, KeyDigester};
 use segue::model::{
-    ColumnKind, ColumnSet, EntitySetName, KeyDigest, LogicalName, Nulls, Position, Record,
+    ColumnKind, ColumnSet, EntitySetName, Fate, KeyDigest, LogicalName, Nulls, Position, Record,
     RecordId, RowTag, SourceDigest, Standing, StandingFlags, Target, TargetColumn, Value,
 };
 use uuid::Uuid;
@@ -18,6 +18,10 @@ pub(crate) const NAME: usize = 2;
 pub(crate) const BAD_NAME: &str = "BAD";
 /// A name in a column that the service does not have.
 pub(crate) const UNFIT_NAME: &str = "UNFIT";
+/// A name at which the service fails: it refuses the whole request.
+pub(crate) const REFUSED_NAME: &str = "REFUSED";
+/// A name at which the service falls over: the request has no answer.
+pub(crate) const LOST_NAME: &str = "LOST";
 
 /// A number that the service does not even look for.
 pub(crate) const UNASKABLE_NUMBER: &str = "\u{fffe}/";
@@ -60,6 +64,16 @@ impl Row {
 
     pub(crate) fn unfit(self) -> Self {
         let name = UNFIT_NAME.to_owned();
+        Self { name, ..self }
+    }
+
+    /// Every request with it fails, in that way.
+    pub(crate) fn poisonous(self, fate: Fate) -> Self {
+        let name = match fate {
+            Fate::Answered | Fate::Refused => REFUSED_NAME,
+            Fate::Lost => LOST_NAME,
+        };
+        let name = name.to_owned();
         Self { name, ..self }
     }
 

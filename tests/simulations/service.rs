@@ -14,7 +14,9 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::chaos::{Chaos, Fault, all, expired, failure, refused_row, unavailable};
-use crate::extract::{BAD_NAME, NAME, NUMBER, UNASKABLE_NUMBER, UNFIT_NAME};
+use crate::extract::{
+    BAD_NAME, LOST_NAME, NAME, NUMBER, REFUSED_NAME, UNASKABLE_NUMBER, UNFIT_NAME,
+};
 
 /// What somebody else does just before an operation is done for the first time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -375,7 +377,10 @@ impl State {
                 replies.extend(self.replies(rest, envelope));
                 replies
             }
-            Some(Fault::Slow(_)) | None => self.replies(operations, envelope),
+            Some(Fault::Slow(_)) | None => match poison_in(operations) {
+                Some(fate) => all(operations, &unavailable(fate)),
+                None => self.replies(operations, envelope),
+            },
         }
     }
 
@@ -442,6 +447,16 @@ impl State {
             }
         }
     }
+}
+
+/// How a request with these operations fails, if one of them makes it fail.
+fn poison_in(operations: &[Operation]) -> Option<Fate> {
+    let mut names = operations.iter().map(|one| text(&one.record.values[NAME]));
+    names.find_map(|name| match name.as_str() {
+        REFUSED_NAME => Some(Fate::Refused),
+        LOST_NAME => Some(Fate::Lost),
+        _ => None,
+    })
 }
 
 fn row(failure_of_row: RowFailure) -> Reply {
