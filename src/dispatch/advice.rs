@@ -140,7 +140,7 @@ pub(super) fn contended(row: RowTag, error: ServiceError) -> Reject {
 pub(super) fn service_unavailable(row: RowTag, tries: u32, error: ServiceError) -> Reject {
     reject(
         row,
-        "service_unavailable",
+        RejectCode::SERVICE_UNAVAILABLE.0,
         format!("the service failed at this row {tries} times"),
         "Push again later; if it stays, look for a plug-in or flow that fails at this record.",
         Some(error),

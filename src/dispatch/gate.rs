@@ -23,7 +23,7 @@ use super::rules::Rules;
 use super::size::Size;
 use super::users::{Errand, Turn};
 use super::wrap::Wrapping;
-use crate::model::{Destination, Operation, Outcome, ServiceError, Verdict};
+use crate::model::{Destination, Operation, Outcome, Verdict};
 
 /// Sends operations and gives exactly one outcome for each that it takes from the queue: those of an answer together.
 ///
@@ -56,7 +56,6 @@ pub async fn dispatch<D: Destination>(
         retried: 0,
         failed_tries: 0,
         progress: 0,
-        given_up: None,
         undelivered: 0,
         freed: lane.freed(),
         lane,
@@ -95,8 +94,6 @@ pub(super) struct Gate<D> {
     pub(super) failed_tries: u64,
     /// Rises whenever the service answers a row for its own sake: so it works.
     pub(super) progress: u64,
-    /// What was said of a row at which the service fails while it works for others.
-    pub(super) given_up: Option<ServiceError>,
     undelivered: u64,
 }
 
@@ -385,9 +382,8 @@ impl<D: Destination> Gate<D> {
     }
 
     fn report(self) -> DispatchReport {
-        let stopped = self.ending.map(|ending| ending.cause);
         DispatchReport {
-            stopped: stopped.or(self.given_up.map(StopCause::Exhausted)),
+            stopped: self.ending.map(|ending| ending.cause),
             operations: self.taken,
             retried: self.retried,
             undelivered: self.undelivered,

@@ -178,9 +178,8 @@ impl<D: Destination> Gate<D> {
     }
 
     /// Sent again after a while if the operation and the run can afford it, in the end in parts. Otherwise an answered
-    /// operation is a reject, since it was this row that failed, and so is a row at which alone the service fails. Without
-    /// any answer nothing is known of such a row: the run goes on without it, and ends with that. If the service works for
-    /// nobody, it ends now.
+    /// operation is a reject, since it was this row that failed, and so is a row at which alone the service fails. If the
+    /// service works for nobody, nothing is known of the row, and the run ends.
     fn back_off(&mut self, mut work: Work, failure: Failure, company: Company, again: &mut Again) {
         self.lane.troubled(&failure.error);
         if failure.fate == Fate::Lost {
@@ -204,20 +203,13 @@ impl<D: Destination> Gate<D> {
             resend.push((work, error));
             return;
         }
-        let verdict = match (fate, next) {
-            (Fate::Answered, _) | (Fate::Refused, Failed::AtFault) => {
-                let (row, tries) = (work.operation.row, work.history.failures);
-                Verdict::Rejected(advice::service_unavailable(row, tries, error))
-            }
-            (Fate::Lost, Failed::AtFault) => {
-                self.given_up.get_or_insert_with(|| error.clone());
-                Verdict::NotAttempted(error)
-            }
-            (Fate::Refused | Fate::Lost, _) => {
-                let cause = StopCause::Exhausted(error.clone());
-                again.stop.get_or_insert(cause);
-                Verdict::NotAttempted(error)
-            }
+        let verdict = if fate == Fate::Answered || next == Failed::AtFault {
+            let (row, tries) = (work.operation.row, work.history.failures);
+            Verdict::Rejected(advice::service_unavailable(row, tries, error))
+        } else {
+            let cause = StopCause::Exhausted(error.clone());
+            again.stop.get_or_insert(cause);
+            Verdict::NotAttempted(error)
         };
         self.settle(work, verdict);
     }

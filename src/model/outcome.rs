@@ -69,3 +69,8 @@ pub struct Reject {
 /// The stable word of a reject's reason: snake case, `date_invalid`, `duplicate_key`. Names are added, never renamed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RejectCode(pub &'static str);
+
+impl RejectCode {
+    /// The service failed at the row as often as it was tried. It may have been written all the same.
+    pub const SERVICE_UNAVAILABLE: Self = Self("service_unavailable");
+}

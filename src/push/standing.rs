@@ -7,8 +7,8 @@ use super::record::Note;
 use crate::ledger::{Entry, Recorded};
 use crate::mapping::Plan;
 use crate::model::{
-    Accepted, Effect, Operation, Outcome, Record, RowTag, ServiceError, SourceDigest, Standing,
-    StandingFlags, Verdict,
+    Accepted, Effect, Operation, Outcome, Record, RejectCode, RowTag, ServiceError, SourceDigest,
+    Standing, StandingFlags, Verdict,
 };
 
 /// What is known of the record now. A record that was deleted by others and written again is new.
@@ -138,9 +138,10 @@ pub(super) fn doubted(row: RowTag, standing: &Standing, returns: Returns) -> Ent
     })
 }
 
-/// Nothing was done: what was known is known again. None where nothing was.
+/// Nothing was done: what was known is known again. None where nothing was, or where the doubt stays.
 pub(super) fn refused(Outcome { operation, verdict }: &Outcome) -> Option<Entry> {
     match verdict {
+        Verdict::Rejected(reject) if reject.code == RejectCode::SERVICE_UNAVAILABLE => return None,
         Verdict::Rejected(_) | Verdict::Skipped(_) => {}
         Verdict::Accepted(_)
         | Verdict::Unchanged
@@ -181,9 +182,18 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::model::{
-        Action, ColumnSet, ColumnState, KeyDigest, Position, RecordId, Reject, RejectCode,
-    };
+    use crate::model::{Action, ColumnSet, ColumnState, KeyDigest, Position, RecordId, Reject};
+
+    fn rejected(code: RejectCode) -> Verdict {
+        Verdict::Rejected(Reject {
+            position: Position::NOWHERE,
+            column: None,
+            code,
+            reason: "others need it".to_owned(),
+            advice: "Let go of it first.".into(),
+            service: None,
+        })
+    }
 
     #[test]
     fn a_record_whose_deletion_was_refused_is_what_it_was() {
@@ -205,15 +215,11 @@ mod tests {
             action: Action::Delete(id),
             standing: Some(Arc::new(standing.clone())),
         };
-        let verdict = Verdict::Rejected(Reject {
-            position: Position::NOWHERE,
-            column: None,
-            code: RejectCode("restricted"),
-            reason: "others need it".to_owned(),
-            advice: "Let go of it first.".into(),
-            service: None,
-        });
-        let Some(Entry::Standing(kept)) = grave(&Outcome { operation, verdict }) else {
+        let mut outcome = Outcome {
+            operation,
+            verdict: rejected(RejectCode("restricted")),
+        };
+        let Some(Entry::Standing(kept)) = grave(&outcome) else {
             panic!("the doubt stays");
         };
         assert_eq!(
@@ -222,5 +228,8 @@ mod tests {
         );
         // Its row is looked at again whatever it says.
         assert_eq!(kept.row.source, SourceDigest([0; 16]));
+        // No answer came, or none that tells: it may be gone.
+        outcome.verdict = rejected(RejectCode::SERVICE_UNAVAILABLE);
+        assert_eq!(grave(&outcome), None);
     }
 }

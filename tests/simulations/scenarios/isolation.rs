@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use segue::dispatch::StopCause;
-use segue::model::{Fate, RejectCode, Verdict};
+use segue::model::{Fate, RejectCode};
 
 use crate::chaos::Fault;
 use crate::extract::{Row, UNASKABLE_NUMBER, resellers};
@@ -79,37 +79,23 @@ async fn one_key_that_cannot_be_asked_for_is_found_among_many() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_row_at_which_the_service_refuses_every_request_sinks_no_other() {
-    for (count, poisonous) in [(2, vec![0]), (50, vec![17]), (1500, vec![3, 4, 777, 1499])] {
-        let service = Arc::new(ModelService::new());
-        let mut rows = resellers(count);
-        for at in &poisonous {
-            rows[*at] = rows[*at].clone().poisonous(Fate::Refused);
-        }
-        let simulated = run(&rows, &service, Setting::default()).await;
-        assert_eq!(simulated.accepted(), rows.len() - poisonous.len());
-        assert_eq!(simulated.report.stopped, None);
-        for at in poisonous {
-            let code = &reject(&simulated, &rows[at]).code;
-            assert_eq!(*code, RejectCode("service_unavailable"));
+async fn a_row_at_which_every_request_fails_sinks_no_other() {
+    for fate in [Fate::Refused, Fate::Lost] {
+        for (count, poisonous) in [(2, vec![0]), (50, vec![17]), (1500, vec![3, 4, 777, 1499])] {
+            let service = Arc::new(ModelService::new());
+            let mut rows = resellers(count);
+            for at in &poisonous {
+                rows[*at] = rows[*at].clone().poisonous(fate);
+            }
+            let simulated = run(&rows, &service, Setting::default()).await;
+            assert_eq!(simulated.accepted(), rows.len() - poisonous.len());
+            assert_eq!(simulated.report.stopped, None);
+            for at in poisonous {
+                let code = &reject(&simulated, &rows[at]).code;
+                assert_eq!(*code, RejectCode::SERVICE_UNAVAILABLE);
+            }
         }
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_row_at_which_no_request_is_answered_sinks_no_other() {
-    let service = Arc::new(ModelService::new());
-    let mut rows = resellers(300);
-    rows[120] = rows[120].clone().poisonous(Fate::Lost);
-    let simulated = run(&rows, &service, Setting::default()).await;
-    assert_eq!(simulated.accepted(), 299);
-    let verdict = simulated.verdict(&rows[120]);
-    assert!(matches!(verdict, Verdict::NotAttempted(_)), "{verdict:?}");
-    let stopped = simulated.report.stopped;
-    assert!(
-        matches!(stopped, Some(StopCause::Exhausted(_))),
-        "the run is not complete: {stopped:?}"
-    );
 }
 
 /// Some answers came before the service died, and prove nothing about any row.
