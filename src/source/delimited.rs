@@ -336,17 +336,16 @@ impl Lines {
     /// Passes a row: line feeds count wherever they stand, a carriage return only where it ends the row. Tells whether
     /// the row has ends of lines within.
     fn pass(&mut self, body: &[u8]) -> bool {
-        let mut ends = 0;
+        let mut feeds = 0;
         // In pieces whose count fits into a byte: so many bytes are counted at once.
         for piece in body.chunks(usize::from(u8::MAX)) {
-            let feeds: u8 = piece.iter().map(|byte| u8::from(*byte == b'\n')).sum();
-            let returns: u8 = piece.iter().map(|byte| u8::from(*byte == b'\r')).sum();
-            self.line += u64::from(feeds);
-            ends += u64::from(feeds) + u64::from(returns);
+            let found: u8 = piece.iter().map(|byte| u8::from(*byte == b'\n')).sum();
+            feeds += u64::from(found);
         }
         self.after_return = body.last() == Some(&b'\r');
-        self.line += u64::from(self.after_return);
-        ends > u64::from(self.after_return || body.last() == Some(&b'\n'))
+        self.line += feeds + u64::from(self.after_return);
+        let (last, within) = body.split_last().unwrap_or((&0, &[]));
+        feeds > u64::from(*last == b'\n') || within.contains(&b'\r')
     }
 
     /// How the quotes of a row stand that begins on this line, and goes on behind it or ends the file.
