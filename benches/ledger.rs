@@ -78,7 +78,7 @@ fn entry(row: u64, columns: u64) -> Entry {
         row: RowTag {
             position: Position::new(0, row + 1),
             key: KeyDigest(digest.to_be_bytes()),
-            source: SourceDigest(digest.to_le_bytes()),
+            source: SourceDigest::of_wide(digest.to_le_bytes()),
         },
         id: Some(RecordId(Uuid::from_u128(digest))),
         flags: StandingFlags::CREATED_BY_US,

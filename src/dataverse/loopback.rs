@@ -284,7 +284,7 @@ pub(super) fn operation(action: Action, values: Vec<Value>) -> Operation {
         row: RowTag {
             position: Position::new(0, 1),
             key: KeyDigest([0; 16]),
-            source: SourceDigest([0; 16]),
+            source: SourceDigest(0),
         },
         columns: (0..values.len()).collect::<ColumnSet>(),
         record: Record { values },

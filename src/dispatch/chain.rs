@@ -439,7 +439,7 @@ mod tests {
             row: RowTag {
                 position: Position::new(0, 17),
                 key: KeyDigest([0; 16]),
-                source: SourceDigest([0; 16]),
+                source: SourceDigest(0),
             },
             record,
             digests: Box::default(),

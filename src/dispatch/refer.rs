@@ -359,7 +359,7 @@ mod tests {
             row: RowTag {
                 position: Position::new(0, 2),
                 key: KeyDigest([0; 16]),
-                source: SourceDigest([0; 16]),
+                source: SourceDigest(0),
             },
             record: Record {
                 values: vec![Value::Reference(Box::new(reference))],

@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::LedgerError;
 use super::disk::{self, Disk};
-use super::format::{HEADER_BYTES, Header};
+use super::format::{Format, HEADER_BYTES, Header};
 
 /// Rows of a block take at most this many bytes, unless one alone takes more.
 const BLOCK_ROWS_BYTES: u64 = 1016;
@@ -124,7 +124,7 @@ impl BlockFile {
         &self.path
     }
 
-    /// One row, wherever it is.
+    /// One row, wherever it is, as it is written today.
     pub(super) fn row(&self, index: u64) -> Result<Vec<u8>, LedgerError> {
         let block = index / self.shape.rows_per_block;
         let rows = self.shape.rows_in(block);
@@ -140,8 +140,10 @@ impl BlockFile {
         let sound = verify(&bytes, block, &self.path)?;
         let from = size(index % self.shape.rows_per_block * self.shape.stride);
         let row = sound.get(from..from + size(self.shape.stride));
-        row.map(<[u8]>::to_vec)
-            .ok_or_else(|| LedgerError::torn(&self.path, "a row is cut"))
+        let row = row.ok_or_else(|| LedgerError::torn(&self.path, "a row is cut"))?;
+        let mut renewed = Vec::with_capacity(row.len());
+        self.header.renew(row, &mut renewed);
+        Ok(renewed)
     }
 
     /// A walk over the rows from `from` up to, not including, `to`. It begins before the first.
@@ -154,6 +156,7 @@ impl BlockFile {
             at: 0,
             row_in_block: 0,
             left_in_stretch: 0,
+            renewed: Vec::new(),
         }
     }
 }
@@ -170,6 +173,8 @@ pub(super) struct Walk<'a> {
     row_in_block: u64,
     /// Rows of the stretch that come after the current one.
     left_in_stretch: u64,
+    /// The current row as it is written today, if the file is of an earlier format.
+    renewed: Vec<u8>,
 }
 
 impl Walk<'_> {
@@ -191,11 +196,20 @@ impl Walk<'_> {
             }
         }
         self.next += 1;
+        if self.blocks.header.format != Format::NEWEST {
+            let row = self.stretch.get(self.at..self.at + size(shape.stride));
+            self.renewed.clear();
+            let header = self.blocks.header;
+            header.renew(row.unwrap_or_default(), &mut self.renewed);
+        }
         Ok(true)
     }
 
-    /// The current row; empty before the first.
+    /// The current row as it is written today; empty before the first.
     pub(super) fn row(&self) -> &[u8] {
+        if self.blocks.header.format != Format::NEWEST {
+            return &self.renewed;
+        }
         let row = self.at..self.at + size(self.blocks.shape.stride);
         self.stretch.get(row).unwrap_or_default()
     }
@@ -354,6 +368,7 @@ mod tests {
     fn header(stride: u32) -> Header {
         Header {
             kind: FileKind::Columns,
+            format: Format::NEWEST,
             stride,
             count: 0,
             generation: 3,

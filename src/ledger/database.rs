@@ -7,7 +7,9 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::LedgerError;
 use super::disk;
-use super::format::FORMAT;
+
+/// The newest format of our databases.
+const FORMAT: u32 = 1;
 
 /// How long a statement waits for a reader or writer of the same file: far longer than any of our transactions.
 const PATIENCE: Duration = Duration::from_secs(5);

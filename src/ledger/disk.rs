@@ -2,6 +2,8 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
+#[cfg(target_os = "linux")]
+use std::num::NonZero;
 use std::path::Path;
 
 use super::LedgerError;
@@ -180,6 +182,19 @@ pub(super) fn nameless(folder: &Path) -> Result<File, LedgerError> {
     tempfile::tempfile_in(folder)
         .map_err(|source| LedgerError::io("create a temporary file in", folder, source))
 }
+
+/// The file is not read again between those places: what stands there need not stay in memory. Advice, so that nothing is
+/// wrong if it is not taken.
+#[cfg(target_os = "linux")]
+pub(super) fn let_go(file: &File, from: u64, to: u64) {
+    if let Some(length) = NonZero::new(to.saturating_sub(from)) {
+        rustix::fs::fadvise(file, from, Some(length), rustix::fs::Advice::DontNeed).ok();
+    }
+}
+
+/// Elsewhere nobody is told.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn let_go(_file: &File, _from: u64, _to: u64) {}
 
 /// Fills the buffer from that place on, wherever the file's cursor stands.
 #[cfg(unix)]

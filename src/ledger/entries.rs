@@ -14,7 +14,7 @@ const UNKEYED: u64 = 3;
 const UNREADABLE: u64 = 4;
 
 /// An entry as numbers; the position comes first, since they are sorted by it.
-pub(super) fn words_of_entry(entry: &SurveyEntry) -> [u64; 7] {
+pub(super) fn words_of_entry(entry: &SurveyEntry) -> [u64; 6] {
     let (tag, value, key) = match entry.finding {
         Finding::Due { key, slot: None } => (DUE_NEW, 0, key.0),
         Finding::Due {
@@ -25,20 +25,19 @@ pub(super) fn words_of_entry(entry: &SurveyEntry) -> [u64; 7] {
         Finding::Unkeyed => (UNKEYED, 0, [0; 16]),
         Finding::Unreadable => (UNREADABLE, 0, [0; 16]),
     };
-    let ([key_high, key_low], [high, low]) = (halves(key), halves(entry.source.0));
+    let [key_high, key_low] = halves(key);
     [
         entry.position.to_bits(),
         tag,
         value,
         key_high,
         key_low,
-        high,
-        low,
+        entry.source.0,
     ]
 }
 
-pub(super) fn entry_of(words: [u64; 7], generation: u32) -> SurveyEntry {
-    let [position, tag, value, key_high, key_low, high, low] = words;
+pub(super) fn entry_of(words: [u64; 6], generation: u32) -> SurveyEntry {
+    let [position, tag, value, key_high, key_low, source] = words;
     let key = KeyDigest(whole(key_high, key_low));
     let finding = match tag {
         DUE_NEW => Finding::Due { key, slot: None },
@@ -56,19 +55,17 @@ pub(super) fn entry_of(words: [u64; 7], generation: u32) -> SurveyEntry {
         UNKEYED => Finding::Unkeyed,
         _ => Finding::Unreadable,
     };
-    let source = SourceDigest(whole(high, low));
     SurveyEntry {
         position: Position::from_bits(position),
-        source,
+        source: SourceDigest(source),
         finding,
     }
 }
 
-pub(super) fn words_of_vanished(vanished: &Vanished) -> [u64; 8] {
+pub(super) fn words_of_vanished(vanished: &Vanished) -> [u64; 7] {
     let [key_high, key_low] = halves(vanished.key.0);
     let [high, low] = halves(vanished.id.map_or([0; 16], |id| id.0.into_bytes()));
     let flags = u64::from(vanished.flags.to_bits());
-    let [source_high, source_low] = halves(vanished.source.0);
     [
         key_high,
         key_low,
@@ -76,28 +73,18 @@ pub(super) fn words_of_vanished(vanished: &Vanished) -> [u64; 8] {
         high,
         low,
         flags,
-        source_high,
-        source_low,
+        vanished.source.0,
     ]
 }
 
-pub(super) fn vanished_of(words: [u64; 8], generation: u32) -> Vanished {
-    let [
-        key_high,
-        key_low,
-        index,
-        high,
-        low,
-        flags,
-        source_high,
-        source_low,
-    ] = words;
+pub(super) fn vanished_of(words: [u64; 7], generation: u32) -> Vanished {
+    let [key_high, key_low, index, high, low, flags, source] = words;
     let id = Uuid::from_bytes(whole(high, low));
     Vanished {
         key: KeyDigest(whole(key_high, key_low)),
         slot: Slot { generation, index },
         id: (!id.is_nil()).then_some(RecordId(id)),
         flags: StandingFlags::from_bits(u8::try_from(flags).unwrap_or_default()),
-        source: SourceDigest(whole(source_high, source_low)),
+        source: SourceDigest(source),
     }
 }

@@ -24,10 +24,10 @@ use crate::model::{
     ColumnState, DigestSecret, KeyDigest, LogicalName, RecordId, SourceDigest, StandingFlags,
 };
 
-/// What a file of this kind begins with.
-const SCHEMA: &str = "segue.ledger/1";
+/// The newest format of such a file. In the first one the digests of rows and columns were longer.
+const VERSION: u32 = 2;
 
-/// And what its first line begins with, whatever its format.
+/// What its first line begins with, whatever its format.
 const BEGINNING: &str = "{\"schema\":\"segue.ledger/";
 
 /// The first line.
@@ -80,7 +80,7 @@ pub fn export(
         type_tag: column.type_tag.clone(),
     });
     let head = Head {
-        schema: SCHEMA.to_owned(),
+        schema: format!("segue.ledger/{VERSION}"),
         organisation: owner.organisation,
         table: owner.table,
         key: owner.key,
@@ -96,13 +96,13 @@ pub fn export(
         let states = snapshot.standing(*slot)?.columns;
         let line = Line {
             key: format!("{:032x}", u128::from_be_bytes(row.key.0)),
-            source: format!("{:032x}", u128::from_be_bytes(row.source.0)),
+            source: format!("{:016x}", row.source.0),
             id: row.id.map(|id| id.0),
             run: row.run,
             flags: row.flags.to_bits(),
             columns: states
                 .iter()
-                .map(|state| format!("{:016x}", state.to_bits()))
+                .map(|state| format!("{:012x}", state.to_bits()))
                 .collect(),
         };
         put(out, &line)?;
@@ -301,11 +301,11 @@ fn head(file: &Path, line: &str) -> Result<Head, LedgerError> {
     })?;
     let version = named.schema.strip_prefix("segue.ledger/");
     let version: u32 = version.and_then(|it| it.parse().ok()).ok_or_else(foreign)?;
-    if version > 1 {
+    if version > VERSION {
         return Err(LedgerError::NewerFormat {
             path: file.to_owned(),
             version,
-            known: 1,
+            known: VERSION,
         });
     }
     serde_json::from_str(line).map_err(|error| LedgerError::torn(file, error.to_string()))
@@ -317,13 +317,18 @@ fn row(line: &str) -> Option<(KeyRow, Vec<ColumnState>)> {
         let number = u128::from_str_radix(hex, 16).ok()?;
         (hex.len() == 32).then_some(number.to_be_bytes())
     };
+    // In the first version the digest of a row was twice as long.
+    let source = match line.source.len() {
+        16 => SourceDigest(u64::from_str_radix(&line.source, 16).ok()?),
+        _ => SourceDigest::of_wide(digest(&line.source)?),
+    };
     let states = line.columns.iter().map(|hex| {
         let bits = u64::from_str_radix(hex, 16).ok()?;
         Some(ColumnState::from_bits(bits))
     });
     let row = KeyRow {
         key: KeyDigest(digest(&line.key)?),
-        source: SourceDigest(digest(&line.source)?),
+        source,
         id: line.id.map(RecordId),
         run: line.run,
         flags: StandingFlags::from_bits(line.flags),

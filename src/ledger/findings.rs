@@ -13,7 +13,13 @@ use super::spill::{CHUNK_BYTES, Spill, bytes_of, halves, whole};
 use super::survey::{
     Extent, Finding, KEY_CHAINS, SurveyCounts, SurveyEntry, SurveyOptions, UNREADABLE, Vanished,
 };
-use crate::model::{KeyDigest, Position, SourceDigest, StandingFlags};
+use crate::model::{KeyDigest, Position, StandingFlags};
+
+/// An entry, as the numbers of [`words_of_entry`].
+const ENTRY_BYTES: usize = 48;
+
+/// A vanished key, as the numbers of [`words_of_vanished`].
+const VANISHED_BYTES: usize = 56;
 
 /// What one worker found.
 #[derive(Debug)]
@@ -37,7 +43,7 @@ impl Spread {
     pub(super) fn over(mut samples: Vec<u64>, rows: u64, bucket_bytes: usize) -> Self {
         let bytes = usize::try_from(rows)
             .unwrap_or(usize::MAX)
-            .saturating_mul(56);
+            .saturating_mul(ENTRY_BYTES);
         let buckets = (bytes / bucket_bytes.max(1) + 1).min(samples.len().max(1));
         samples.sort_unstable();
         let bound = |bucket| samples.get(bucket * samples.len() / buckets).copied();
@@ -75,11 +81,11 @@ impl Judge<'_> {
                 let chain = next.fetch_add(1, Ordering::Relaxed);
                 match (chain, self.options.standing) {
                     (0..KEY_CHAINS, StandingRow::Newest) => {
-                        self.judge::<6>(chain, &mut findings)?;
+                        self.judge::<5>(chain, &mut findings)?;
                     }
-                    (0..KEY_CHAINS, _) => self.judge::<5>(chain, &mut findings)?,
-                    (KEY_CHAINS, StandingRow::Newest) => self.take_unkeyed::<6>(&mut findings)?,
-                    (KEY_CHAINS, _) => self.take_unkeyed::<5>(&mut findings)?,
+                    (0..KEY_CHAINS, _) => self.judge::<4>(chain, &mut findings)?,
+                    (KEY_CHAINS, StandingRow::Newest) => self.take_unkeyed::<5>(&mut findings)?,
+                    (KEY_CHAINS, _) => self.take_unkeyed::<4>(&mut findings)?,
                     _ => return Ok(findings),
                 }
             }
@@ -107,11 +113,11 @@ impl Judge<'_> {
             counts: SurveyCounts::default(),
             entries: Spill::new(
                 folder,
-                56,
+                ENTRY_BYTES,
                 buckets,
                 (self.options.memory / 16).min(buckets * CHUNK_BYTES),
             ),
-            vanished: Spill::new(folder, 64, KEY_CHAINS, self.options.memory / 16),
+            vanished: Spill::new(folder, VANISHED_BYTES, KEY_CHAINS, self.options.memory / 16),
         }
     }
 
@@ -214,7 +220,7 @@ impl Judge<'_> {
         findings.counts.standing_before += u64::from(!held.flags.has(StandingFlags::REMOVED));
         if self.options.scope == Scope::Changed
             && settled(held.flags)
-            && halves(held.source.0) == row.source()
+            && held.source == row.source()
         {
             findings.counts.unchanged += 1;
             return Ok(());
@@ -284,12 +290,9 @@ impl Judge<'_> {
         finding: Finding,
         findings: &mut Findings,
     ) -> Result<(), LedgerError> {
-        let [high, low] = row.source();
-        let source = SourceDigest(whole(high, low));
-        let position = Position::from_bits(row.position());
         let words = words_of_entry(&SurveyEntry {
-            position,
-            source,
+            position: Position::from_bits(row.position()),
+            source: row.source(),
             finding,
         });
         let bucket = self.spread.bucket_of(row.position());

@@ -13,7 +13,7 @@ use std::thread;
 
 use super::LedgerError;
 use super::chain::SortedChain;
-use super::format::{KEY_BYTES, KeyRow, RowKind, key_of};
+use super::format::{Format, KEY_BYTES, KeyRow, RowKind, key_of};
 use super::frames::Frames;
 use super::generation::{Generation, GenerationWriter};
 use super::journal::Journal;
@@ -78,7 +78,8 @@ impl Fold<'_> {
     ) -> Result<Sorting<'_>, LedgerError> {
         let (stride, id) = (KEY_BYTES + layout.width(), layout.id());
         let frames = self.journal.frames()?;
-        let are_alike = frames.iter().all(|frame| frame.layout == id);
+        let are_alike = self.journal.format() == Format::NEWEST
+            && frames.iter().all(|frame| frame.layout == id);
         if !are_alike || frames.len() > MOST_FRAMES {
             let chains = Unsorted::Chains(self.gather(layout, layout_of)?);
             return Ok(Sorting::new(chains, stride));
@@ -140,8 +141,9 @@ impl Fold<'_> {
         let mut spill = Spill::new(self.spill, stride, chains, chains * CHUNK_BYTES);
         let mut known: HashMap<LayoutId, (usize, Translation)> = HashMap::new();
         let torn = |what: &str| LedgerError::torn(self.journal.path(), what);
+        let format = self.journal.format();
         let mut row = Vec::with_capacity(stride);
-        let mut states = Vec::new();
+        let (mut renewed, mut states) = (Vec::new(), Vec::new());
         self.journal.each(|id, entries| {
             let (width, translation) = match known.entry(id) {
                 Entry::Occupied(layout) => layout.into_mut(),
@@ -150,19 +152,22 @@ impl Fold<'_> {
                         let what = "the catalogue does not know its columns";
                         LedgerError::foreign(self.journal.path(), what)
                     })?;
-                    unknown.insert((older.width(), layout.translation(&older)))
+                    unknown.insert((older.width_in(format), layout.translation(&older)))
                 }
             };
-            let parts = entries.chunks_exact(KEY_BYTES + *width);
+            let parts = entries.chunks_exact(format.key_bytes() + *width);
             if !parts.remainder().is_empty() {
                 return Err(torn("an entry is cut"));
             }
             for entry in parts {
-                let (key, older) = entry.split_at_checked(KEY_BYTES).unwrap_or_default();
+                let key = entry.split_at_checked(format.key_bytes());
+                let (key, older) = key.unwrap_or_default();
                 let digest = key_of(key).ok_or_else(|| torn("an entry is cut"))?;
-                translation.apply(older, &mut states);
+                renewed.clear();
+                format.renew_states(older, &mut renewed);
+                translation.apply(&renewed, &mut states);
                 row.clear();
-                row.extend_from_slice(key);
+                format.renew_key(key, &mut row);
                 row.extend_from_slice(&states);
                 spill.push(chain_of(&digest.0, chains), &row)?;
             }
@@ -334,7 +339,7 @@ mod tests {
                 for (key, source) in entries {
                     let row = KeyRow {
                         key: KeyDigest([*key; 16]),
-                        source: SourceDigest([*source; 16]),
+                        source: SourceDigest(u64::from(*source)),
                         id: None,
                         run: 1,
                         flags: StandingFlags::default(),

@@ -9,16 +9,101 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use super::LedgerError;
 use super::layout::LayoutId;
-use crate::model::{DigestSecret, KeyDigest, RecordId, SourceDigest, StandingFlags};
+use crate::model::{ColumnState, DigestSecret, KeyDigest, RecordId, SourceDigest, StandingFlags};
 
-/// The newest format that this program writes and reads.
-pub(super) const FORMAT: u32 = 1;
+/// How the bytes of a file are to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    /// With longer digests; it is read, and written no more.
+    First,
+    Second,
+}
 
 /// The bytes of a header.
 pub(super) const HEADER_BYTES: usize = 72;
 
 /// The bytes of a key's record in `digests.<generation>` and at the front of a journal entry.
-pub(super) const KEY_BYTES: usize = 56;
+pub(super) const KEY_BYTES: usize = 48;
+
+/// The bytes of a column's state in `columns.<generation>` and in a journal entry.
+pub(super) const STATE_BYTES: usize = 6;
+
+/// The same in the first format, in which the digest of a row had sixteen bytes.
+const FIRST_KEY_BYTES: usize = 56;
+
+impl Format {
+    /// What this program writes.
+    pub(super) const NEWEST: Self = Self::Second;
+
+    fn number(self) -> u32 {
+        match self {
+            Self::First => 1,
+            Self::Second => 2,
+        }
+    }
+
+    fn of(number: u32) -> Option<Self> {
+        let all = [Self::First, Self::Second];
+        all.into_iter().find(|format| format.number() == number)
+    }
+
+    /// The bytes of a key's record.
+    pub(super) fn key_bytes(self) -> usize {
+        match self {
+            Self::First => FIRST_KEY_BYTES,
+            Self::Second => KEY_BYTES,
+        }
+    }
+
+    /// The bytes of a column's state.
+    pub(super) fn state_bytes(self) -> usize {
+        match self {
+            Self::First => 8,
+            Self::Second => STATE_BYTES,
+        }
+    }
+
+    /// Appends a key's record as it is written today.
+    pub(super) fn renew_key(self, row: &[u8], renewed: &mut Vec<u8>) {
+        match (self, row.split_first_chunk::<16>()) {
+            (Self::First, Some((key, rest))) => {
+                let (source, rest) = rest.split_first_chunk().unwrap_or((&[0; 16], &[]));
+                renewed.extend_from_slice(key);
+                renewed.extend_from_slice(&SourceDigest::of_wide(*source).0.to_le_bytes());
+                renewed.extend_from_slice(rest);
+            }
+            _ => renewed.extend_from_slice(row),
+        }
+    }
+
+    /// Appends states as they are written today.
+    pub(super) fn renew_states(self, states: &[u8], renewed: &mut Vec<u8>) {
+        if self == Self::Second {
+            renewed.extend_from_slice(states);
+            return;
+        }
+        let (states, _) = states.as_chunks();
+        for state in states {
+            let state = ColumnState::from_bits(u64::from_le_bytes(*state));
+            renewed.extend_from_slice(&bytes_of_state(state));
+        }
+    }
+}
+
+/// The state of a column on disk.
+pub(super) fn bytes_of_state(state: ColumnState) -> [u8; STATE_BYTES] {
+    let [bytes @ .., _, _] = state.to_bits().to_le_bytes();
+    bytes
+}
+
+/// The state that stands on disk so.
+pub(super) fn state_of(bytes: [u8; STATE_BYTES]) -> ColumnState {
+    let mut bits = [0; 8];
+    bits.iter_mut()
+        .zip(bytes)
+        .for_each(|(place, byte)| *place = byte);
+    ColumnState::from_bits(u64::from_le_bytes(bits))
+}
 
 /// Which of a generation's files it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +130,7 @@ impl FileKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) kind: FileKind,
+    pub(super) format: Format,
     /// Bytes of a row.
     pub(super) stride: u32,
     /// Rows in the file.
@@ -60,7 +146,7 @@ impl Header {
     pub(super) fn to_bytes(self) -> [u8; HEADER_BYTES] {
         let mut bytes = Vec::with_capacity(HEADER_BYTES);
         bytes.extend_from_slice(&self.kind.magic());
-        bytes.extend_from_slice(&FORMAT.to_le_bytes());
+        bytes.extend_from_slice(&self.format.number().to_le_bytes());
         bytes.extend_from_slice(&self.stride.to_le_bytes());
         bytes.extend_from_slice(&self.count.to_le_bytes());
         bytes.extend_from_slice(&self.generation.to_le_bytes());
@@ -69,6 +155,14 @@ impl Header {
         bytes.extend_from_slice(&self.check.0);
         bytes.extend_from_slice(&xxh3_64(&bytes).to_le_bytes());
         bytes.first_chunk().copied().unwrap_or([0; HEADER_BYTES])
+    }
+
+    /// Appends a row of the file as it is written today.
+    pub(super) fn renew(&self, row: &[u8], renewed: &mut Vec<u8>) {
+        match self.kind {
+            FileKind::Columns => self.format.renew_states(row, renewed),
+            FileKind::Digests | FileKind::Journal => self.format.renew_key(row, renewed),
+        }
     }
 
     /// Reads the header of a file that should be of that kind. Whether it is the one that was looked for is asked
@@ -92,15 +186,19 @@ impl Header {
             ));
         }
         let version = u32::from_le_bytes(take(&mut rest).ok_or_else(cut)?);
-        if version > FORMAT {
+        let known = Format::NEWEST.number();
+        if version > known {
             return Err(LedgerError::NewerFormat {
                 path: path.to_owned(),
                 version,
-                known: FORMAT,
+                known,
             });
         }
+        let damaged = || torn("its header does not match its checksum");
+        let format = Format::of(version).ok_or_else(damaged)?;
         let header = Self {
             kind,
+            format,
             stride: u32::from_le_bytes(take(&mut rest).ok_or_else(cut)?),
             count: u64::from_le_bytes(take(&mut rest).ok_or_else(cut)?),
             generation: u32::from_le_bytes(take(&mut rest).ok_or_else(cut)?),
@@ -110,8 +208,8 @@ impl Header {
             },
             check: SecretCheck(take(&mut rest).ok_or_else(cut)?),
         };
-        if version != FORMAT || header.to_bytes() != *bytes || header.stride == 0 {
-            return Err(torn("its header does not match its checksum"));
+        if header.to_bytes() != *bytes || header.stride == 0 {
+            return Err(damaged());
         }
         Ok(header)
     }
@@ -167,7 +265,8 @@ impl KeyRow {
         let tail = [a, b, c, d, self.flags.to_bits(), kind, 0, 0];
         let mut bytes = [0; KEY_BYTES];
         let mut rest = bytes.as_mut_slice();
-        for part in [self.key.0.as_slice(), &self.source.0, &id, &tail] {
+        let source = self.source.0.to_le_bytes();
+        for part in [self.key.0.as_slice(), &source, &id, &tail] {
             // One copy for each part: this is done for every row that is recorded.
             if let Some(place) = rest.split_off_mut(..part.len()) {
                 place.copy_from_slice(part);
@@ -180,7 +279,7 @@ impl KeyRow {
     pub(super) fn from_bytes(mut bytes: &[u8]) -> Option<Self> {
         let rest = &mut bytes;
         let key = KeyDigest(take(rest)?);
-        let source = SourceDigest(take(rest)?);
+        let source = SourceDigest(u64::from_le_bytes(take(rest)?));
         let id = Uuid::from_bytes(take(rest)?);
         let run = u32::from_le_bytes(take(rest)?);
         let [flags, kind] = take(rest)?;
@@ -222,7 +321,8 @@ mod tests {
     fn header() -> Header {
         Header {
             kind: FileKind::Digests,
-            stride: 56,
+            format: Format::NEWEST,
+            stride: 48,
             count: 1_234_567,
             generation: 7,
             layout: LayoutId([3; 16]),
@@ -246,7 +346,7 @@ mod tests {
             error,
             LedgerError::NewerFormat {
                 version: 9,
-                known: 1,
+                known: 2,
                 ..
             }
         ));
@@ -276,7 +376,7 @@ mod tests {
 
         #[test]
         fn any_record_survives_its_bytes(
-            key: [u8; 16], source: [u8; 16], id: Option<[u8; 16]>, run: u32, flags: u8, forget: bool,
+            key: [u8; 16], source: u64, id: Option<[u8; 16]>, run: u32, flags: u8, forget: bool,
         ) {
             let row = KeyRow {
                 key: KeyDigest(key),

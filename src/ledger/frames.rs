@@ -114,6 +114,8 @@ impl Cursor {
         let Some(next) = self.next else {
             return Ok(false);
         };
+        // The next generation can be written where the journal stood in memory.
+        journal.let_go(self.frame.begin, next);
         let left = usize::try_from(self.frame.end - next).unwrap_or(usize::MAX);
         self.rows.resize(left.min(at_once), 0);
         self.at = 0;

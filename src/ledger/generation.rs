@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::LedgerError;
 use super::blocks::{BlockFile, BlockWriter, Walk};
 use super::disk::{self, Disk};
-use super::format::{FileKind, Header, KEY_BYTES, KeyRow, SecretCheck};
+use super::format::{FileKind, Format, Header, KEY_BYTES, KeyRow, SecretCheck};
 use super::layout::{Layout, LayoutId};
 use super::spill::chain_of;
 
@@ -59,10 +59,12 @@ impl Generation {
                 "the catalogue does not know its columns",
             ));
         };
+        let format = digests.header().format;
         let fits = digests.header().layout == id
             && digests.header().count == columns.header().count
-            && columns.header().stride as usize == layout.width()
-            && digests.header().stride as usize == KEY_BYTES;
+            && columns.header().format == format
+            && columns.header().stride as usize == layout.width_in(format)
+            && digests.header().stride as usize == format.key_bytes();
         if !fits {
             return Err(LedgerError::torn(
                 columns.path(),
@@ -296,6 +298,7 @@ fn header(
 ) -> Header {
     Header {
         kind,
+        format: Format::NEWEST,
         stride,
         count: 0,
         generation,

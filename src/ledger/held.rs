@@ -15,7 +15,7 @@ use crate::model::{KeyDigest, RunId, SourceDigest};
 /// After so many equal answers a row is set aside: by then it was tried in six of 32 runs.
 pub const EQUAL_ANSWERS: u32 = 6;
 
-/// `due` counts runs as `pushes` does. A ledger of an older segue gets the tables when it is opened for writing.
+/// `due` counts runs as `pushes` does. `source` had sixteen bytes once, of which the first eight are what it has now. A ledger of an older segue gets the tables when it is opened for writing.
 pub(super) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS rejects(
   key BLOB PRIMARY KEY, source BLOB NOT NULL, code TEXT NOT NULL, column_name TEXT, reason TEXT NOT NULL,
@@ -153,12 +153,13 @@ impl HeldBack {
             return Ok(None);
         };
         let question = "SELECT code, column_name, reason, advice, answers, due, run FROM rejects
-             WHERE key = ?1 AND source = ?2";
+             WHERE key = ?1 AND substr(source, 1, 8) = ?2";
         let now = self.done + 1;
         let found = catalogue.ask(|connection| {
             let mut statement = connection.prepare(question)?;
             let read = |row: &Row| held(row, key, source, now);
-            statement.query_row([key.0, source.0], read).optional()
+            let asked = params![key.0, source.0.to_be_bytes()];
+            statement.query_row(asked, read).optional()
         })?;
         Ok(found.filter(|held| held.runs_between != Some(0)))
     }
@@ -241,7 +242,7 @@ impl Ledger {
                     "INSERT OR REPLACE INTO temp.noted VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                     params![
                         it.key.0,
-                        it.source.0,
+                        it.source.0.to_be_bytes(),
                         it.code,
                         it.column,
                         it.reason,
@@ -322,7 +323,7 @@ const GONE_FROM_A_PART: &str = "key IN (SELECT key FROM temp.freed)";
 const TAKE_IN: &str = "
 INSERT INTO rejects SELECT key, source, code, column_name, reason, advice, 1, 0, ?1 FROM temp.noted WHERE true
 ON CONFLICT (key) DO UPDATE SET
-  answers = CASE WHEN ?2 = 0 AND source = excluded.source AND code = excluded.code THEN answers + 1 ELSE 1 END,
+  answers = CASE WHEN ?2 = 0 AND substr(source, 1, 8) = excluded.source AND code = excluded.code THEN answers + 1 ELSE 1 END,
   source = excluded.source, code = excluded.code, column_name = excluded.column_name, reason = excluded.reason,
   advice = excluded.advice, run = excluded.run";
 
@@ -354,7 +355,7 @@ mod tests {
     fn refused(key: u8, source: u8, code: &str) -> Refused {
         Refused {
             key: KeyDigest([key; 16]),
-            source: SourceDigest([source; 16]),
+            source: SourceDigest(u64::from(source)),
             code: code.to_owned(),
             column: None,
             reason: "no".to_owned(),
@@ -396,6 +397,19 @@ mod tests {
             set_aside: 1,
         };
         assert_eq!(catalogue.held_counts().unwrap(), counts);
+    }
+
+    #[test]
+    fn a_row_that_an_older_program_noted_is_the_same_row() {
+        let folder = tempfile::tempdir().unwrap();
+        let row = refused(1, 1, "business_rule");
+        let again = || run(folder.path(), &row, Breadth::Whole);
+        assert!(again() && again());
+        let mut catalogue = Catalogue::open(folder.path()).unwrap();
+        let longer = "UPDATE rejects SET source = CAST(source || x'0123456789abcdef' AS BLOB)";
+        let widened = catalogue.change(|connection| connection.execute(longer, ()));
+        assert_eq!(widened.unwrap(), 1);
+        assert_eq!([again(), again(), again()], [false, true, false]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::LedgerError;
 use super::disk::{self, Disk};
-use super::format::{FileKind, HEADER_BYTES, Header, SecretCheck};
+use super::format::{FileKind, Format, HEADER_BYTES, Header, SecretCheck};
 use super::frame::{CHECKSUM_BYTES, Frame, HEAD_BYTES, Head, MAGIC};
 use super::generation;
 use super::layout::LayoutId;
@@ -39,10 +39,13 @@ pub(super) struct FramePlace {
 pub(super) struct Journal {
     file: File,
     path: PathBuf,
+    format: Format,
     /// Where the next frame goes.
     end: u64,
     /// The layout of the last frame.
     last: Option<LayoutId>,
+    /// What was appended is on disk: always, but in a file that has no name.
+    is_synced: bool,
     /// A write failed, and what it left could not be taken back.
     is_broken: bool,
 }
@@ -59,13 +62,19 @@ impl Journal {
         generation: u32,
         check: SecretCheck,
     ) -> Result<Self, LedgerError> {
-        if let Some(mut found) = Self::open_to_read(path, generation, check)? {
+        let found = Self::open_to_read(path, generation, check)?;
+        // One of an earlier format was made part of a generation when the ledger was opened, or is empty.
+        if let Some(mut found) = found.filter(|found| found.format == Format::NEWEST) {
             found.file = disk::open_private(path)?;
             disk.cut(&mut found.file, path, found.end)?;
             return Ok(found);
         }
         let file = disk.create(path)?;
-        Self::begin(disk, file, path, generation, check)
+        let begun = Self::begin(disk, file, path, generation, check)?;
+        Ok(Self {
+            is_synced: true,
+            ..begun
+        })
     }
 
     /// Begins a journal in a file that has no name, and needs no sync.
@@ -86,8 +95,10 @@ impl Journal {
         Ok(Self {
             file,
             path: path.to_owned(),
+            format: Format::NEWEST,
             end: BEGIN,
             last: None,
+            is_synced: false,
             is_broken: false,
         })
     }
@@ -126,8 +137,10 @@ impl Journal {
         let mut journal = Self {
             file,
             path: path.to_owned(),
+            format: header.format,
             end: length,
             last: None,
+            is_synced: true,
             is_broken: false,
         };
         journal.find_end()?;
@@ -157,6 +170,11 @@ impl Journal {
         // Nobody knows what of it is on disk, and a second sync would not tell.
         self.is_broken |= synced.is_err();
         synced
+    }
+
+    /// How its entries are to be read.
+    pub(super) fn format(&self) -> Format {
+        self.format
     }
 
     /// The layout of its last entries.
@@ -297,6 +315,14 @@ impl Journal {
             .map_err(|source| LedgerError::io("read", &self.path, source))
     }
 
+    /// What stands between those places was read for the last time.
+    pub(super) fn let_go(&self, from: u64, to: u64) {
+        // What was not synced would be written to disk for it.
+        if self.is_synced {
+            disk::let_go(&self.file, from, to);
+        }
+    }
+
     pub(super) fn damaged(&self, place: u64) -> LedgerError {
         let what = format!("what stands at byte {place} does not match its checksum");
         LedgerError::torn(&self.path, what)
@@ -306,6 +332,7 @@ impl Journal {
 fn header(generation: u32, check: SecretCheck) -> Header {
     Header {
         kind: FileKind::Journal,
+        format: Format::NEWEST,
         // Frames have no width of their own; 0 would be a header that was never written.
         stride: 1,
         count: 0,
@@ -344,7 +371,7 @@ mod tests {
         for number in numbers {
             let row = KeyRow {
                 key: KeyDigest([*number; 16]),
-                source: SourceDigest([0; 16]),
+                source: SourceDigest(0),
                 id: Some(RecordId(Uuid::from_u128(u128::from(*number)))),
                 run: 1,
                 flags: StandingFlags::default(),

@@ -1,7 +1,8 @@
-//! Which columns the eight-byte states of a key belong to, and how an older layout reads in a newer one.
+//! Which columns the states of a key belong to, and how an older layout reads in a newer one.
 
 use xxhash_rust::xxh3::Xxh3Default;
 
+use super::format::{Format, STATE_BYTES, bytes_of_state, state_of};
 use crate::model::{ColumnState, LogicalName};
 
 /// The columns that a mapping writes, in the plan's order: what the states of a key belong to.
@@ -39,7 +40,12 @@ impl Layout {
 
     /// Bytes of a key's states on disk; never 0, so that a file without columns still has rows.
     pub(super) fn width(&self) -> usize {
-        8 * self.columns.len().max(1)
+        self.width_in(Format::NEWEST)
+    }
+
+    /// The same in a file of that format.
+    pub(super) fn width_in(&self, format: Format) -> usize {
+        format.state_bytes() * self.columns.len().max(1)
     }
 
     /// How states written under `older` read under this layout.
@@ -68,13 +74,13 @@ impl Translation {
         match self {
             Self::Same => newer.extend_from_slice(older),
             Self::Columns(columns) => {
-                let (states, _) = older.as_chunks::<8>();
+                let (states, _) = older.as_chunks::<STATE_BYTES>();
                 for column in columns {
                     let state = column.and_then(|index| states.get(index)).copied();
                     newer.extend_from_slice(&state.unwrap_or_default());
                 }
                 if columns.is_empty() {
-                    newer.extend_from_slice(&[0; 8]);
+                    newer.extend_from_slice(&[0; STATE_BYTES]);
                 }
             }
         }
@@ -83,13 +89,9 @@ impl Translation {
 
 /// The states in `bytes`, as many as the layout has columns.
 pub(super) fn states(bytes: &[u8], layout: &Layout) -> Vec<ColumnState> {
-    let (states, _) = bytes.as_chunks::<8>();
-    let state = |bytes: &[u8; 8]| ColumnState::from_bits(u64::from_le_bytes(*bytes));
-    states
-        .iter()
-        .take(layout.columns.len())
-        .map(state)
-        .collect()
+    let (states, _) = bytes.as_chunks();
+    let states = states.iter().take(layout.columns.len());
+    states.map(|bytes| state_of(*bytes)).collect()
 }
 
 /// Appends the states' bytes; states that are missing count as never sent.
@@ -100,13 +102,13 @@ pub(super) fn put_states(
 ) {
     let begin = bytes.len();
     bytes.resize(begin + layout.width(), 0);
-    let end = begin + 8 * layout.columns.len();
+    let end = begin + STATE_BYTES * layout.columns.len();
     let (places, _) = bytes
         .get_mut(begin..end)
         .unwrap_or_default()
         .as_chunks_mut();
     for (place, state) in places.iter_mut().zip(states) {
-        *place = state.to_bits().to_le_bytes();
+        *place = bytes_of_state(state);
     }
 }
 

@@ -310,6 +310,7 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     mod faults;
+    mod formats;
 
     use std::collections::BTreeMap;
 
@@ -325,7 +326,7 @@ mod tests {
     };
 
     /// What a test expects of a key: source digest, GUID, flags and the states' bits.
-    type Held = (u8, Option<RecordId>, u8, Vec<u64>);
+    type Held = (u64, Option<RecordId>, u8, Vec<u64>);
 
     fn name(text: &str) -> LogicalName {
         LogicalName::parse(text).unwrap()
@@ -366,7 +367,7 @@ mod tests {
             row: RowTag {
                 position: Position::new(0, 1),
                 key: key(number),
-                source: SourceDigest([source; 16]),
+                source: SourceDigest(u64::from(source)),
             },
             id: Some(RecordId(Uuid::from_u128(u128::from(number) + 1))),
             flags: StandingFlags::CREATED_BY_US,
@@ -387,10 +388,7 @@ mod tests {
                 .map(|state| state.to_bits())
                 .collect();
             assert_eq!((standing.id, standing.flags), (row.id, row.flags));
-            held.insert(
-                row.key,
-                (row.source.0[0], row.id, row.flags.to_bits(), bits),
-            );
+            held.insert(row.key, (row.source.0, row.id, row.flags.to_bits(), bits));
             keys.advance().unwrap();
         }
         held
@@ -403,7 +401,7 @@ mod tests {
                 Entry::Forget(key) => drop(held.remove(key)),
                 Entry::Standing(it) => {
                     let bits = it.columns.iter().map(|state| state.to_bits()).collect();
-                    let now = (it.row.source.0[0], it.id, it.flags.to_bits(), bits);
+                    let now = (it.row.source.0, it.id, it.flags.to_bits(), bits);
                     held.insert(it.row.key, now);
                 }
             }
@@ -504,7 +502,7 @@ mod tests {
                 row: RowTag {
                     position: Position::new(0, 1),
                     key: key(number),
-                    source: SourceDigest([1; 16]),
+                    source: SourceDigest(1),
                 },
                 id: None,
                 flags: StandingFlags::default().with(StandingFlags::REMOVED),

@@ -5,10 +5,8 @@ use std::path::Path;
 
 use super::LedgerError;
 use super::entries::words_of_vanished;
-use super::spill::halves;
 use super::spool::SpoolWriter;
 use super::survey::{Finding, Survey};
-use crate::model::SourceDigest;
 
 /// So many rows without a key are remembered, in some tens of megabytes. With more of them nothing is removed.
 const MOST_ROWS: usize = 1_000_000;
@@ -24,7 +22,7 @@ impl Survey {
         for entry in self.entries() {
             let entry = entry?;
             if entry.finding == Finding::Unkeyed {
-                rows.insert(short(&entry.source));
+                rows.insert(entry.source);
             }
             if rows.len() > MOST_ROWS {
                 break;
@@ -33,7 +31,7 @@ impl Survey {
         let mut left = SpoolWriter::new(spill);
         for vanished in self.vanished() {
             let vanished = vanished?;
-            if rows.len() > MOST_ROWS || rows.contains(&short(&vanished.source)) {
+            if rows.len() > MOST_ROWS || rows.contains(&vanished.source) {
                 self.counts.nameless += 1;
             } else {
                 left.push(&words_of_vanished(&vanished))?;
@@ -42,10 +40,4 @@ impl Survey {
         self.vanished = left.finish()?;
         Ok(self)
     }
-}
-
-/// Half of a digest is enough to keep a record.
-fn short(source: &SourceDigest) -> u64 {
-    let [high, _] = halves(source.0);
-    high
 }

@@ -62,7 +62,7 @@ impl<'a> Page<'a> {
     pub fn forget(&mut self, key: KeyDigest) {
         let row = KeyRow {
             key,
-            source: SourceDigest([0; 16]),
+            source: SourceDigest(0),
             id: None,
             run: self.run.0,
             flags: StandingFlags::default(),

@@ -135,7 +135,7 @@ impl Rekey {
                 let states = snapshot.standing(slot)?.columns;
                 let row = KeyRow {
                     key: KeyDigest(*key),
-                    source: SourceDigest([0; 16]),
+                    source: SourceDigest(0),
                     kind: RowKind::Standing,
                     ..row
                 };

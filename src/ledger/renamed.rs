@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 
 use super::LedgerError;
-use super::spill::halves;
 use super::survey::{Finding, Survey};
-use crate::model::{Position, SourceDigest, StandingFlags};
+use crate::model::{Position, StandingFlags};
 
 /// So many vanished keys are looked at: 16 MB.
 const MOST_KEYS: usize = 1_000_000;
@@ -47,7 +46,7 @@ impl Survey {
         for vanished in self.vanished().take(MOST_KEYS) {
             let vanished = vanished?;
             if !vanished.flags.has(StandingFlags::REMOVED) {
-                met.entry(short(&vanished.source))
+                met.entry(vanished.source)
                     .and_modify(|met| *met = Met::Often)
                     .or_insert(Met::Vanished);
             }
@@ -55,7 +54,7 @@ impl Survey {
         for entry in self.entries() {
             let entry = entry?;
             if let Finding::Due { slot: None, .. } = entry.finding
-                && let Some(met) = met.get_mut(&short(&entry.source))
+                && let Some(met) = met.get_mut(&entry.source)
             {
                 *met = match met {
                     Met::Vanished => Met::New(entry.position),
@@ -73,10 +72,4 @@ impl Survey {
         places.truncate(MOST_PLACES);
         Ok(Renamed { keys, places })
     }
-}
-
-/// Half of a digest is enough for a word of warning.
-fn short(source: &SourceDigest) -> u64 {
-    let [high, _] = halves(source.0);
-    high
 }

@@ -20,7 +20,7 @@ use crate::model::{
     KeyDigest, KeyReading, Position, RecordId, RowDigest, SourceDigest, StandingFlags,
 };
 
-/// With so many chains, ten million rows make chains of one and a half megabytes.
+/// With so many chains, ten million rows make chains of one and a quarter megabytes.
 pub(super) const KEY_CHAINS: usize = 256;
 
 /// One row in so many tells where rows stand, so that findings can be spread evenly by position.
@@ -206,10 +206,10 @@ impl SurveyBuilder {
                 (KEY_CHAINS, UNREADABLE)
             }
         };
-        let ([key_high, key_low], [high, low]) = (halves(key), halves(row.source.0));
-        let words = [key_high, key_low, position, high, low];
+        let [key_high, key_low] = halves(key);
+        let words = [key_high, key_low, position, row.source.0];
         if self.options.standing == StandingRow::Newest {
-            let words = [key_high, key_low, position, high, low, row.rank];
+            let words = [key_high, key_low, position, row.source.0, row.rank];
             return self.rows.push(chain, bytes_of(&words).as_flattened());
         }
         self.rows.push(chain, bytes_of(&words).as_flattened())
@@ -258,8 +258,8 @@ impl SurveyBuilder {
 pub struct Survey {
     pub(super) generation: u32,
     pub(super) counts: SurveyCounts,
-    entries: Spool<7>,
-    pub(super) vanished: Spool<8>,
+    entries: Spool<6>,
+    pub(super) vanished: Spool<7>,
 }
 
 impl Survey {
@@ -291,9 +291,9 @@ fn in_order(
     found: &[Findings],
     spread: &Spread,
     options: &SurveyOptions,
-) -> Result<Spool<7>, LedgerError> {
+) -> Result<Spool<6>, LedgerError> {
     let mut spool = SpoolWriter::new(&options.spill);
-    let mut bucket: Vec<[u64; 7]> = Vec::new();
+    let mut bucket: Vec<[u64; 6]> = Vec::new();
     for number in 0..spread.buckets() {
         bucket.clear();
         for findings in found {
@@ -306,7 +306,7 @@ fn in_order(
 }
 
 /// Strings the vanished keys together; each chain was judged by one worker.
-fn vanished(found: &[Findings], options: &SurveyOptions) -> Result<Spool<8>, LedgerError> {
+fn vanished(found: &[Findings], options: &SurveyOptions) -> Result<Spool<7>, LedgerError> {
     let mut spool = SpoolWriter::new(&options.spill);
     for chain in 0..KEY_CHAINS {
         for findings in found {
@@ -343,7 +343,7 @@ mod tests {
     }
 
     fn source(number: u8) -> SourceDigest {
-        SourceDigest([number; 16])
+        SourceDigest(u64::from(number))
     }
 
     fn generation(folder: &Path, model: &Model) -> Generation {

@@ -73,7 +73,7 @@ impl Compiler<'_> {
             }),
             values: std::iter::once(Value::Null).chain(contents).collect(),
             shared,
-            digest: SourceDigest(xxh3_128(&parts.0).to_be_bytes()),
+            digest: SourceDigest::of_wide(xxh3_128(&parts.0).to_be_bytes()),
         })
     }
 

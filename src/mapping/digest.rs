@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 use super::convert::{Canonical, Cell, CellColumn, Refusal, canonical, text_at};
 use super::fold::fold;
-use crate::model::{Collation, ColumnDigest, DigestSecret, Points, Reference, Value};
+use crate::model::{Collation, ColumnDigest, DigestSecret, Points, Reference, SourceDigest, Value};
 
 /// What a digest is about; digests of different things never meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,11 @@ impl Digester {
 
     pub(super) fn wide(&self) -> [u8; 16] {
         xxh3_128_with_seed(&self.parts.0, self.seed).to_be_bytes()
+    }
+
+    /// The digest of a row: the front of a wide one, of which the ledger's first format held the whole.
+    pub(super) fn source(&self) -> SourceDigest {
+        SourceDigest::of_wide(self.wide())
     }
 
     fn narrow(&self) -> u64 {

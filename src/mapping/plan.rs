@@ -485,7 +485,7 @@ mod tests {
         let mut create = of(vec![from("firstname", "name")]);
         create.mode = Mode::Create;
         mappings.push(create);
-        let digests: Vec<[u8; 16]> = mappings.iter().map(|it| source_digest(it).0).collect();
+        let digests: Vec<u64> = mappings.iter().map(|it| source_digest(it).0).collect();
         let distinct: std::collections::HashSet<_> = digests.iter().collect();
         assert_eq!(distinct.len(), digests.len());
         // A label and the number that it names are the same program.

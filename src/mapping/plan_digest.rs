@@ -8,9 +8,7 @@ use super::convert::{
 use super::digest::{About, Digester, KeyPart};
 use super::newest::rank;
 use super::plan::{Plan, PlannedColumn, faults_of};
-use crate::model::{
-    DigestSecret, Fault, KeyDigest, KeyReading, RowDigest, Rows, SourceDigest, Value,
-};
+use crate::model::{DigestSecret, Fault, KeyDigest, KeyReading, RowDigest, Rows, Value};
 
 impl Plan {
     /// Adds one digest per row, in the order of the rows.
@@ -51,7 +49,7 @@ impl Plan {
             out.push(RowDigest {
                 position: *position,
                 key,
-                source: SourceDigest(sources.wide()),
+                source: sources.source(),
                 rank: self.newest.map_or(0, |slot| cell_at(slot).map_or(0, rank)),
             });
         }

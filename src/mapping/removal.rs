@@ -63,7 +63,7 @@ impl Removal {
         match self {
             Self::Keep => None,
             // A deleted record is forgotten, so there is nothing to tell apart.
-            Self::Delete(_) => Some(SourceDigest([0xFF; 16])),
+            Self::Delete(_) => Some(SourceDigest(u64::MAX)),
             Self::Write(treatment) => Some(treatment.digest),
         }
     }

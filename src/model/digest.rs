@@ -18,21 +18,32 @@ pub struct KeyDigest(pub [u8; 16]);
 
 /// Digest of a row's decoded cells and of the program that the plan runs on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SourceDigest(pub [u8; 16]);
+pub struct SourceDigest(pub u64);
 
-/// Digest of one canonical value, null included; 63 bits, never 0.
+impl SourceDigest {
+    /// The front half of a wide digest.
+    pub fn of_wide([front @ .., _, _, _, _, _, _, _, _]: [u8; 16]) -> Self {
+        Self(u64::from_be_bytes(front))
+    }
+}
+
+/// The bits of a hash that a column's digest keeps: with more of them a ledger would be larger, and with these one changed
+/// value of 10^14 is taken for unchanged.
+const KEPT: u64 = 0xFFFF_FFFF_FFFE;
+
+/// Digest of one canonical value, null included; 47 bits, never 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ColumnDigest(u64);
 
 impl ColumnDigest {
-    /// Takes a hash; its lowest bit is given up.
+    /// Takes a hash; its lowest bit and the highest ones are given up.
     pub fn from_hash(hash: u64) -> Self {
-        let digest = hash & !1;
+        let digest = hash & KEPT;
         Self(if digest == 0 { 2 } else { digest })
     }
 }
 
-/// What the ledger holds of one column of one key: 63 bits of digest and the *owned* bit.
+/// What the ledger holds of one column of one key: 47 bits of digest and the *owned* bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ColumnState(u64);
 
@@ -76,14 +87,17 @@ impl ColumnState {
         self.0 & !1 == value.0
     }
 
-    /// The eight bytes on disk, as a number.
+    /// As a number of 48 bits.
     pub fn to_bits(self) -> u64 {
         self.0
     }
 
-    /// From the eight bytes on disk.
+    /// From its number; of a longer one, which has more of the hash, what is kept today.
     pub fn from_bits(bits: u64) -> Self {
-        Self(bits)
+        if bits & !1 == 0 {
+            return Self(bits);
+        }
+        Self(ColumnDigest::from_hash(bits).0 | bits & 1)
     }
 }
 

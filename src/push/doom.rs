@@ -39,7 +39,7 @@ pub(super) struct Doom {
 
 impl Doom {
     pub(super) fn of(plan: &Plan) -> Self {
-        let digest = plan.removal().digest().unwrap_or(SourceDigest([0; 16]));
+        let digest = plan.removal().digest().unwrap_or(SourceDigest(0));
         if let Removal::Write(treatment) = plan.removal() {
             return Self {
                 target: Arc::clone(&treatment.target),
@@ -75,7 +75,7 @@ impl Doom {
             columns: ColumnSet::new(),
             deletes: true,
             returns: Returns::AsItIs,
-            digest: SourceDigest([0; 16]),
+            digest: SourceDigest(0),
         }
     }
 

@@ -141,7 +141,7 @@ mod tests {
             let held = Held {
                 refused: Refused {
                     key: KeyDigest([0; 16]),
-                    source: SourceDigest([0; 16]),
+                    source: SourceDigest(0),
                     code: "not_found".to_owned(),
                     column: None,
                     reason: "no".to_owned(),

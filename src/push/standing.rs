@@ -129,7 +129,7 @@ pub(super) fn doubted(row: RowTag, standing: &Standing, returns: Returns) -> Ent
     let columns = standing.columns.iter().map(|column| column.doubted());
     Entry::Standing(Recorded {
         row: RowTag {
-            source: SourceDigest([0; 16]),
+            source: SourceDigest(0),
             ..row
         },
         id: standing.id,
@@ -151,7 +151,7 @@ pub(super) fn refused(Outcome { operation, verdict }: &Outcome) -> Option<Entry>
     let standing = operation.standing.as_deref()?;
     Some(Entry::Standing(Recorded {
         row: RowTag {
-            source: SourceDigest([0; 16]),
+            source: SourceDigest(0),
             ..operation.row
         },
         id: standing.id,
@@ -207,7 +207,7 @@ mod tests {
             row: RowTag {
                 position: Position::NOWHERE,
                 key: KeyDigest([1; 16]),
-                source: SourceDigest([2; 16]),
+                source: SourceDigest(2),
             },
             record: Record { values: Vec::new() },
             digests: Box::default(),
@@ -227,7 +227,7 @@ mod tests {
             (standing.id, standing.flags, standing.columns)
         );
         // Its row is looked at again whatever it says.
-        assert_eq!(kept.row.source, SourceDigest([0; 16]));
+        assert_eq!(kept.row.source, SourceDigest(0));
         // No answer came, or none that tells: it may be gone.
         outcome.verdict = rejected(RejectCode::SERVICE_UNAVAILABLE);
         assert_eq!(grave(&outcome), None);

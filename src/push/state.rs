@@ -264,7 +264,7 @@ fn adopted_entry(plan: &Plan, secret: &DigestSecret, record: Scanned) -> Option<
             position: Position::new(0, 0),
             key,
             // No row has it: each is mapped once, and compared column by column.
-            source: SourceDigest([0; 16]),
+            source: SourceDigest(0),
         },
         id: Some(record.id),
         flags: StandingFlags::SEEN,

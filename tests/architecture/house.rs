@@ -90,6 +90,7 @@ pub(crate) const HOMES: &[(&str, &[&str])] = &[
     ("percent_encoding", &["dataverse"]),
     ("reqwest", &["dataverse"]),
     ("rusqlite", &["ledger"]),
+    ("rustix", &["ledger"]),
     ("rustls", &["dataverse"]),
     ("secrecy", &["dataverse"]),
     ("strsim", &["mapping", "dataverse"]),

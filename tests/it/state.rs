@@ -214,7 +214,7 @@ async fn what_is_no_whole_export_changes_nothing() {
         (format!("{but_last}\n"), "has 2 of 3 records"),
         (format!("{but_last}\n{half}"), "line 4 is not about a key"),
         (whole.chars().take(100).collect(), "ends in its first line"),
-        (whole.replace("ledger/1", "ledger/9"), "format 9"),
+        (whole.replace("ledger/2", "ledger/9"), "format 9"),
         (String::new(), "no exported ledger"),
         ("number,name\n".to_owned(), "no exported ledger"),
     ];

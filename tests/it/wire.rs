@@ -64,7 +64,7 @@ fn account(number: &str, name: &str, action: Action) -> Operation {
         row: RowTag {
             position: Position::new(0, 2),
             key: KeyDigest(*key.as_bytes()),
-            source: SourceDigest([0; 16]),
+            source: SourceDigest(0),
         },
         record: Record {
             values: vec![

@@ -119,7 +119,7 @@ impl Row {
             row: RowTag {
                 position: self.position(),
                 key: digest(&[Value::Text(self.number.as_str().into())]),
-                source: SourceDigest([0; 16]),
+                source: SourceDigest(0),
             },
             record: self.record(),
             digests: Box::default(),
