@@ -136,6 +136,9 @@ fn shape(spec: &ExtractSpec) -> ExtractShape {
         encoding: spec.csv.encoding.clone(),
         header: spec.csv.header == Header::FirstRow,
         skip_rows: spec.csv.skip_rows,
+        quote: spec.csv.quote.map(char::from),
+        escape: spec.csv.escape.map(char::from),
+        comment: spec.csv.comment.map(char::from),
     }
 }
 

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use csv::StringRecord;
+
 use super::ExtractShape;
 use super::rejects::OWN;
 
@@ -72,29 +74,59 @@ impl RejectFile {
     /// # Errors
     /// If the file cannot be read.
     pub fn rows(mut self, shape: &ExtractShape) -> io::Result<String> {
-        let mut writer = csv::WriterBuilder::new()
-            .flexible(true)
-            .delimiter(u8::try_from(shape.delimiter).unwrap_or(b','))
-            .from_writer(Vec::new());
+        let mut rows = "\n".repeat(usize::try_from(shape.skip_rows).unwrap_or_default());
         let mut before = None;
         if shape.header {
             let header = self.reader.headers()?.clone();
-            writer.write_record(header.iter().skip(OWN.len()))?;
+            shape.write(&header, &mut rows);
         }
         for line in self.reader.records() {
             let line = line?;
             let position = line.get(0).map(str::to_owned);
             if position != before {
-                writer.write_record(line.iter().skip(OWN.len()))?;
+                shape.write(&line, &mut rows);
             }
             before = position;
         }
-        let bytes = writer
-            .into_inner()
-            .map_err(csv::IntoInnerError::into_error)?;
-        let rows = String::from_utf8(bytes).map_err(io::Error::other)?;
-        let skipped = "\n".repeat(usize::try_from(shape.skip_rows).unwrap_or_default());
-        Ok(skipped + &rows)
+        Ok(rows)
+    }
+}
+
+impl ExtractShape {
+    /// Writes the row of a line so that the extract's reader finds its cells in it again.
+    fn write(&self, line: &StringRecord, rows: &mut String) {
+        let alone = line.len() == OWN.len() + 1;
+        for (place, cell) in line.iter().skip(OWN.len()).enumerate() {
+            if place > 0 {
+                rows.push(self.delimiter);
+            }
+            let reads_otherwise = |c: char| {
+                let meant = [Some(self.delimiter), self.quote, self.escape];
+                matches!(c, '\r' | '\n') || meant.contains(&Some(c))
+            };
+            let comment = self.comment.filter(|_| place == 0);
+            let is_comment = comment.is_some_and(|sign| cell.starts_with(sign));
+            match self.quote {
+                // An empty line is no row.
+                Some(quote)
+                    if cell.contains(reads_otherwise)
+                        || is_comment
+                        || (alone && cell.is_empty()) =>
+                {
+                    rows.push(quote);
+                    for c in cell.chars() {
+                        if c == quote || self.escape == Some(c) {
+                            rows.push(c);
+                        }
+                        rows.push(c);
+                    }
+                    rows.push(quote);
+                }
+                // Without quotes nothing can hide a delimiter, and no cell has one.
+                _ => rows.push_str(cell),
+            }
+        }
+        rows.push('\n');
     }
 }
 

@@ -67,6 +67,23 @@ pub struct ExtractShape {
     pub header: bool,
     /// Lines before that row.
     pub skip_rows: u64,
+    /// Around cells that need it; none where quoting is off.
+    #[serde(default = "usual_quote")]
+    pub quote: Option<char>,
+    /// What stands for itself in a quoted cell only if it is doubled, besides the quote.
+    #[serde(default)]
+    pub escape: Option<char>,
+    /// Lines that begin with it are left out.
+    #[serde(default)]
+    pub comment: Option<char>,
+}
+
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "what is not written is a value of the field"
+)]
+fn usual_quote() -> Option<char> {
+    Some('"')
 }
 
 impl Default for ExtractShape {
@@ -76,6 +93,9 @@ impl Default for ExtractShape {
             encoding: "utf-8".to_owned(),
             header: true,
             skip_rows: 0,
+            quote: usual_quote(),
+            escape: None,
+            comment: None,
         }
     }
 }

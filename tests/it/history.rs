@@ -44,6 +44,56 @@ async fn runs_and_rejects_are_listed_and_mended_rows_pushed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rejects_read_as_the_extract_is_read_whatever_its_signs_mean() {
+    let rows = |csv: &str, extract: &str| {
+        let source = format!("{{ path: a.csv, csv: {{ {csv} }} }}");
+        (source, extract.to_owned())
+    };
+    for ((source, extract), name) in [
+        (
+            rows(
+                "delimiter: '|', quote: none",
+                "number|name|parent\nK|he said \"hi|?\n",
+            ),
+            "he said \"hi",
+        ),
+        (
+            rows("escape: '\\'", "number,name,parent\nK,\"a\\\"b\\\\c,\",?\n"),
+            "a\"b\\c,",
+        ),
+        (
+            rows(
+                "comment: K",
+                "number,name,parent\n\"K\",\"it's 5\"\" \",?\n",
+            ),
+            "it's 5\"",
+        ),
+        (
+            rows("quote: \"'\"", "number,name,parent\n'K','it''s 5\"',?\n"),
+            "it's 5\"",
+        ),
+        (rows("null_text: [N]", "number,name,parent\nK,N,?\n"), ""),
+    ] {
+        let desk = Desk::new().await;
+        desk.write("a.csv", extract);
+        desk.accounts(&source, "");
+        let mapping = format!(
+            "{}  numberofemployees: parent\n",
+            desk.read("accounts.yaml")
+        );
+        desk.write("accounts.yaml", mapping);
+        assert_eq!(desk.push(&[]).rows("rejected"), 1);
+        let rows = desk.run(&["rejects", "--csv"]).out;
+        desk.write("mended.csv", rows.replace('?', "7"));
+        let mended = desk.push(&["--extract", "mended.csv"]);
+        assert_eq!(mended.rows("created"), 1, "{rows} {mended:?}");
+        let held = desk.emulator.rows("account");
+        assert_eq!(held[0]["name"].as_str().unwrap_or_default(), name, "{rows}");
+        assert_eq!(held[0]["accountnumber"], "K", "{rows}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rejects_that_are_not_kept_any_more_are_told_as_such() {
     let desk = Desk::new().await;
     desk.write("a.csv", format!("{}A1,twice\n", numbered(2)));
