@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::convert::{BooleanSteps, Cell, shown};
-use super::plan::{cell_of, position_of};
+use super::plan::{cell_of, faults_of, position_of};
+use super::reject::faulty;
 use super::{Ours, Plan};
 use crate::model::{
     ColumnKind, ColumnState, DigestSecret, Record, Reject, RejectCode, Rows, SourceDigest, Target,
@@ -78,7 +79,7 @@ impl Plan {
     /// Whether a row is marked for deletion. A null is no mark.
     ///
     /// # Errors
-    /// A reject if the cell is neither a yes nor a no word.
+    /// A reject if the cell is neither a yes nor a no word, or cannot be read.
     #[expect(
         clippy::result_large_err,
         reason = "a reject is moved once, into its outcome"
@@ -87,6 +88,10 @@ impl Plan {
         let Some(slot) = self.mark else {
             return Ok(false);
         };
+        let mut faults = faults_of(rows, index).iter();
+        if let Some(fault) = faults.find(|it| it.column.is_none_or(|column| column == slot)) {
+            return Err(faulty(position_of(rows, index), fault, None));
+        }
         let cell = cell_of(rows, slot, index).unwrap_or(Cell::Null);
         let steps = BooleanSteps::default();
         match steps.convert(cell, &mut String::new()) {

@@ -60,6 +60,16 @@ pub(super) enum Step {
     Note(Box<Note>),
 }
 
+impl Step {
+    /// Whether something is to be written for the row, now or last.
+    fn is_sent(&self) -> bool {
+        match self {
+            Self::Draft(_) => true,
+            Self::Note(note) => matches!(**note, Note::Marked(_)),
+        }
+    }
+}
+
 impl Mapper {
     /// Reads the due rows again and turns each into a draft or a note. Blocks; runs on a thread of its own.
     ///
@@ -167,7 +177,7 @@ impl Mapper {
                 }
                 let entry = self.entry_of(entries.peek(), digest)?;
                 let step = self.step(&mut planned, index, &entry, sent)?;
-                sent += u64::from(matches!(step, Step::Draft(_)));
+                sent += u64::from(step.is_sent());
                 each(step)?;
                 entries.next();
             }

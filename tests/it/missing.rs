@@ -462,6 +462,51 @@ fn marked(desk: &Desk, marks: &[(u32, &str)]) -> Ran {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mark_is_one_of_the_rows_that_a_limit_counts() {
+    let desk = Desk::new().await;
+    marked(&desk, &[]);
+    let people = [1, 2, 3, 4].map(|number| (number, "yes"));
+    let lines = (1..=30).map(|number| {
+        let mark = people.iter().find(|(it, _)| *it == number);
+        let name = if number == 5 { "Changed" } else { "Name" };
+        format!("C{number},{name} {number},{}\n", mark.map_or("", |it| it.1))
+    });
+    desk.write(
+        "people.csv",
+        format!("number,name,gone\n{}", lines.collect::<String>()),
+    );
+    for more in [["--dry-run"].as_slice(), &[]] {
+        let ran = push(&desk, &[&["--limit", "3"], more].concat());
+        assert_eq!(
+            (
+                ran.rows("deleted"),
+                ran.rows("updated"),
+                ran.rows("skipped")
+            ),
+            (3, 0, 2),
+            "{ran:?}"
+        );
+    }
+    assert!(person(&desk, 4).is_some() && person(&desk, 1).is_none());
+    let rest = push(&desk, &[]);
+    assert_eq!((rest.rows("deleted"), rest.rows("updated")), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mark_that_cannot_be_read_is_a_reject() {
+    let desk = Desk::new().await;
+    marked(&desk, &[]);
+    desk.write(
+        "people.csv",
+        b"number,name,gone\nC1,Changed,\xFFyes\n".as_slice(),
+    );
+    let ran = push(&desk, &["--partial"]);
+    assert_eq!((ran.code, ran.rows("rejected")), (Some(1), 1), "{ran:?}");
+    assert!(ran.rejects().contains(",cell_undecodable,"), "{ran:?}");
+    assert_eq!(person(&desk, 1).unwrap()["lastname"], "Name 1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_is_marked_deletes_its_record_once() {
     let desk = Desk::new().await;
     let ran = marked(&desk, &[(4, "yes")]);
