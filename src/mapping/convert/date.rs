@@ -204,6 +204,22 @@ fn iso8601(text: &str, buffer: &mut String) -> Result<Moment, Refusal> {
     })
 }
 
+/// When that is, by the clock of UTC; a time without zone is taken as written.
+pub(in crate::mapping) fn clock_of(text: &str) -> Option<DateTime> {
+    if let Ok(instant) = text.parse::<Timestamp>() {
+        return Some(Offset::UTC.to_datetime(instant));
+    }
+    Some(match iso8601(text, &mut String::new()).ok()? {
+        Moment::Date(date) => date.to_datetime(Time::midnight()),
+        Moment::WallClock(clock) => clock,
+        Moment::WallClockAt(clock, offset) => match offset.to_timestamp(clock) {
+            Ok(instant) => Offset::UTC.to_datetime(instant),
+            Err(_) => clock,
+        },
+        Moment::Instant(instant) => Offset::UTC.to_datetime(instant),
+    })
+}
+
 fn formatted(format: &str, text: &str) -> Result<Moment, Refusal> {
     let parts = BrokenDownTime::parse(format, text).map_err(|_| Refusal::DateInvalid)?;
     if let Some(instant) = parts.timestamp() {

@@ -15,7 +15,7 @@ mod text;
 pub(super) use boolean::{BooleanSteps, NO_WORDS, YES_WORDS};
 pub(super) use cell::{Cell, CellColumn, is_readable, text_at};
 pub(super) use choice::{ChoiceSteps, ChoicesSteps, word};
-pub(super) use date::{DateSteps, DateTarget, FormatReads, try_format};
+pub(super) use date::{DateSteps, DateTarget, FormatReads, clock_of, try_format};
 pub(super) use number::{NumberSteps, NumberTarget, canonical};
 pub(super) use refusal::{Refusal, option_in_words, shown};
 pub(super) use text::{Signs, TextSteps, Trim, same_word};
