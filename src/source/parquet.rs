@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Float64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_cast::display::{FormatOptions, array_value_to_string};
 use arrow_cast::{CastOptions, cast, cast_with_options};
@@ -34,6 +35,9 @@ pub fn cell_text(column: &dyn Array, row: usize) -> String {
     }
     let shown = match column.data_type() {
         DataType::Utf8 => return column.as_string::<i32>().value(row).to_owned(),
+        // As the mapping spells them: `3003` is another key than `3003.0` or `3.003e3`.
+        DataType::Float64 => return column.as_primitive::<Float64Type>().value(row).to_string(),
+        DataType::Float32 => return column.as_primitive::<Float32Type>().value(row).to_string(),
         // By the clock of UTC, whatever zone the writer named: its rules would have to be known.
         DataType::Timestamp(unit, Some(_)) => {
             let universal = DataType::Timestamp(*unit, Some(Arc::from("+00:00")));

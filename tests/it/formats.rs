@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use arrow_array::{
-    ArrayRef, Date32Array, Decimal128Array, Int32Array, RecordBatch, StringArray,
+    ArrayRef, Date32Array, Decimal128Array, Float64Array, Int32Array, RecordBatch, StringArray,
     TimestampMicrosecondArray,
 };
 use parquet::arrow::ArrowWriter;
@@ -84,6 +84,36 @@ async fn each_format_after_the_other_finds_nothing_to_do() {
             "{path}: {ran:?}"
         );
     }
+}
+
+/// Numbers with gaps come out of data frames as floating point numbers.
+#[tokio::test(flavor = "multi_thread")]
+async fn rejects_of_a_parquet_have_the_keys_that_its_rows_have() {
+    let desk = Desk::new().await;
+    let write = |name: Option<&str>| {
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("number", Arc::new(Float64Array::from(vec![3003.0, 1e17]))),
+            ("name", Arc::new(StringArray::from(vec![name; 2]))),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let file = File::create(desk.path("a.parquet")).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+    };
+    desk.accounts("{ path: a.parquet }", "");
+    let long = "x".repeat(161);
+    write(Some(&long));
+    let ran = desk.push(&[]);
+    assert_eq!(ran.rows("rejected"), 2, "{ran:?}");
+    let rows = desk.run(&["rejects", "--csv"]).out;
+    assert_eq!(
+        rows,
+        format!("number,name\n3003,{long}\n100000000000000000,{long}\n")
+    );
+    write(Some("short"));
+    let again = desk.run(&["retry", "--json"]);
+    assert_eq!(again.rows("created"), 2, "{again:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
