@@ -56,6 +56,13 @@ impl Treatment {
         let mut states = columns.filter(|it| matches!(it.0.kind, ColumnKind::State { .. }));
         states.any(|(_, value)| matches!(value, Value::Choice(state) if *state != ACTIVE))
     }
+
+    /// The places in the plan's target of the columns that get a value.
+    pub fn fills(&self) -> impl Iterator<Item = usize> {
+        let is_given = |place: usize| self.values.get(place).is_some_and(|it| !it.is_null());
+        let shared = self.shared.iter();
+        shared.filter_map(move |(place, own)| is_given(*place).then_some(*own))
+    }
 }
 
 impl Removal {

@@ -101,6 +101,11 @@ impl Record {
             .filter_map(|index| self.values.get(*index))
     }
 
+    /// Whether it has a value for the column in that place.
+    pub fn gives(&self, place: usize) -> bool {
+        self.values.get(place).is_some_and(|value| !value.is_null())
+    }
+
     /// The record's GUID where that is its key.
     pub fn primary_id(&self, target: &Target) -> Option<RecordId> {
         match self.key(target).next() {

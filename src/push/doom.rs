@@ -32,6 +32,8 @@ pub(super) struct Doom {
     pub(super) target: Arc<Target>,
     values: Vec<Value>,
     columns: ColumnSet,
+    /// Of the mapping's columns those that get a value.
+    fills: ColumnSet,
     deletes: bool,
     returns: Returns,
     digest: SourceDigest,
@@ -44,6 +46,7 @@ impl Doom {
             return Self {
                 target: Arc::clone(&treatment.target),
                 columns: (1..treatment.values.len()).collect(),
+                fills: treatment.fills().collect(),
                 values: treatment.values.clone(),
                 deletes: false,
                 returns: if treatment.deactivates() {
@@ -73,6 +76,7 @@ impl Doom {
             }),
             values: vec![Value::Null],
             columns: ColumnSet::new(),
+            fills: ColumnSet::new(),
             deletes: true,
             returns: Returns::AsItIs,
             digest: SourceDigest(0),
@@ -111,7 +115,8 @@ impl Doom {
             let noted = made.and_then(|made| {
                 let doubts = made.iter().filter_map(|it| {
                     let standing = it.standing.as_deref()?;
-                    Some(doubted(it.row, standing, self.returns))
+                    let fills = |it| self.fills.contains(it);
+                    Some(doubted(it.row, standing, self.returns, fills))
                 });
                 ledger.record(number, &doubts.collect::<Vec<_>>())?;
                 Ok(made)

@@ -138,7 +138,8 @@ impl Mapper {
         if let Some((ledger, run)) = &self.book {
             let doubts = waiting.iter().filter_map(|draft| {
                 let standing = draft.standing.as_deref()?;
-                Some(doubted(draft.row, standing, Returns::AsItIs))
+                let fills = |it| draft.columns.contains(it) && draft.record.gives(it);
+                Some(doubted(draft.row, standing, Returns::AsItIs, fills))
             });
             ledger.record(*run, &doubts.collect::<Vec<_>>())?;
         }
@@ -283,15 +284,9 @@ impl Mapper {
     /// table itself. One that does not differ was cleared in Dataverse, since its record was gone.
     fn parted(&self, columns: &ColumnSet, record: &Record) -> (ColumnSet, ColumnSet) {
         let of_itself = self.opened.plan.references_to_itself();
-        let is_given = |index: &usize| {
-            record
-                .values
-                .get(*index)
-                .is_some_and(|value| !value.is_null())
-        };
         let written = columns.iter().filter(|it| !of_itself.contains(it));
         let owing = of_itself.iter().copied();
-        let owing = owing.filter(|it| columns.contains(*it) || is_given(it));
+        let owing = owing.filter(|it| columns.contains(*it) || record.gives(*it));
         (written.collect(), owing.collect())
     }
 

@@ -7,8 +7,8 @@ use super::record::Note;
 use crate::ledger::{Entry, Recorded};
 use crate::mapping::Plan;
 use crate::model::{
-    Accepted, Effect, Operation, Outcome, Record, RejectCode, RowTag, ServiceError, SourceDigest,
-    Standing, StandingFlags, Verdict,
+    Accepted, ColumnDigest, ColumnState, Effect, Operation, Outcome, Record, RejectCode, RowTag,
+    ServiceError, SourceDigest, Standing, StandingFlags, Verdict,
 };
 
 /// What is known of the record now. A record that was deleted by others and written again is new.
@@ -120,13 +120,21 @@ pub(super) enum Returns {
 }
 
 /// What the ledger holds of a record before something is done to it that no later row may undo by chance: if the answer
-/// never comes, the record is due whatever its row says, and written whole.
-pub(super) fn doubted(row: RowTag, standing: &Standing, returns: Returns) -> Entry {
+/// never comes, the record is due whatever its row says, and written whole. The columns that get a value count as filled:
+/// a later null must clear what may be there.
+pub(super) fn doubted(
+    row: RowTag,
+    standing: &Standing,
+    returns: Returns,
+    fills: impl Fn(usize) -> bool,
+) -> Entry {
     let mut flags = standing.flags.with(StandingFlags::PENDING);
     if returns == Returns::Activated {
         flags = flags.with(StandingFlags::DEACTIVATED);
     }
-    let columns = standing.columns.iter().map(|column| column.doubted());
+    let filled = ColumnState::value_sent(ColumnDigest::from_hash(0));
+    let columns = standing.columns.iter().enumerate();
+    let columns = columns.map(|(index, column)| if fills(index) { filled } else { *column });
     Entry::Standing(Recorded {
         row: RowTag {
             source: SourceDigest(0),
@@ -134,7 +142,7 @@ pub(super) fn doubted(row: RowTag, standing: &Standing, returns: Returns) -> Ent
         },
         id: standing.id,
         flags,
-        columns: columns.collect(),
+        columns: columns.map(ColumnState::doubted).collect(),
     })
 }
 
@@ -182,7 +190,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::model::{Action, ColumnSet, ColumnState, KeyDigest, Position, RecordId, Reject};
+    use crate::model::{Action, ColumnSet, KeyDigest, Position, RecordId, Reject};
 
     fn rejected(code: RejectCode) -> Verdict {
         Verdict::Rejected(Reject {

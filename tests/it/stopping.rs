@@ -212,6 +212,43 @@ async fn a_change_that_a_killed_run_made_and_nobody_wants_is_taken_back() {
     assert_eq!(desk.push(&[]).requests("writes"), 0);
 }
 
+/// What was filled while the run died is this mapping's to clear, whoever filled it: a row, or its absence.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_a_killed_run_filled_in_is_cleared_when_it_is_gone() {
+    let lines = |phone: &str| format!("number,name,phone\nA1,one,{phone}\nA2,two,\n");
+    for (more, extract) in [
+        ("", lines("0123")),
+        (
+            "missing: { set: { telephone1: none } }\n",
+            "number,name,phone\nA2,two,\n".to_owned(),
+        ),
+    ] {
+        let desk = Desk::new().await;
+        desk.accounts("{ path: a.csv }", more);
+        let mapping = desk.read("accounts.yaml") + "  telephone1: phone\n";
+        desk.write("accounts.yaml", mapping);
+        desk.write("a.csv", lines(""));
+        assert_eq!(desk.push(&[]).rows("created"), 2);
+        desk.write("a.csv", extract);
+        let wait = Fault::Throttle { retry_after: 600 };
+        desk.emulator.next_requests([Fault::CloseAfterCommit, wait]);
+        let mut child = desk.start_push();
+        wait_until_throttled(&mut child);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let phones = || {
+            let rows = desk.emulator.rows("account");
+            let phones = rows.iter().map(|row| row["telephone1"].clone());
+            phones.filter(|phone| !phone.is_null()).count()
+        };
+        assert_eq!(phones(), 1, "{more}: it did not begin");
+        desk.write("a.csv", lines(""));
+        let ran = desk.push(&[]);
+        assert_eq!(phones(), 0, "{more}: {ran:?}");
+        assert_eq!(desk.push(&[]).requests("writes"), 0);
+    }
+}
+
 /// Who is removed while the run dies, and is back the next day: nothing of the ledger may call such a row unchanged.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_returns_after_a_killed_removal_is_there_again() {
