@@ -95,7 +95,7 @@ impl Run {
             let holding = spawn_blocking(move || sorter.held(&ids)).await;
             let Holding { own, others, .. } = holding.map_err(|error| ended(&error))??;
             let is_held = |id| {
-                let held = [&own, &others, &found, &moved];
+                let held = [&own, &others, &found, &moved.ids];
                 held.into_iter().any(|held| held.contains(id))
             };
             let kept = marked.iter().filter(|it| is_held(&it.id)).count() as u64;
@@ -117,8 +117,8 @@ impl Run {
             let moved = self
                 .moved(opened, survey, snapshot.secret(), &doomed)
                 .await?;
-            kept.moved += moved.len() as u64;
-            let doomed = (doomed.len() - moved.len()) as u64;
+            kept.moved += moved.ids.len() as u64;
+            let doomed = (doomed.len() - moved.ids.len()) as u64;
             self.rows.kept -= doomed;
             *counter(opened.plan.removal(), &mut self.rows) += doomed;
         }

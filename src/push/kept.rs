@@ -24,7 +24,7 @@ pub(super) struct Kept {
     pub(super) shared: u64,
     /// The ledgers of these mappings.
     pub(super) by: BTreeSet<String>,
-    /// So many have the key of a row that was rejected or skipped.
+    /// So many have the key of a row that was not written.
     pub(super) moved: u64,
 }
 
@@ -63,7 +63,7 @@ impl Kept {
         }
         if self.moved > 0 {
             warnings.push(format!(
-                "{} left the extract and will stay: in Dataverse they have the keys of rows that this run rejected or skipped; once \
+                "{} left the extract and will stay: in Dataverse they have the keys of rows that this run did not write; once \
                  these rows are written, that settles itself",
                 records(self.moved)
             ));

@@ -134,13 +134,10 @@ impl Run {
             let moved = moved.await?;
             fates
                 .doomed
-                .retain(|it| !it.id.is_some_and(|id| moved.contains(&id)));
-            kept.moved += moved.len() as u64;
-            let forget: Vec<Entry> = fates
-                .retired
-                .iter()
-                .map(|it| Entry::Forget(it.key))
-                .collect();
+                .retain(|it| !it.id.is_some_and(|id| moved.ids.contains(&id)));
+            kept.moved += moved.ids.len() as u64;
+            let retired = fates.retired.iter().map(|it| Entry::Forget(it.key));
+            let forget: Vec<Entry> = retired.chain(moved.forgotten()).collect();
             ledger.record(number, &forget)?;
             let doom = Doom::of(&opened.plan);
             let doomed = fates.doomed.iter().filter_map(|it| doom.condemned(it));
@@ -172,10 +169,11 @@ impl Run {
         let ids: Vec<(KeyDigest, RecordId)> = ids.collect();
         let moved = self.moved(opened, survey, ledger.snapshot().secret(), &ids);
         let moved = moved.await?;
+        ledger.record(number, &moved.forgotten().collect::<Vec<_>>())?;
         let holding = spawn_blocking(move || sorter.held(&ids)).await;
         let Holding { own, others, by } = holding.map_err(|error| ended(&error))??;
         let is_held = |it: &Condemned| {
-            let held = [&own, &others, &moved];
+            let held = [&own, &others, &moved.ids];
             held.into_iter().any(|held| held.contains(&it.id))
         };
         let (held, doomed): (Vec<_>, Vec<_>) = marked.into_iter().partition(is_held);
@@ -185,7 +183,7 @@ impl Run {
         let kept = Kept {
             shared,
             by,
-            moved: moved.len() as u64,
+            moved: moved.ids.len() as u64,
             ..Kept::default()
         };
         self.warnings.extend(kept.warnings(opened.plan.removal()));

@@ -234,6 +234,53 @@ async fn a_record_whose_key_moved_is_not_removed_behind_its_back() {
     );
 }
 
+/// Two records are one person: one of them is deleted by hand and the other gets its number, there and in the extract.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_took_the_key_of_an_unchanged_row_is_not_removed() {
+    for more in [
+        "missing: delete",
+        "missing: deactivate",
+        "delete_when: gone",
+    ] {
+        let desk = Desk::new().await;
+        people(&desk, more);
+        let line = |number: u32, mark: &str| format!("C{number},Ann,{mark}\n");
+        let extract = |first: &str| {
+            let rest: String = (2..=30).map(|it| line(it, "")).collect();
+            desk.write("people.csv", format!("number,name,gone\n{first}{rest}"));
+        };
+        extract(&line(1, ""));
+        assert_eq!(push(&desk, &[]).rows("created"), 30);
+        let path = |number| {
+            let id = person(&desk, number).unwrap()["contactid"].clone();
+            format!("contacts({})", id.as_str().unwrap())
+        };
+        let stays = path(1);
+        desk.request("DELETE", &path(2), "");
+        desk.edit(&stays, &serde_json::json!({ KEY: "C2" }));
+        extract(&if more.starts_with("missing") {
+            String::new()
+        } else {
+            line(1, "yes")
+        });
+        for dry in [["--dry-run"].as_slice(), &[]] {
+            let ran = push(&desk, dry);
+            let removed = ran.rows("deleted") + ran.rows("deactivated");
+            assert_eq!((removed, ran.rows("kept")), (0, 1), "{more}: {ran:?}");
+            assert_eq!(path(2), stays, "{more}");
+        }
+        let next = push(&desk, &[]);
+        assert_eq!(
+            (next.rows("updated"), next.rows("kept")),
+            (1, 1),
+            "{next:?}"
+        );
+        let again = push(&desk, &[]);
+        assert_eq!(again.requests("writes"), 0, "{more}: {again:?}");
+        assert_eq!((path(2), state(&desk, 2)), (stays, (0, 1)), "{more}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_vanished_is_deactivated_and_brought_back() {
     let desk = thirty("missing: deactivate").await;

@@ -571,7 +571,7 @@ async fn a_record_whose_key_moved_to_a_row_that_is_rejected_stays() {
         for ran in [scene.push(&["--dry-run"]), scene.push(&[]), scene.push(&[])] {
             let counts = ["rejected", "vanished", "kept"].map(|it| ran.rows(it));
             assert_eq!(counts, [1, 1, 1], "{treatment}: {ran:?}");
-            assert!(ran.err.contains("rows that this run rejected or skipped"));
+            assert!(ran.err.contains("rows that this run did not write"));
             assert!(!is_treated(&scene, &id), "{treatment}: {ran:?}");
         }
         // Mended, it is the same record.
