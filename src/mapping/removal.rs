@@ -129,6 +129,25 @@ impl Plan {
         }
     }
 
+    /// Makes a record that returns an active one, where its row leaves the state open: a mapping that has the state itself
+    /// says nothing by an empty cell. Tells whether anything became of it.
+    pub fn activate(&self, record: &mut Record) -> bool {
+        let columns = self.target.columns.iter().zip(&mut record.values);
+        let mut open: Vec<_> = columns.filter(|(column, _)| column.is_state()).collect();
+        let is_open = !open.is_empty() && open.iter().all(|(_, value)| value.is_null());
+        for (column, value) in open.iter_mut().filter(|_| is_open) {
+            let number = match &column.kind {
+                ColumnKind::Status { options } => {
+                    let active = options.iter().find(|it| it.state == Some(ACTIVE));
+                    active.map(|it| it.value)
+                }
+                _ => Some(ACTIVE),
+            };
+            **value = number.map_or(Value::Null, Value::Choice);
+        }
+        is_open
+    }
+
     /// How columns of the plan stand once a treatment was written: their places and states.
     pub fn treated(
         &self,

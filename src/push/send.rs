@@ -327,12 +327,20 @@ impl Mapper {
             Ok(true) => return Ok(Step::Note(Box::new(self.marked(row, slot)?))),
             Err(reject) => return Ok(Step::Note(Box::new(Note::Rejected(reject)))),
         }
-        let Mapped { record, digests } = match rows.record(index) {
+        let Mapped {
+            mut record,
+            mut digests,
+        } = match rows.record(index) {
             Ok(mapped) => mapped,
             Err(reject) => return Ok(Step::Note(Box::new(Note::Rejected(reject)))),
         };
         let standing = slot.map(|slot| self.ledger.standing(slot)).transpose()?;
-        let target = self.opened.plan.target();
+        let returns = |it: &Standing| it.flags.has(StandingFlags::DEACTIVATED);
+        let plan = &self.opened.plan;
+        if standing.as_ref().is_some_and(returns) && plan.activate(&mut record) {
+            digests = plan.column_digests(&record, self.ledger.secret()).into();
+        }
+        let target = plan.target();
         let mut columns = diff(standing.as_ref(), &record, &digests, target, self.scope);
         let mut standing = standing;
         if let Some(owed) = &self.owed {

@@ -333,6 +333,45 @@ async fn who_was_deactivated_under_an_older_mapping_is_brought_back_and_nobody_e
     }
 }
 
+/// Where the extract says the state of some, those of whom it says nothing return all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_returns_without_a_state_is_active_again() {
+    for column in ["statecode", "statuscode"] {
+        let desk = Desk::new().await;
+        people(&desk, "missing: deactivate");
+        let mapping =
+            desk.read("people.yaml") + &format!("  {column}: {{ from: is, choice: labels }}\n");
+        desk.write("people.yaml", mapping);
+        let extract = |first: &[(u32, &str)]| {
+            let rest = (3..=30).map(|it| (it, ""));
+            let lines = first.iter().copied().chain(rest);
+            let lines = lines.map(|(it, is)| format!("C{it},Name,{is}\n"));
+            desk.write(
+                "people.csv",
+                format!("number,name,is\n{}", lines.collect::<String>()),
+            );
+        };
+        let whole = [(1, ""), (2, "Inactive")];
+        extract(&whole);
+        assert_eq!(push(&desk, &[]).rows("created"), 30);
+        extract(&[]);
+        assert_eq!(push(&desk, &[]).rows("deactivated"), 2);
+        extract(&whole);
+        let ran = push(&desk, &[]);
+        assert_eq!(
+            (ran.rows("updated"), ran.rows("unchanged")),
+            (1, 29),
+            "{ran:?}"
+        );
+        assert_eq!(
+            (state(&desk, 1), state(&desk, 2)),
+            ((0, 1), (1, 2)),
+            "{column}"
+        );
+        assert_eq!(push(&desk, &[]).requests("writes"), 0, "{column}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_vanished_is_marked_and_unmarked() {
     let desk = thirty("missing: { set: { donotbulkemail: true, lastname: Gone } }").await;
