@@ -39,6 +39,9 @@ pub enum PushError {
         /// The key's columns.
         columns: String,
     },
+    /// The reject file of the run that is to be retried.
+    #[error("the rejected rows of the run cannot be told from others")]
+    Rejected(#[source] std::io::Error),
     /// A brake of the mapping.
     #[error("the guard `{guard}` stopped the run: {figures}")]
     Guard {
@@ -89,7 +92,9 @@ impl PushError {
     /// What a scheduler is told.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Problems(_) | Self::Key { .. } | Self::NotStored { .. } => ExitCode::Usage,
+            Self::Problems(_) | Self::Key { .. } | Self::Rejected(_) | Self::NotStored { .. } => {
+                ExitCode::Usage
+            }
             Self::Source(error) => match error.kind() {
                 SourceFailure::NotThere => ExitCode::Usage,
                 SourceFailure::Unreadable | SourceFailure::Changed => ExitCode::Extract,
@@ -124,6 +129,9 @@ impl PushError {
             Self::Problems(_) => "Mend the mapping, then run `segue validate`.".into(),
             Self::Key { .. } => {
                 "Write the value as the extract has it, or `column=value,…` for a key of several columns.".into()
+            }
+            Self::Rejected(_) => {
+                "Their keys are read from the reject file, by the columns that the mapping names now. Push the whole extract.".into()
             }
             Self::NotStored { table } => {
                 format!("Store it while there is a connection: `segue describe {table} --snapshot FILE`.").into()

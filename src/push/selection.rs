@@ -60,7 +60,7 @@ impl Selection {
         }
         if let Some(file) = self.rejects_of.take() {
             let rejected = self.rejected(&file, opened, secret);
-            self.keys = Some(rejected.map_err(PushError::Results)?);
+            self.keys = Some(rejected.map_err(PushError::Rejected)?);
             self.rejects_of = Some(file);
         }
         Ok(self)

@@ -190,6 +190,20 @@ async fn an_extract_that_came_by_standard_input_is_needed_once_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mapping_that_takes_its_key_from_elsewhere_is_told() {
+    let desk = refusing("rule=name:Shop 2").await;
+    assert_eq!(desk.push(&[]).rows("rejected"), 1);
+    let mapping = desk.read("accounts.yaml");
+    let renamed = mapping.replace("accountnumber: number", "accountnumber: nr");
+    desk.write("accounts.yaml", renamed);
+    desk.write("a.csv", numbered(5).replace("number,", "nr,"));
+    let ran = retry(&desk, &[]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("no column `nr`"), "{}", ran.err);
+    assert!(ran.err.contains("Push the whole extract"), "{}", ran.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mapping_that_is_gone_is_told_with_what_to_do() {
     let desk = refusing("rule=name:Shop 2").await;
     let run = run_of(&desk.push(&[]));
