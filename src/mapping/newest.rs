@@ -7,6 +7,9 @@ use rust_decimal::prelude::ToPrimitive as _;
 
 use super::convert::{Cell, clock_of};
 
+/// The rank of what is later than any time that is known: open ends that other programs write.
+pub(super) const LATEST: u64 = u64::MAX;
+
 /// The rank of a cell: higher is newer. A null is oldest, and so is what is neither a number nor a date.
 pub(super) fn rank(cell: Cell<'_>) -> u64 {
     let rank = match cell {

@@ -6,7 +6,7 @@ use super::convert::{
     Canonical, Cell, CellColumn, Conversion, Refusal, Scratch, Signs, TextSteps, text_at,
 };
 use super::digest::{About, Digester, KeyPart};
-use super::newest::rank;
+use super::newest::{LATEST, rank};
 use super::plan::{Plan, PlannedColumn, faults_of};
 use crate::model::{DigestSecret, Fault, KeyDigest, KeyReading, RowDigest, Rows, Value};
 
@@ -50,7 +50,14 @@ impl Plan {
                 position: *position,
                 key,
                 source: sources.source(),
-                rank: self.newest.map_or(0, |slot| cell_at(slot).map_or(0, rank)),
+                rank: self.newest.map_or(0, |slot| {
+                    let is_too_late = || cells.get(slot).is_some_and(|it| it.is_too_late(row));
+                    match cell_at(slot) {
+                        Ok(cell) => rank(cell),
+                        Err(_) if is_too_late() => LATEST,
+                        Err(_) => 0,
+                    }
+                }),
             });
         }
     }

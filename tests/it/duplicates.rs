@@ -1,5 +1,13 @@
 //! Rows of one extract with the same key.
 
+use std::fs::File;
+use std::sync::Arc;
+
+use arrow_array::{
+    ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use parquet::arrow::ArrowWriter;
+
 use crate::desk::Desk;
 
 /// The name that the account gets for three rows of its key, and what became of the others.
@@ -79,4 +87,47 @@ async fn who_asks_for_one_key_is_told_of_its_duplicates_alone() {
     assert_eq!(counts(&["--key", "A2"]), [1, 1, 3]);
     assert_eq!(counts(&["--key", "A9"]), [0, 0, 4]);
     assert_eq!(counts(&[]), [1, 3, 0]);
+}
+
+/// Open ends are written as the last day that there is, whatever the type of the column.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_valid_without_end_is_the_newest() {
+    const LAST_DAY: i32 = 2_932_896;
+    let seconds = i64::from(LAST_DAY) * 86_400;
+    let instants = vec![seconds * 1_000_000, 1_700_000_000_000_000];
+    let clocks: ArrayRef = Arc::new(TimestampMicrosecondArray::from(instants.clone()));
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from(vec!["9999-12-31", "2026-01-01"])),
+        Arc::new(StringArray::from(vec!["9999-12-31 23:59:59", "2026-01-01"])),
+        clocks,
+        Arc::new(TimestampMicrosecondArray::from(instants).with_timezone_utc()),
+        Arc::new(Date32Array::from(vec![LAST_DAY, 20_000])),
+        Arc::new(Date32Array::from(vec![i32::MAX, 20_000])),
+        Arc::new(Int64Array::from(vec![
+            1_700_000_000_123_456_789,
+            1_700_000_000_123_456_788,
+        ])),
+    ];
+    for changed in columns {
+        let desk = Desk::new().await;
+        let told = format!("{changed:?}");
+        let batch: Vec<(&str, ArrayRef)> = vec![
+            ("number", Arc::new(StringArray::from(vec!["A1", "A1"]))),
+            ("name", Arc::new(StringArray::from(vec!["Ann", "Bob"]))),
+            ("changed", changed),
+        ];
+        let batch = RecordBatch::try_from_iter(batch).unwrap();
+        let file = File::create(desk.path("a.parquet")).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        desk.accounts("{ path: a.parquet }", "duplicates: { newest: changed }\n");
+        let ran = desk.push(&[]);
+        assert_eq!(
+            (ran.rows("created"), ran.rows("skipped")),
+            (1, 1),
+            "{ran:?}"
+        );
+        assert_eq!(desk.emulator.rows("account")[0]["name"], "Ann", "{told}");
+    }
 }

@@ -168,6 +168,23 @@ impl<'a> CellColumn<'a> {
     }
 }
 
+impl CellColumn<'_> {
+    /// Whether the cell of a row is a day or an instant so late that it has no counterpart among ours.
+    pub(in crate::mapping) fn is_too_late(&self, row: usize) -> bool {
+        let is_late = match self {
+            Self::Date(array) => row < array.len() && array.value(row) > 0,
+            Self::Typed(array) => match array.data_type() {
+                DataType::Timestamp(unit, _) if row < array.len() => {
+                    count(*array, row, *unit).is_some_and(|it| it > 0)
+                }
+                _ => false,
+            },
+            _ => false,
+        };
+        is_late && self.at(row).is_err()
+    }
+}
+
 /// The text of a row, unless it is null.
 ///
 /// # Errors
@@ -255,20 +272,24 @@ fn date(days: i32) -> Option<Cell<'static>> {
 }
 
 fn timestamp(array: &dyn Array, row: usize, unit: TimeUnit) -> Option<Timestamp> {
+    let count = count(array, row, unit)?;
     match unit {
-        TimeUnit::Second => Timestamp::from_second(native::<TimestampSecondType>(array, row)?),
-        TimeUnit::Millisecond => {
-            Timestamp::from_millisecond(native::<TimestampMillisecondType>(array, row)?)
-        }
-        TimeUnit::Microsecond => {
-            Timestamp::from_microsecond(native::<TimestampMicrosecondType>(array, row)?)
-        }
-        TimeUnit::Nanosecond => {
-            let count = native::<TimestampNanosecondType>(array, row)?;
-            Timestamp::from_nanosecond(i128::from(count))
-        }
+        TimeUnit::Second => Timestamp::from_second(count),
+        TimeUnit::Millisecond => Timestamp::from_millisecond(count),
+        TimeUnit::Microsecond => Timestamp::from_microsecond(count),
+        TimeUnit::Nanosecond => Timestamp::from_nanosecond(i128::from(count)),
     }
     .ok()
+}
+
+/// So many units since 1970.
+fn count(array: &dyn Array, row: usize, unit: TimeUnit) -> Option<i64> {
+    match unit {
+        TimeUnit::Second => native::<TimestampSecondType>(array, row),
+        TimeUnit::Millisecond => native::<TimestampMillisecondType>(array, row),
+        TimeUnit::Microsecond => native::<TimestampMicrosecondType>(array, row),
+        TimeUnit::Nanosecond => native::<TimestampNanosecondType>(array, row),
+    }
 }
 
 #[cfg(test)]
