@@ -75,11 +75,8 @@ impl Mapping {
         };
         let plan = self.plan(table, context, &key, columns, sources);
         let mut digested = plan.digested;
-        if let Some(mark) = mark
-            && let Err(place) = digested.binary_search(&mark)
-        {
-            digested.insert(place, mark);
-        }
+        // Where a column reads the mark too it is digested twice: a row without marks is another row.
+        digested.extend(mark);
         Ok(Plan {
             digested,
             newest,

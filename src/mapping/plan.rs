@@ -27,7 +27,7 @@ pub struct Plan {
     pub(super) columns: Vec<PlannedColumn>,
     /// Indexes of the columns to read; a *slot* is an index in this list, and in each batch.
     pub(super) sources: Vec<usize>,
-    /// The slots that some column besides the key reads, ascending.
+    /// The slots that some column besides the key reads, ascending, and that of the mark.
     pub(super) digested: Vec<usize>,
     /// Digest of everything that the mapping does to cells.
     pub(super) program: [u8; 16],

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::convert::{BooleanSteps, Cell, shown};
+use super::convert::{BooleanSteps, Cell, shown, trimmed};
 use super::plan::{cell_of, faults_of, position_of};
 use super::reject::faulty;
 use super::{Ours, Plan};
@@ -99,7 +99,7 @@ impl Plan {
         if let Some(fault) = faults.find(|it| it.column.is_none_or(|column| column == slot)) {
             return Err(faulty(position_of(rows, index), fault, None));
         }
-        let cell = cell_of(rows, slot, index).unwrap_or(Cell::Null);
+        let cell = trimmed(cell_of(rows, slot, index).unwrap_or(Cell::Null));
         let steps = BooleanSteps::default();
         match steps.convert(cell, &mut String::new()) {
             Ok(Value::Boolean(yes)) => Ok(yes),

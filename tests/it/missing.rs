@@ -547,6 +547,31 @@ fn marked(desk: &Desk, marks: &[(u32, &str)]) -> Ran {
     push(desk, &[])
 }
 
+/// The column of marks may be written as well, and was before anybody said that it has marks.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_that_is_said_to_have_marks_is_looked_at_again() {
+    let desk = Desk::new().await;
+    let with = |more: &str| {
+        people(&desk, more);
+        let mapping = desk.read("people.yaml") + "  jobtitle: gone\n";
+        desk.write("people.yaml", mapping);
+        push(&desk, &[])
+    };
+    let lines = (1..=30).map(|it| format!("C{it},Name,{}\n", if it == 1 { "yes" } else { "" }));
+    desk.write(
+        "people.csv",
+        format!("number,name,gone\n{}", lines.collect::<String>()),
+    );
+    assert_eq!(with("").rows("created"), 30);
+    let ran = with("delete_when: gone");
+    assert_eq!(
+        (ran.rows("deleted"), ran.rows("unchanged")),
+        (1, 29),
+        "{ran:?}"
+    );
+    assert_eq!(with("").rows("created"), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mark_is_one_of_the_rows_that_a_limit_counts() {
     let desk = Desk::new().await;
@@ -601,7 +626,7 @@ async fn a_row_that_is_marked_deletes_its_record_once() {
         (29, 1),
         "{ran:?}"
     );
-    let people = [(1, "no"), (2, "yes"), (3, "TRUE"), (4, "1")];
+    let people = [(1, " no"), (2, "yes "), (3, "TRUE"), (4, "1"), (5, "  ")];
     let ran = marked(&desk, &people);
     assert_eq!(
         (

@@ -134,7 +134,7 @@ impl Conversion {
 }
 
 /// Blanks never count outside of text, and an empty cell is no value.
-fn trimmed(cell: Cell<'_>) -> Cell<'_> {
+pub(super) fn trimmed(cell: Cell<'_>) -> Cell<'_> {
     match cell {
         Cell::Text(text) => match text::trimmed(text) {
             "" => Cell::Null,
