@@ -20,6 +20,7 @@ mod preview;
 mod progress;
 mod record;
 mod removal;
+mod removed;
 mod request;
 mod resting;
 mod results;
@@ -63,7 +64,7 @@ use crate::ledger::{
     Snapshot,
 };
 use crate::model::RecordId;
-use crate::report::{RejectWriter, RowCounts, RunFolder, retire};
+use crate::report::{RejectWriter, RemovalWriter, RowCounts, RunFolder, retire};
 
 /// Between two looks at a lock that another run holds.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -99,6 +100,7 @@ pub async fn push(
         opened: None,
         rows: RowCounts::default(),
         rejects: None,
+        removals: None,
         retried: 0,
         marked: Vec::new(),
         lane: None,
@@ -122,6 +124,7 @@ struct Run {
     lane: Option<Lane<TableWriter>>,
     rows: RowCounts,
     rejects: Option<RejectWriter>,
+    removals: Option<RemovalWriter>,
     /// Operations that were sent again.
     retried: u64,
     /// Rows whose records are to be deleted last.
@@ -307,8 +310,11 @@ impl Run {
         self.rows.not_attempted = counts.read - counts.unchanged;
         self.warnings.append(&mut surveyed.warnings);
         if let Some(tripped) = surveyed.tripped.take() {
-            if matches!(tripped, PushError::Guard { guard, .. } if guard == guard::MAX_REJECTS) {
+            // Whoever is told that there are too many wants to see them.
+            if tripped.is_guard(guard::MAX_REJECTS) {
                 self.keep_rejects(opened, ledger, surveyed.survey).await?;
+            } else if tripped.is_guard(guard::MAX_DELETES) {
+                self.list_removals(opened, ledger, surveyed).await?;
             }
             return Err(tripped);
         }

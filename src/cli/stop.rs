@@ -11,7 +11,8 @@ use crate::dataverse::{DataverseError, DataverseErrorKind};
 use crate::mapping::{Mapping, MappingError, Problems};
 use crate::push::PushError;
 use crate::report::{
-    ExitCode, ExtractShape, RejectResults, RequestCounts, RowCounts, RunResults, SendingResults,
+    ExitCode, ExtractShape, RejectResults, RemovalResults, RequestCounts, RowCounts, RunResults,
+    SendingResults,
 };
 use crate::sandbox::SandboxError;
 use crate::snapshot::SnapshotError;
@@ -152,6 +153,7 @@ impl Stop {
             requests: RequestCounts::default(),
             sending: SendingResults::default(),
             rejects: RejectResults::default(),
+            removals: RemovalResults::default(),
             stopped_by: Some(stopped_by),
             advice,
             problems,

@@ -2,7 +2,7 @@
 
 use tokio::sync::watch;
 
-use super::record::Note;
+use super::record::{Condemned, Note};
 use super::send::{End, Mapper, Step};
 use super::{PushError, interrupted};
 use crate::dispatch::Stopping;
@@ -35,27 +35,27 @@ impl Mapper {
         }
     }
 
-    /// How many records are marked for deletion and would be deleted; nothing is handed on.
-    pub(super) fn count_marks(
+    /// The records that are marked for deletion and would be deleted; nothing is handed on.
+    pub(super) fn each_marked(
         &self,
         survey: &Survey,
         stop: &watch::Receiver<Stopping>,
-    ) -> Result<u64, PushError> {
-        let mut marks = 0;
+        each: &mut dyn FnMut(&Condemned) -> Result<(), PushError>,
+    ) -> Result<(), PushError> {
         let mut entries = survey.entries().peekable();
         let ended = self.walk(survey.entries(), &mut entries, &mut |step| {
             if *stop.borrow() != Stopping::No {
                 return Err(interrupted().into());
             }
             if let Step::Note(note) = step
-                && let Note::Marked(_) = *note
+                && let Note::Marked(marked) = &*note
             {
-                marks += 1;
+                each(marked)?;
             }
             Ok(())
         });
         match ended {
-            Ok(()) | Err(End::Deaf) => Ok(marks),
+            Ok(()) | Err(End::Deaf) => Ok(()),
             Err(End::Failed(error)) => Err(error),
         }
     }

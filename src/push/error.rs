@@ -89,6 +89,11 @@ fn stop_text(cause: &StopCause) -> String {
 }
 
 impl PushError {
+    /// Whether this guard stopped the run.
+    pub(super) fn is_guard(&self, name: &str) -> bool {
+        matches!(self, Self::Guard { guard, .. } if *guard == name)
+    }
+
     /// What a scheduler is told.
     pub fn exit_code(&self) -> ExitCode {
         match self {

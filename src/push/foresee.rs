@@ -11,13 +11,14 @@ use super::open::Opened;
 use super::pipe::{HANDED_ON, Part, QUEUED};
 use super::record::Recorder;
 use super::removal::{counter, taken};
+use super::removed::{of_marked, of_missing};
 use super::stages::{forward_foreseen, growing, map, mapper, record, refer, referring, rules};
 use super::survey::Surveyed;
 use super::{PushError, Run, ended, preview};
 use crate::dispatch::{self, Draft, Foreseen, Resolved, Stopping};
 use crate::ledger::{Snapshot, Survey};
 use crate::mapping::Removal;
-use crate::model::{Action, KeyDigest, RecordId, Source as _};
+use crate::model::{Action, KeyDigest, Position, RecordId, Source as _};
 
 /// Records that were found by keys new to the ledger: so many are remembered, in some tens of megabytes. Of more, a dry
 /// run may count as removed what the run would keep.
@@ -94,14 +95,18 @@ impl Run {
             let sorter = sorter.clone();
             let holding = spawn_blocking(move || sorter.held(&ids)).await;
             let Holding { own, others, .. } = holding.map_err(|error| ended(&error))??;
-            let is_held = |id| {
+            let is_held = |id: &RecordId| {
                 let held = [&own, &others, &found, &moved.ids];
                 held.into_iter().any(|held| held.contains(id))
             };
-            let kept = marked.iter().filter(|it| is_held(&it.id)).count() as u64;
-            self.rows.not_attempted -= marked.len() as u64;
-            self.rows.kept += kept;
-            self.rows.deleted += marked.len() as u64 - kept;
+            let all = marked.len() as u64;
+            let doomed = marked.into_iter().filter(|it| !is_held(&it.id));
+            let doomed: Vec<(RecordId, Position)> =
+                doomed.map(|it| (it.id, it.row.position)).collect();
+            self.rows.not_attempted -= all;
+            self.rows.kept += all - doomed.len() as u64;
+            self.rows.deleted += doomed.len() as u64;
+            self.foretell(opened, of_marked(), doomed).await?;
         }
         if *opened.plan.removal() == Removal::Keep {
             return Ok(());
@@ -118,9 +123,14 @@ impl Run {
                 .moved(opened, survey, snapshot.secret(), &doomed)
                 .await?;
             kept.moved += moved.ids.len() as u64;
-            let doomed = (doomed.len() - moved.ids.len()) as u64;
-            self.rows.kept -= doomed;
-            *counter(opened.plan.removal(), &mut self.rows) += doomed;
+            let doomed = doomed.into_iter().filter(|(_, id)| !moved.ids.contains(id));
+            let doomed: Vec<(RecordId, Position)> =
+                doomed.map(|(_, id)| (id, Position::NOWHERE)).collect();
+            let many = doomed.len() as u64;
+            self.rows.kept -= many;
+            *counter(opened.plan.removal(), &mut self.rows) += many;
+            self.foretell(opened, of_missing(&opened.plan), doomed)
+                .await?;
         }
         self.warnings.extend(kept.warnings(opened.plan.removal()));
         Ok(())

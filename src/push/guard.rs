@@ -7,6 +7,9 @@ use crate::mapping::{Duplicates, Guard, Plan, Threshold};
 /// The guard that is judged in the survey and while sending.
 pub(super) const MAX_REJECTS: &str = "max_rejects";
 
+/// The guard of removals.
+pub(super) const MAX_DELETES: &str = "max_deletes";
+
 /// Judges what the survey's counts tell.
 pub(super) fn judge(plan: &Plan, counts: &SurveyCounts) -> Result<(), PushError> {
     let Guard {
@@ -85,8 +88,6 @@ pub(super) fn judge_removals(
         None => Ok(()),
     }
 }
-
-const MAX_DELETES: &str = "max_deletes";
 
 const USUAL_REMOVALS: Threshold = Threshold::Percent(10.0);
 

@@ -236,6 +236,7 @@ impl Run {
             references: References::of(opened.plan.target()),
             marked: Vec::new(),
             pass: Pass::First,
+            removed: None,
             held: Arc::clone(&self.held),
         })
     }
@@ -301,7 +302,11 @@ impl Run {
                     owed,
                     marked,
                     found,
+                    removed,
                 } = *recording;
+                if let Some(removed) = removed {
+                    self.removals = Some(removed.writer);
+                }
                 *left = owed;
                 self.marked.extend(marked);
                 self.found = found;

@@ -87,7 +87,7 @@ pub(super) async fn fill_in(environment: &Dataverse, table: &Table, preview: &mu
     }
 }
 
-fn shown(value: &Value) -> Option<String> {
+pub(super) fn shown(value: &Value) -> Option<String> {
     Some(match value {
         Value::Null => return None,
         Value::Text(text) => text.to_string(),

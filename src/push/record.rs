@@ -9,14 +9,13 @@ use super::held::{self, rejected};
 use super::intake::Intake;
 use super::owed::{Owed, References};
 use super::preview::Change;
+use super::removed::Removed;
 use super::standing::{flags, grave, open_ends, refused, unrecorded, unsent};
 use super::tally::Tally;
-use super::{Progress, PushError, guard, removal};
+use super::{Progress, PushError, guard};
 use crate::dispatch::{Foreseen, Stopping};
-use crate::ledger::{
-    Entry, HeldBack, Learned, Ledger, Page, Recorded, RunNumber, Slot, each_after,
-};
-use crate::mapping::{Plan, Removal, Threshold};
+use crate::ledger::{HeldBack, Learned, Ledger, Page, Recorded, RunNumber, Slot, each_after};
+use crate::mapping::{Plan, Threshold};
 use crate::model::{
     Accepted, Action, ColumnState, KeyDigest, Operation, Outcome, RecordId, Reject, RowTag,
     Standing, StandingFlags, Verdict,
@@ -85,6 +84,8 @@ pub(super) struct Recorder {
     pub(super) owed: Owed,
     pub(super) references: References,
     pub(super) pass: Pass,
+    /// The file of removals, where records are removed.
+    pub(super) removed: Option<Removed>,
     /// The rows that were refused before the run.
     pub(super) held: Arc<HeldBack>,
 }
@@ -111,6 +112,7 @@ pub(super) struct Recording {
     pub(super) owed: Owed,
     pub(super) marked: Vec<Condemned>,
     pub(super) found: HashSet<RecordId>,
+    pub(super) removed: Option<Removed>,
 }
 
 impl Recorder {
@@ -136,6 +138,7 @@ impl Recorder {
             owed: self.owed,
             marked: self.marked,
             found: self.found,
+            removed: self.removed,
         }
     }
 
@@ -151,6 +154,9 @@ impl Recorder {
         plain.add_to(&mut self.counts);
         for note in notes.drain(..) {
             taken = taken.and(self.count(note));
+        }
+        if let Some(removed) = &mut self.removed {
+            taken = taken.and(removed.flush());
         }
         if self.too_many().is_some() {
             self.stop();
@@ -224,36 +230,6 @@ impl Recorder {
                 page.extend(&refused(outcome));
             }
             Verdict::Skipped(_) | Verdict::Rejected(_) | Verdict::NotAttempted(_) => {}
-        }
-    }
-
-    /// What the ledger holds of a record that left the extract.
-    fn farewell(&self, outcome: &Outcome) -> Option<Entry> {
-        let Outcome { operation, verdict } = outcome;
-        let key = operation.row.key;
-        match (verdict, self.plan.removal()) {
-            (Verdict::Skipped(_), _) => Some(Entry::Forget(key)),
-            (Verdict::Accepted(_), Removal::Write(treatment)) => {
-                let standing = operation.standing.as_deref()?;
-                let mut columns = standing.columns.clone();
-                for (place, state) in self.plan.treated(treatment, &self.secret) {
-                    if let Some(column) = columns.get_mut(place) {
-                        *column = state;
-                    }
-                }
-                let mut flags = standing.flags.with(StandingFlags::REMOVED);
-                if treatment.deactivates() {
-                    flags = flags.with(StandingFlags::DEACTIVATED);
-                }
-                Some(Entry::Standing(Recorded {
-                    row: operation.row,
-                    id: standing.id,
-                    flags,
-                    columns,
-                }))
-            }
-            (Verdict::Accepted(_), Removal::Delete(_)) => Some(Entry::Forget(key)),
-            _ => refused(outcome),
         }
     }
 
@@ -339,13 +315,14 @@ impl Recorder {
                 self.counts.count(verdict);
             }
             Pass::Second => self.complete(outcome),
-            Pass::Vanished => self.removed(verdict),
+            Pass::Vanished => self.count_removed(verdict),
             Pass::Marked => self.counts.count(verdict),
         }
-        match rejected(verdict) {
-            Some(reject) => self.reject(&held::placed(reject, operation, self.pass)),
-            None => Ok(()),
+        let noted = self.note_removed(outcome);
+        if let Some(reject) = rejected(verdict) {
+            self.reject(&held::placed(reject, operation, self.pass))?;
         }
+        noted
     }
 
     /// The row was counted in the first pass already: with success nothing changes.
@@ -359,22 +336,6 @@ impl Recorder {
                 let counted = self.owed.of(outcome.operation.row.position);
                 counted.undo(&mut self.counts);
                 self.counts.count(&outcome.verdict);
-            }
-        }
-    }
-
-    /// A vanished key was counted as kept until now.
-    fn removed(&mut self, verdict: &Verdict) {
-        match verdict {
-            // Gone already.
-            Verdict::Unchanged | Verdict::Skipped(_) => {}
-            Verdict::Accepted(_) => {
-                self.counts.kept -= 1;
-                *removal::counter(self.plan.removal(), &mut self.counts) += 1;
-            }
-            Verdict::Rejected(_) | Verdict::NotAttempted(_) | Verdict::Partly { .. } => {
-                self.counts.kept -= 1;
-                self.counts.count(verdict);
             }
         }
     }

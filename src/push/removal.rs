@@ -17,6 +17,7 @@ use super::kept::{Holding, Kept};
 use super::open::Opened;
 use super::pipe::{HANDED_ON, Part, QUEUED};
 use super::record::{Condemned, Note, Pass};
+use super::removed::{of_marked, of_missing};
 use super::stages::record;
 use super::{PushError, Run, ended};
 use crate::dispatch::{self, Stopping};
@@ -244,8 +245,13 @@ impl Run {
         let (notes_in, notes) = mpsc::channel(QUEUED);
         let (brake, stop) = watch::channel(Stopping::No);
         let book = Some((Arc::clone(ledger), number));
+        let rule = match pass {
+            Pass::Marked => of_marked(),
+            Pass::First | Pass::Second | Pass::Vanished => of_missing(&opened.plan),
+        };
         let mut recorder = self.recorder(opened, ledger.snapshot(), book, brake.clone());
         if let Some(recorder) = &mut recorder {
+            recorder.removed = Some(self.removed(opened, rule));
             recorder.pass = pass;
             recorder.counts = self.rows;
         }

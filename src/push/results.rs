@@ -2,7 +2,9 @@
 
 use super::{PushError, Report, Resting, Run, again, sending};
 use crate::model::{ExtractSpec, Format, Header, Source as _};
-use crate::report::{ExitCode, ExtractShape, RejectResults, RequestCounts, RunResults};
+use crate::report::{
+    ExitCode, ExtractShape, RejectResults, RemovalResults, RemovalWriter, RequestCounts, RunResults,
+};
 
 /// Checks the conservation law, closes the reject file and writes the results.
 pub(super) async fn report(mut run: Run, stopped: Option<PushError>) -> Result<Report, PushError> {
@@ -20,6 +22,11 @@ pub(super) async fn report(mut run: Run, stopped: Option<PushError>) -> Result<R
             RejectResults::default()
         }
     };
+    let removals = run.removals.take().map(RemovalWriter::finish).transpose();
+    let removals = removals.unwrap_or_else(|error| {
+        stopped.get_or_insert(PushError::Results(error));
+        None
+    });
     if let (Some(lane), Some(opened)) = (&run.lane, &run.opened)
         && opened.users.len() > 1
     {
@@ -33,7 +40,10 @@ pub(super) async fn report(mut run: Run, stopped: Option<PushError>) -> Result<R
         None if run.rows.rejected > 0 && !limited => ExitCode::Rejects,
         None => ExitCode::Done,
     };
-    let results = results(&run, rejects, stopped.as_ref(), code);
+    let results = RunResults {
+        removals: removals.unwrap_or_default(),
+        ..results(&run, rejects, stopped.as_ref(), code)
+    };
     results
         .write(run.folder.path())
         .map_err(PushError::Results)?;
@@ -110,6 +120,7 @@ fn results(
         },
         sending: sending::results(&measured),
         rejects,
+        removals: RemovalResults::default(),
         stopped_by: stopped.map(in_words),
         advice: stopped.map(|error| error.help().into_owned()),
         problems: match stopped {

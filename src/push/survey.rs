@@ -266,11 +266,13 @@ impl Surveyor {
             return Ok(Some(tripped));
         }
         if *plan.removal() != Removal::Keep || plan.has_marks() {
-            let mut removals = if plan.has_marks() {
-                self.mapper().count_marks(survey, &self.stop)?
-            } else {
-                0
-            };
+            let mut removals = 0;
+            if plan.has_marks() {
+                self.mapper().each_marked(survey, &self.stop, &mut |_| {
+                    removals += 1;
+                    Ok(())
+                })?;
+            }
             for vanished in survey.vanished() {
                 removals += u64::from(is_removable(plan.removal(), &vanished?));
             }
@@ -292,8 +294,7 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Run {
-    /// Puts the rejects that the survey knows of into the reject file: whoever is told that there are too many wants
-    /// to see them.
+    /// Puts the rejects that the survey knows of into the reject file.
     pub(super) async fn keep_rejects(
         &mut self,
         opened: &Arc<Opened>,

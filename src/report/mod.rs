@@ -8,6 +8,7 @@ mod folder;
 mod history;
 mod reject_file;
 mod rejects;
+mod removals;
 mod results;
 mod retention;
 mod sending;
@@ -19,6 +20,10 @@ pub use folder::RunFolder;
 pub use history::RunHistory;
 pub use reject_file::{RejectFile, RejectLine};
 pub use rejects::{HeldRow, RejectWriter};
+pub use removals::{
+    RemovalAction, RemovalKind, RemovalOutcome, RemovalReason, RemovalResults, RemovalRule,
+    RemovalWriter,
+};
 pub use results::{ExtractShape, PushResults, Reason, RejectResults, RequestCounts, RunResults};
 pub use retention::retire;
 pub use sending::{CurveResults, LatencyResults, SendingResults, WaitReason, WaitResults};

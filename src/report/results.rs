@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::folder::{private, sync_folder};
-use super::{RowCounts, SendingResults, Status};
+use super::{RemovalResults, RowCounts, SendingResults, Status};
 
 /// One run, as `run_results.json` holds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +40,9 @@ pub struct RunResults {
     pub sending: SendingResults,
     /// What must be mended at the source.
     pub rejects: RejectResults,
+    /// Which records were removed, or would be.
+    #[serde(default)]
+    pub removals: RemovalResults,
     /// Why it ended early, if it did.
     pub stopped_by: Option<String>,
     /// What to do about that.
@@ -200,6 +203,7 @@ mod tests {
             requests: RequestCounts::default(),
             sending: SendingResults::default(),
             rejects: RejectResults::default(),
+            removals: RemovalResults::default(),
             stopped_by: None,
             advice: None,
             problems: None,

@@ -1,6 +1,6 @@
 //! The summary: what a person wants to know at the end.
 
-use super::{Reason, RunResults};
+use super::{Reason, RemovalAction, RemovalKind, RemovalOutcome, RemovalReason, RunResults};
 
 /// A few lines about one run, without a final line end.
 pub fn summary(results: &RunResults) -> String {
@@ -58,9 +58,78 @@ pub fn summary(results: &RunResults) -> String {
     }
     let rejects = results.rejects.file.iter();
     lines.extend(rejects.map(|file| format!("rejects: {file}      segue rejects {}", results.run)));
+    lines.extend(removals(results));
     let cause = results.stopped_by.iter();
     lines.extend(cause.map(|cause| format!("stopped: {cause}")));
     lines.join("\n  ")
+}
+
+/// Which records are removed: the first of each kind, and where all of them are named.
+fn removals(results: &RunResults) -> Vec<String> {
+    let removals = &results.removals;
+    let (Some(file), Some(table)) = (&removals.file, &removals.table) else {
+        return Vec::new();
+    };
+    let mut lines = Vec::new();
+    for kind in &removals.kinds {
+        lines.push(format!("{}:", told(kind)));
+        lines.extend(kind.first.iter().map(|id| format!("  {id}")));
+        let more = kind.records.saturating_sub(kind.first.len() as u64);
+        if more > 0 {
+            lines.push(format!("  and {} more", grouped(more)));
+        }
+    }
+    let mut left = removals.kinds.iter().filter(|kind| is_there(kind));
+    let look = left.find_map(|kind| kind.first.first());
+    let look = look.map_or_else(String::new, |id| {
+        let destination = &results.destination;
+        format!("      segue get {table} {id} --destination {destination}")
+    });
+    lines.push(format!("removals: {file}{look}"));
+    lines
+}
+
+/// `would delete 12 records that left the extract`
+fn told(kind: &RemovalKind) -> String {
+    let records = match kind.records {
+        1 => "1 record".to_owned(),
+        several => format!("{} records", grouped(several)),
+    };
+    let which = match kind.reason {
+        RemovalReason::Missing => "that left the extract",
+        RemovalReason::DeleteWhen => "whose rows are marked",
+    };
+    let records = format!("{records} {which}");
+    let columns = &kind.columns;
+    let would = match kind.action {
+        RemovalAction::Delete => format!("delete {records}"),
+        RemovalAction::Deactivate => format!("deactivate {records}"),
+        RemovalAction::Set => format!("set {columns} on {records}"),
+    };
+    match kind.outcome {
+        RemovalOutcome::Foreseen => format!("would {would}"),
+        RemovalOutcome::Stopped => format!("did not {would}"),
+        RemovalOutcome::NotAttempted => format!("did not come to {would}"),
+        RemovalOutcome::Rejected => format!("refused, to {would}"),
+        RemovalOutcome::Gone => format!("gone already, {records}"),
+        RemovalOutcome::Done => match kind.action {
+            RemovalAction::Delete => format!("deleted {records}"),
+            RemovalAction::Deactivate => format!("deactivated {records}"),
+            RemovalAction::Set => would,
+        },
+    }
+}
+
+/// Whether there is a record to look at.
+fn is_there(kind: &RemovalKind) -> bool {
+    match kind.outcome {
+        RemovalOutcome::Gone => false,
+        RemovalOutcome::Done => kind.action != RemovalAction::Delete,
+        RemovalOutcome::Foreseen
+        | RemovalOutcome::Stopped
+        | RemovalOutcome::NotAttempted
+        | RemovalOutcome::Rejected => true,
+    }
 }
 
 fn reason(reason: &Reason) -> String {

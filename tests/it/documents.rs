@@ -202,7 +202,7 @@ async fn results_have_the_names_of_their_schema() {
     assert!(names(&results).is_subset(&names(&schema["properties"])));
     let run = &results["runs"][0];
     assert!(names(run).is_subset(&names(of_run)), "{run}");
-    for part in ["rows", "requests", "sending", "rejects"] {
+    for part in ["rows", "requests", "sending", "rejects", "removals"] {
         assert_eq!(
             names(&run[part]),
             names(&of_run[part]["properties"]),

@@ -29,6 +29,7 @@ mod push_endings;
 mod push_waits;
 mod ready;
 mod removal_safety;
+mod removals;
 mod retry;
 mod roles;
 mod sandbox;
