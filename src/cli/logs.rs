@@ -1,11 +1,11 @@
 //! Log lines on stderr: how many, and in which shape.
 
-use std::io::stderr;
+use std::io::{self, Write, stderr};
 
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
-use super::{Loudness, output};
+use super::{Loudness, output, progress};
 use crate::mapping::Paint;
 
 /// How log lines are written.
@@ -31,11 +31,25 @@ pub(super) fn start(loudness: &Loudness) {
     let filter = wanted.unwrap_or_else(|| format!("segue={level}"));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
-        .with_writer(stderr)
+        .with_writer(|| Beside)
         .with_ansi(output::paint() == Paint::Colour);
     // A second subscriber in one process is refused, and the first goes on.
     match loudness.log_format {
         Shape::Text => subscriber.try_init().ok(),
         Shape::Json => subscriber.json().with_ansi(false).try_init().ok(),
     };
+}
+
+/// Stderr, where the line of progress makes way.
+struct Beside;
+
+impl Write for Beside {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Whole: what is a log line must not be parted by the line of progress.
+        progress::beside(|| stderr().lock().write_all(bytes)).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        stderr().lock().flush()
+    }
 }

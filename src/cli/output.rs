@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::error::{ContextKind, ContextValue};
 
+use super::progress;
 use crate::mapping::Paint;
 use crate::report::ExitCode;
 
@@ -76,7 +77,7 @@ pub(super) fn warn(text: &str) {
 
 /// Prints a remark.
 pub(super) fn say(text: &str) {
-    writeln!(stderr().lock(), "{text}").ok();
+    progress::beside(|| writeln!(stderr().lock(), "{text}").ok());
 }
 
 /// Whether remarks may have colours.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{IsTerminal as _, stderr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -33,10 +33,8 @@ pub(super) async fn show(progress: Arc<Progress>, wanted: Show) {
     if wanted == Show::Never || output::is_quiet() || !stderr().is_terminal() {
         return std::future::pending().await;
     }
-    let line = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
-        line.set_style(style);
-    }
+    let line = Line::shown();
+    let Line(line) = &line;
     let mut ticks = tokio::time::interval(BETWEEN);
     let mut before = progress.seen();
     let mut speed = Speed::default();
@@ -54,6 +52,43 @@ pub(super) async fn show(progress: Arc<Progress>, wanted: Show) {
         line.set_message(format!("{}{}", text(&seen), speed.text(&seen)));
         line.tick();
         before = seen;
+    }
+}
+
+/// The line, for whatever else goes to the terminal while it is shown.
+static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+fn now_shown() -> MutexGuard<'static, Option<ProgressBar>> {
+    SHOWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Writes to stderr; the line of progress makes way meanwhile.
+pub(super) fn beside<T>(write: impl FnOnce() -> T) -> T {
+    let line = now_shown().clone();
+    match line {
+        Some(line) => line.suspend(write),
+        None => write(),
+    }
+}
+
+/// The line, which goes when it is dropped.
+struct Line(ProgressBar);
+
+impl Line {
+    fn shown() -> Self {
+        let line = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
+            line.set_style(style);
+        }
+        *now_shown() = Some(line.clone());
+        Self(line)
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        *now_shown() = None;
+        self.0.finish_and_clear();
     }
 }
 

@@ -219,3 +219,43 @@ async fn a_destination_that_is_named_chooses_among_the_runs() {
         "{retried:?}"
     );
 }
+
+/// What a person sees at a terminal, if there is a program that lends one.
+#[cfg(target_os = "linux")]
+fn at_a_terminal(desk: &Desk, arguments: &str) -> Option<String> {
+    let line = format!("{} {arguments}", env!("CARGO_BIN_EXE_segue"));
+    let mut lent = std::process::Command::new("script");
+    let mut command = desk.command(&[]);
+    lent.args(["-qec", &line, "/dev/null"])
+        .current_dir(command.get_current_dir().unwrap())
+        .envs(
+            command
+                .get_envs()
+                .filter_map(|(name, it)| Some((name, it?))),
+        )
+        .env("NO_COLOR", "1")
+        .stdin(std::process::Stdio::null());
+    command.stdin(std::process::Stdio::null());
+    let output = lent.output().ok()?;
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_line_of_progress_makes_way_for_log_lines() {
+    let desk = Desk::new().await;
+    desk.write("a.csv", numbered(5));
+    desk.accounts("{ path: a.csv }", "");
+    let Some(seen) = at_a_terminal(&desk, "push -m accounts.yaml -v") else {
+        return;
+    };
+    assert!(seen.contains("opening: mapping"), "{seen:?}");
+    // A log line begins with its time, at the beginning of a line or where the line was cleared.
+    let logs = seen.split('\n').filter(|line| line.contains(" INFO "));
+    let logs: Vec<&str> = logs.collect();
+    assert!(logs.len() > 2, "{seen:?}");
+    for line in logs {
+        let visible = line.rsplit("\u{1b}[2K").next().unwrap();
+        assert!(visible.starts_with("20"), "{line:?}");
+    }
+}
