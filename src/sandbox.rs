@@ -54,6 +54,14 @@ pub enum SandboxError {
     /// The sandbox itself says why.
     #[error(transparent)]
     Emulator(#[from] EmulatorError),
+    /// A folder that is to hold a file of the sandbox is not there and cannot be made.
+    #[error("cannot make the folder `{path}`", path = path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A file that was named cannot be read.
     #[error("cannot read `{path}`", path = path.display())]
     Unreadable {
@@ -85,6 +93,9 @@ impl SandboxError {
     pub fn help(&self) -> &'static str {
         match self {
             Self::Emulator(error) => error.help(),
+            Self::Folder { .. } => {
+                "Let the user that runs segue make it, or name a file in another folder (`state:` in segue.yaml, --data, --journal)."
+            }
             Self::Unreadable { .. } => "Name a file that is there and can be read.",
             Self::Schema { source, .. } => source.help(),
             Self::Clients { .. } => {
@@ -103,8 +114,8 @@ impl Sandbox {
     /// Opens the data file, or makes it, and serves it on a port of the system's choice.
     ///
     /// # Errors
-    /// If another process holds the file, or it is not a sandbox's.
-    pub async fn start(data: &Path) -> Result<Self, EmulatorError> {
+    /// If another process holds the file, it is not a sandbox's, or its folder cannot be made.
+    pub async fn start(data: &Path) -> Result<Self, SandboxError> {
         Self::emulate(Options {
             data: Some(data.to_owned()),
             ..Options::default()
@@ -118,7 +129,7 @@ impl Sandbox {
     /// If a file cannot be read, written or understood, the port is taken, or another process holds the data file.
     pub async fn serve(options: SandboxOptions) -> Result<Self, SandboxError> {
         let defaults = Options::default();
-        Ok(Self::emulate(Options {
+        Self::emulate(Options {
             schema: schema(&options.schemas)?,
             clients: clients(options.clients.as_deref())?,
             token_lifetime: options.token_lifetime.unwrap_or(defaults.token_lifetime),
@@ -135,17 +146,19 @@ impl Sandbox {
             journal_file: options.journal,
             ..defaults
         })
-        .await?)
+        .await
     }
 
-    async fn emulate(options: Options) -> Result<Self, EmulatorError> {
+    async fn emulate(options: Options) -> Result<Self, SandboxError> {
         let written = [&options.data, &options.certificate, &options.journal_file];
         for folder in written
             .into_iter()
             .filter_map(|file| file.as_deref()?.parent())
         {
-            // A folder that cannot be made is told when the file in it cannot be.
-            std::fs::create_dir_all(folder).ok();
+            std::fs::create_dir_all(folder).map_err(|source| SandboxError::Folder {
+                path: folder.to_owned(),
+                source,
+            })?;
         }
         Ok(Self {
             emulator: Emulator::start(options).await?,

@@ -14,6 +14,7 @@ use super::settings::{SettingsArguments, sandbox_file};
 use super::signals::Interrupts;
 use super::stop::Stop;
 
+use crate::mapping::Destination;
 use crate::model::{Connection, SecretSource};
 use crate::report::ExitCode;
 use crate::sandbox::{ChaosSpec, Limits, Sandbox, SandboxOptions, ServiceTime};
@@ -162,11 +163,7 @@ impl SandboxArguments {
         } else {
             None
         };
-        let data = match (self.in_memory, self.data) {
-            (true, _) => None,
-            (false, Some(data)) => Some(data),
-            (false, None) => Some(sandbox_file(self.settings.read()?.state(), "sandbox")),
-        };
+        let data = self.rows()?;
         let Ceiling(limits) = self.limits;
         Ok(SandboxOptions {
             data,
@@ -189,11 +186,45 @@ impl SandboxArguments {
         })
     }
 
+    /// The file that keeps the rows: the one that was named, or the destination's.
+    fn rows(&self) -> Result<Option<PathBuf>, Stop> {
+        if self.in_memory || self.data.is_some() {
+            if let Some(named) = self.settings.named() {
+                output::warn(&format!(
+                    "the destination `{named}` chooses nothing here: --data and --in-memory say where the rows are"
+                ));
+            }
+            return Ok(self.data.clone());
+        }
+        self.kept().map(Some)
+    }
+
+    /// The file of the destination that a push would take.
+    fn kept(&self) -> Result<PathBuf, Stop> {
+        let config = self.settings.read()?;
+        let chosen = match self.settings.named() {
+            Some(_) => Some(self.settings.choose(&config, None)?),
+            // Where a push goes elsewhere, or nowhere unless it is told, there is still a sandbox to try things on.
+            None => self.settings.choose(&config, None).ok(),
+        };
+        match (chosen, self.settings.named()) {
+            (Some(Destination::Sandbox { name, data }), _) => {
+                Ok(data.unwrap_or_else(|| sandbox_file(config.state(), &name)))
+            }
+            (_, None) => Ok(sandbox_file(config.state(), "sandbox")),
+            (_, Some(named)) => Err(Stop::new(
+                format!("the destination `{named}` is an environment, not a sandbox"),
+                "Name one that is `{ sandbox: {} }` in segue.yaml, or none (--destination, SEGUE_DESTINATION).",
+                ExitCode::Usage,
+            )),
+        }
+    }
+
     /// Next to the file that it goes with. Other programs get its name, from wherever they run.
     fn certificate(&self) -> Result<PathBuf, Stop> {
         let beside = match (&self.data, &self.ready_file) {
             (Some(file), _) | (None, Some(file)) => file.clone(),
-            (None, None) => sandbox_file(self.settings.read()?.state(), "sandbox"),
+            (None, None) => self.kept()?,
         };
         let mut certificate = beside.with_extension("pem");
         if certificate == beside {

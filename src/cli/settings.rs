@@ -11,7 +11,7 @@ use super::stop::Stop;
 use crate::mapping::{Config, Destination, Mapping};
 use crate::model::Connection;
 use crate::report::ExitCode;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, SandboxError};
 
 /// Where settings come from.
 #[derive(Args)]
@@ -106,7 +106,7 @@ pub(super) async fn reach(
                     sandbox,
                 });
             }
-            Err(EmulatorError::Held { .. }) if Instant::now() < until => {
+            Err(SandboxError::Emulator(EmulatorError::Held { .. })) if Instant::now() < until => {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
             Err(error) => return Err(error.into()),

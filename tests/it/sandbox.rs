@@ -272,3 +272,54 @@ fn a_new_key_is_active_at_once_where_its_index_takes_no_time() {
     let key = keys.iter().find(|key| key["LogicalName"] == "new_phonekey");
     assert_eq!(key.unwrap()["EntityKeyIndexStatus"], "Active");
 }
+
+#[test]
+fn a_folder_that_cannot_be_made_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    for arguments in [
+        &["sandbox", "--data", "file/rows.dataverse"][..],
+        &["sandbox", "--in-memory", "--journal", "file/more/journal"],
+    ] {
+        let ran = ran(&mut segue(folder.path(), arguments));
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.err.contains("cannot make the folder `file"), "{ran:?}");
+        assert!(ran.err.contains("  because: "), "{ran:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_destination_says_which_rows_are_served() {
+    let config = "version: 1\ndestinations:\n  trial: { sandbox: { data: trial.dataverse } }\n  \
+                  prod: { url: https://contoso.crm4.dynamics.com, tenant_id: 00000000-0000-0000-0000-0000000000a1, client_id: 00000000-0000-0000-0000-0000000000c1, client_secret: { env: X } }\n";
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("segue.yaml"), config).unwrap();
+    let refused = ran(&mut segue(
+        folder.path(),
+        &["sandbox", "--destination", "prod"],
+    ));
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.err.contains("an environment, not a sandbox"));
+    let unknown = ran(&mut segue(
+        folder.path(),
+        &["sandbox", "--destination", "trail"],
+    ));
+    assert_eq!(unknown.code, Some(2), "{unknown:?}");
+    let served = |more: &[&str]| {
+        let arguments = [&["sandbox", "--destination", "trial"], more].concat();
+        let mut command = segue(folder.path(), &arguments);
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        lines.next().unwrap().unwrap();
+        let id = child.id().to_string();
+        Command::new("kill").args(["-TERM", &id]).status().unwrap();
+        lines.for_each(drop);
+        String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap()
+    };
+    assert!(served(&["--in-memory"]).contains("`trial` chooses nothing here"));
+    assert!(!folder.path().join("trial.dataverse").exists());
+    assert_eq!(served(&[]), "");
+    assert!(folder.path().join("trial.dataverse").exists());
+}
