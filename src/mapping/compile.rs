@@ -61,6 +61,7 @@ impl Mapping {
             problems: self.problems.clone(),
         };
         let mut columns = compiler.columns();
+        compiler.fit_states(&columns);
         compiler.complete_state(&mut columns);
         let removal = compiler.removal(&mut columns);
         let key = compiler.key();

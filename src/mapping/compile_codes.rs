@@ -40,6 +40,7 @@ codes! {
     WHEN_NEVER = 126, "no write of the mapping may carry the column then";
     STAMP_TYPE = 127, "a stamp is a date or a time";
     REMOVAL = 128, "missing records cannot be treated so";
+    STATE_MISFIT = 129, "the reason is not one of that state";
 }
 
 #[cfg(test)]

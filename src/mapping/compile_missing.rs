@@ -101,6 +101,13 @@ impl Compiler<'_> {
                 valued.push((plain(column), value));
             }
         }
+        if let Some((name, _)) = set.last() {
+            let valued: Vec<_> = valued
+                .iter()
+                .map(|(target, value)| (target, value))
+                .collect();
+            self.fit_state(&valued, &name.at);
+        }
         (valued.len() == set.len()).then_some(valued)
     }
 

@@ -1,5 +1,7 @@
 //! Checks of `when:` and `stamp:`, and what follows from the state of a record.
 
+use std::ops::Range;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -7,7 +9,7 @@ use super::compile::Compiler;
 use super::compile_codes as codes;
 use super::compile_column::is_state;
 use super::compile_words::kind_in_words;
-use super::convert::Conversion;
+use super::convert::{Conversion, option_in_words};
 use super::plan::PlannedColumn;
 use super::{ColumnMapping, Mode, Stamp, Written};
 use crate::model::{ChoiceOption, Column, ColumnKind, Nulls, TargetColumn, Value, When};
@@ -76,6 +78,70 @@ impl Compiler<'_> {
             return None;
         };
         Some(PlannedColumn::Constant(value))
+    }
+
+    /// Tells of a state and a reason, each the same for every row, that the table does not have together.
+    pub(super) fn fit_states(&mut self, columns: &[(TargetColumn, PlannedColumn)]) {
+        let fixed = columns
+            .iter()
+            .filter_map(|(target, planned)| match planned {
+                PlannedColumn::Constant(value) if target.is_state() => Some((target, value)),
+                _ => None,
+            });
+        let mapping = self.mapping;
+        let at = |target: &TargetColumn| {
+            let lines = mapping.columns.iter();
+            let mut lines = lines.filter(|line| line.target.value == target.name.as_str());
+            lines.next().map(|line| &line.target.at)
+        };
+        if let [one, other] = fixed.collect::<Vec<_>>().as_slice()
+            && one.0.when == other.0.when
+            && let Some(at) = at(other.0)
+        {
+            self.fit_state(&[*one, *other], at);
+        }
+    }
+
+    /// Tells of a state and a reason that the table does not have together.
+    pub(super) fn fit_state(&mut self, valued: &[(&TargetColumn, &Value)], at: &Range<usize>) {
+        let mut states = valued
+            .iter()
+            .filter_map(|(target, value)| match (&target.kind, value) {
+                (ColumnKind::State { options }, Value::Choice(number)) => Some((options, *number)),
+                _ => None,
+            });
+        let mut reasons = valued
+            .iter()
+            .filter_map(|(target, value)| match (&target.kind, value) {
+                (ColumnKind::Status { options }, Value::Choice(number)) => {
+                    let reason = options.iter().find(|option| option.value == *number)?;
+                    Some((options, reason))
+                }
+                _ => None,
+            });
+        let (Some((states, state)), Some((reasons, reason))) = (states.next(), reasons.next())
+        else {
+            return;
+        };
+        let Some(owner) = reason.state.filter(|owner| *owner != state) else {
+            return;
+        };
+        let in_words = |options: &[ChoiceOption], number: i32| {
+            let option = options.iter().find(|option| option.value == number);
+            option.map_or_else(|| number.to_string(), option_in_words)
+        };
+        let of_state = reasons.iter().filter(|it| it.state == Some(state));
+        let offered: Vec<String> = of_state
+            .map(|it| format!("`{}`", option_in_words(it)))
+            .collect();
+        let title = format!(
+            "`{}` is no reason of the state `{}`",
+            option_in_words(reason),
+            in_words(states, state)
+        );
+        let label = format!("a reason of `{}`", in_words(states, owner));
+        let help = format!("The reasons of that state are {}.", offered.join(", "));
+        self.tell(codes::STATE_MISFIT, at, title, label, help);
     }
 
     /// State and reason are written together: where a mapping has one of the two, the other follows from it as far as

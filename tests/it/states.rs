@@ -231,3 +231,49 @@ async fn what_no_write_can_do_is_told_at_its_place() {
     let ran = desk.run(&["validate", "-m", "people.yaml"]);
     assert!(ran.err.contains("SG0126"), "{}", ran.err);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_and_a_reason_that_contradict_each_other_are_told() {
+    let desk = Desk::new().await;
+    desk.write("a.csv", "number,name,more\n1,Ann,x\n");
+    let told = |columns: &str, missing: &str| {
+        mapping(&desk, columns);
+        let text = desk.read("people.yaml");
+        desk.write(
+            "people.yaml",
+            text.replace("columns:", &format!("{missing}columns:")),
+        );
+        desk.run(&["validate", "-m", "people.yaml"])
+    };
+    let fixed = |state: &str, reason: &str| {
+        format!("  statecode: {{ value: {state} }}\n  statuscode: {{ value: {reason} }}\n")
+    };
+    let both = told(&fixed("0", "2"), "");
+    assert_eq!(both.code, Some(2), "{both:?}");
+    for words in [
+        "SG0129",
+        "people.yaml:8:3",
+        "`2 Inactive` is no reason of the state `0 Active`",
+        "The reasons of that state are `1 Active`.",
+    ] {
+        assert!(both.err.contains(words), "{words}: {}", both.err);
+    }
+    let set = told(
+        "",
+        "missing: { set: { statecode: Inactive, statuscode: Active } }\n",
+    );
+    assert!(
+        set.code == Some(2) && set.err.contains("people.yaml:4:40"),
+        "{set:?}"
+    );
+    // At odds only if one write carries both.
+    let apart =
+        "  statecode: { value: 0, when: create }\n  statuscode: { value: 2, when: update }\n";
+    for columns in [&fixed("1", "2"), &fixed("Active", "Active"), apart] {
+        let fit = told(
+            columns,
+            "missing: { set: { statecode: 1, statuscode: 2 } }\n",
+        );
+        assert_eq!(fit.code, Some(0), "{fit:?}");
+    }
+}
