@@ -318,7 +318,7 @@ mod tests {
     fn bad_values_list_the_good_ones() {
         assert_eq!(
             one("mode: upsrt\n"),
-            "SG0008 6:7 `mode` cannot be `upsrt` | did you mean `upsert`? It takes `upsert`, `create`, `update`."
+            "SG0008 6:7 `mode` cannot be `upsrt` | did you mean `upsert`? It takes `upsert`, `create`, `update`, or `{ update: skip }`."
         );
         for more in [
             "guard: { min_rows: -1 }\n",
@@ -361,6 +361,22 @@ mod tests {
             let told = one(more);
             assert!(told.starts_with("SG0009 6:"), "{told}");
             assert!(told.contains("not supported by this version"), "{told}");
+        }
+    }
+
+    #[test]
+    fn where_braces_may_stand_for_a_word_the_help_says_so() {
+        for (more, form) in [
+            ("mode: merge\n", "`{ update: skip }`"),
+            ("duplicates: oldest\n", "`{ newest: COLUMN }`"),
+            ("missing: remove\n", "`{ set: { column: value } }`"),
+            (
+                "  x: { lookup: account, by: { a: b }, absent: null_it }\n",
+                "`{ default: GUID }`",
+            ),
+        ] {
+            let told = one(more);
+            assert!(told.starts_with("SG0008") && told.contains(form), "{told}");
         }
     }
 

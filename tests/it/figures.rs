@@ -91,7 +91,7 @@ async fn a_treatment_that_there_is_not_is_answered_with_all_that_there_are() {
     let ran = plainly(&desk, &["push"]);
     assert!(
         ran.err
-            .contains("It takes `keep`, `deactivate`, `delete`, `set`."),
+            .contains("It takes `keep`, `deactivate`, `delete`, `set`"),
         "{ran:?}"
     );
     let halves = [

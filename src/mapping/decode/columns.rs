@@ -163,7 +163,9 @@ impl Decoder {
         };
         if !matches!(entry.node.is, Is::Map(_)) {
             let words = &[("reject", Absent::Reject), ("blank", Absent::Blank)];
-            return self.word(entry, words, &["create"]).map(|it| it.value);
+            let forms = ", or `{ default: GUID }`";
+            let word = self.word_or(entry, words, &["create"], forms);
+            return word.map(|it| it.value);
         }
         let form = self.form(entry, &DEFAULT)?;
         let default = self.required(&form, "default", "Write `absent: { default: GUID }`.")?;

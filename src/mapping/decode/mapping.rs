@@ -210,7 +210,8 @@ impl Decoder {
             ("create", Mode::Create),
             ("update", Mode::Update),
         ];
-        self.word(entry, modes, &[]).map(|it| it.value)
+        let forms = ", or `{ update: skip }`";
+        self.word_or(entry, modes, &[], forms).map(|it| it.value)
     }
 
     fn duplicates(&mut self, entry: Entry<'_>) -> Option<Duplicates> {
@@ -224,7 +225,8 @@ impl Decoder {
             return self.text(newest).map(Duplicates::Newest);
         }
         let words = &[("reject", 0), ("first", 1), ("last", 2), ("newest", 3)];
-        let word = self.word(entry, words, &[])?;
+        let forms = ": `{ newest: COLUMN }`";
+        let word = self.word_or(entry, words, &[], forms)?;
         Some(match word.value {
             0 => Duplicates::Reject,
             1 => Duplicates::First,
@@ -247,7 +249,8 @@ impl Decoder {
         let at = entry.place();
         if !matches!(entry.node.is, Is::Map(_)) {
             let words = &[("keep", 0), ("deactivate", 1), ("delete", 2), ("set", 3)];
-            let word = self.word(entry, words, &[])?;
+            let forms = ": `{ set: { column: value } }`; also `{ delete: written }`, `{ deactivate: REASON }`";
+            let word = self.word_or(entry, words, &[], forms)?;
             let value = match word.value {
                 0 => Missing::Keep,
                 1 => Missing::Deactivate(None),

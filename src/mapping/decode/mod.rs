@@ -3,6 +3,7 @@
 mod columns;
 mod csv;
 mod mapping;
+mod words;
 
 pub(super) use mapping::decode;
 
@@ -324,37 +325,6 @@ impl Decoder {
             Some(_) => {}
         }
         count
-    }
-
-    /// One of a few words.
-    pub(super) fn word<T: Copy>(
-        &mut self,
-        entry: Entry<'_>,
-        words: &[(&str, T)],
-        later: &[&str],
-    ) -> Option<Written<T>> {
-        let names = || words.iter().map(|(word, _)| *word);
-        let Some(text) = entry.node.text().filter(|_| !entry.node.is_null()) else {
-            self.misfit(
-                entry,
-                "takes one word",
-                format!("Write one of {}.", listed(names())),
-            );
-            return None;
-        };
-        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
-            return Some(entry.written(*value));
-        }
-        if later.contains(&text) {
-            self.unsupported(entry.place(), &format!("{}: {text}", entry.name));
-            return None;
-        }
-        let meant = closest(text, names())
-            .filter(|_| words.len() > 1)
-            .map_or_else(String::new, |meant| format!("did you mean `{meant}`? "));
-        let help = format!("{meant}It takes {}.", listed(names()));
-        self.bad(entry, &format!("cannot be `{}`", shown(text)), help);
-        None
     }
 
     /// One character.
