@@ -141,6 +141,42 @@ async fn each_format_gives_the_same_records() {
     assert_eq!(seen[0][0]["annualincome"].to_string(), "1250.5");
 }
 
+/// docs/mapping.md, "Parquet": 38 digits, and more decimal places than 28 by way of text.
+#[tokio::test(flavor = "multi_thread")]
+async fn decimals_of_parquet_may_have_38_digits() {
+    let desk = Desk::new().await;
+    for (precision, scale, one) in [
+        (38, 10, 10_i128.pow(10)),
+        (38, 28, 10_i128.pow(28)),
+        (38, 37, 10_i128.pow(37)),
+    ] {
+        let incomes = Decimal128Array::from(vec![one + one / 2])
+            .with_precision_and_scale(precision, scale)
+            .unwrap();
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("number", Arc::new(StringArray::from(vec!["1"]))),
+            ("name", Arc::new(StringArray::from(vec!["Ann"]))),
+            ("income", Arc::new(incomes)),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let file = File::create(desk.path("a.parquet")).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let lines = MAPPING.lines().filter(|line| {
+            let unused = ["children", "born", "seen"];
+            !unused.iter().any(|name| line.contains(name))
+        });
+        let text = lines.collect::<Vec<_>>().join("\n") + "\n";
+        desk.write("people.yaml", text.replace("PATH", "a.parquet"));
+        let ran = desk.run(&["push", "-m", "people.yaml", "--json"]);
+        assert_eq!(ran.code, Some(0), "{scale}: {ran:?}");
+        let rows = desk.emulator.rows("contact");
+        let row = serde_json::to_value(&rows[0]).unwrap();
+        assert_eq!(row["annualincome"], 1.5, "{scale}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn standard_input_is_an_extract() {
     let desk = Desk::new().await;
