@@ -52,11 +52,25 @@ pub(super) fn files_of(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Stop> {
     for path in paths {
         if path.is_dir() {
             files.extend(folder(path)?);
+        } else if is_extract(path) {
+            return Err(Stop::new(
+                format!("{} is an extract, not a mapping", path.display()),
+                "Name the mapping that has it as its `source`; --extract FILE reads another file in place of that one.",
+                ExitCode::Usage,
+            ));
         } else {
             files.push(path.clone());
         }
     }
     Ok(files)
+}
+
+/// By its extension, and if it is there: what is not there is told as that.
+fn is_extract(path: &Path) -> bool {
+    let extension = path.extension().and_then(|it| it.to_str());
+    let known = ["csv", "tsv", "parquet", "gz", "zst"];
+    extension.is_some_and(|it| known.iter().any(|known| it.eq_ignore_ascii_case(known)))
+        && path.exists()
 }
 
 fn folder(path: &Path) -> Result<Vec<PathBuf>, Stop> {

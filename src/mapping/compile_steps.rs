@@ -9,7 +9,7 @@ use super::compile_codes as codes;
 use super::compile_words::{closest, kind_in_words, listed};
 use super::convert::{
     BooleanSteps, Conversion, DateSteps, DateTarget, FormatReads, NO_WORDS, NumberSteps, Trim,
-    YES_WORDS, same_word, shown, try_format,
+    YES_WORDS, same_word, shown, strptime, try_format,
 };
 use super::{Parse, Steps, TooLong, Written};
 use crate::model::Column;
@@ -175,12 +175,18 @@ impl Compiler<'_> {
             Some((Parse::Format(format), at)) => match try_format(format) {
                 Ok(reads) => Some(reads),
                 Err(why) => {
+                    let help = match strptime(format) {
+                        Some(meant) => format!("did you mean `{meant}`?"),
+                        None => {
+                            format!("{why}. A format reads like `%d.%m.%Y` or `%Y-%m-%d %H:%M:%S`.")
+                        }
+                    };
                     self.tell(
                         codes::BAD_FORMAT,
                         at,
                         format!("`{}` is not a date format that can be read", shown(format)),
                         "not usable",
-                        format!("{why}. A format reads like `%d.%m.%Y` or `%Y-%m-%d %H:%M:%S`."),
+                        help,
                     );
                     return;
                 }

@@ -20,7 +20,7 @@ pub(super) fn refused(
         column: Some(column.name.to_string()),
         code: refusal.code(),
         reason: refusal.reason(&shown(text.trim()), &column.kind, conversion),
-        advice: refusal.advice(),
+        advice: refusal.advice(text.trim(), conversion),
         service: None,
     }
 }
@@ -49,7 +49,12 @@ pub(super) fn faulty(position: Position, fault: &Fault, column: Option<&TargetCo
         FaultKind::Undecodable { encoding } => (
             "cell_undecodable",
             format!("the cell has bytes that are not valid in {encoding}"),
-            Cow::Borrowed("Name the encoding of the file with `source.csv.encoding`."),
+            Cow::Borrowed(match *encoding {
+                "UTF-8" => {
+                    "Name the encoding of the file with `source.csv.encoding`; a file that Excel saved as CSV is often `windows-1252`."
+                }
+                _ => "Name the encoding of the file with `source.csv.encoding`.",
+            }),
         ),
     };
     Reject {

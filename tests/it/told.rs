@@ -259,3 +259,59 @@ async fn the_line_of_progress_makes_way_for_log_lines() {
         assert!(visible.starts_with("20"), "{line:?}");
     }
 }
+
+/// What Excel writes in Germany: semicolons, windows-1252, points in dates, commas in numbers.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_german_spreadsheet_is_told_setting_by_setting_what_to_write() {
+    let desk = Desk::new().await;
+    let rows = b"Nr;Name;Geboren;Einkommen\r\n1;M\xfcller;31.12.1985;45.000,50\r\n";
+    desk.write("kunden.csv", rows);
+    let told = |source: &str, born: &str, income: &str| {
+        let text = format!(
+            "version: 1\nsource: {{ path: kunden.csv{source} }}\ntarget: {{ table: contact, key: [externaluseridentifier] }}\n\
+             columns:\n  externaluseridentifier: Nr\n  lastname: Name\n  birthdate: {born}\n  annualincome: {income}\n"
+        );
+        desk.write("m.yaml", text);
+        let ran = desk.run(&["push", "-m", "m.yaml"]);
+        let rejects = desk.run(&["rejects"]);
+        (ran.code, ran.err + &rejects.out)
+    };
+    let (born, income) = ("Geboren", "Einkommen");
+    let (code, words) = told("", born, income);
+    assert_eq!(code, Some(2), "{words}");
+    assert!(words.contains("`csv: { delimiter: \";\" }`"), "{words}");
+    let (_, words) = told(", csv: { delimiter: \";\" }", born, income);
+    assert!(words.contains("often `windows-1252`"), "{words}");
+    let source = ", csv: { delimiter: \";\", encoding: windows-1252 }";
+    let (_, words) = told(source, born, income);
+    assert!(words.contains("`parse: \"%d.%m.%Y\"`"), "{words}");
+    let (code, words) = told(source, "{ from: Geboren, parse: TT.MM.JJJJ }", income);
+    assert_eq!(code, Some(2), "{words}");
+    assert!(words.contains("did you mean `%d.%m.%Y`?"), "{words}");
+    let born = "{ from: Geboren, parse: \"%d.%m.%Y\" }";
+    let (_, words) = told(source, born, income);
+    let setting = "decimal: \",\", thousands: \".\"";
+    assert!(words.contains(&format!("`{setting}`")), "{words}");
+    let (code, words) = told(source, born, &format!("{{ from: Einkommen, {setting} }}"));
+    assert_eq!(code, Some(0), "{words}");
+    let rows = desk.emulator.rows("contact");
+    let row = serde_json::to_value(&rows[0]).unwrap();
+    assert_eq!(row["annualincome"], 45000.5);
+    assert_eq!(row["lastname"], "Müller");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_extract_in_place_of_a_mapping_is_told_as_that() {
+    let desk = Desk::new().await;
+    desk.write("a.csv", numbered(1));
+    for command in ["push", "validate"] {
+        let ran = desk.run(&[command, "-m", "a.csv"]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(
+            ran.err.contains("a.csv is an extract, not a mapping"),
+            "{ran:?}"
+        );
+    }
+    let ran = desk.run(&["push", "-m", "b.csv"]);
+    assert!(ran.err.contains("cannot be read"), "{ran:?}");
+}

@@ -10,6 +10,7 @@ mod date;
 mod guid;
 mod number;
 mod refusal;
+mod suggest;
 mod text;
 
 pub(super) use boolean::{BooleanSteps, NO_WORDS, YES_WORDS};
@@ -18,6 +19,7 @@ pub(super) use choice::{ChoiceSteps, ChoicesSteps, word};
 pub(super) use date::{DateSteps, DateTarget, FormatReads, clock_of, try_format};
 pub(super) use number::{NumberSteps, NumberTarget, canonical};
 pub(super) use refusal::{Refusal, option_in_words, shown};
+pub(super) use suggest::strptime;
 pub(super) use text::{Signs, TextSteps, Trim, same_word};
 
 use crate::model::{ColumnKind, Value};

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{ChoiceSteps, Conversion};
+use super::{ChoiceSteps, Conversion, suggest};
+use crate::mapping::Parse;
 use crate::model::{ChoiceOption, ColumnKind, RejectCode};
 
 /// Why a cell is refused. Small and without text: the survey only asks whether.
@@ -139,9 +140,32 @@ impl Refusal {
         }
     }
 
-    /// What to do about it.
-    pub(in crate::mapping) fn advice(self) -> Cow<'static, str> {
-        Cow::Borrowed(match self {
+    /// What to do about it; where the value tells how it is written, that as well.
+    pub(in crate::mapping) fn advice(
+        self,
+        value: &str,
+        conversion: &Conversion,
+    ) -> Cow<'static, str> {
+        let setting = match (self, conversion) {
+            (Self::NumberInvalid, _) => suggest::separators(value),
+            (Self::DateInvalid, Conversion::Date(steps))
+                if matches!(steps.parse, None | Some(Parse::Iso8601)) =>
+            {
+                suggest::parse(value)
+            }
+            _ => None,
+        };
+        match setting {
+            Some(setting) => format!(
+                "Mend it at the source, or say for the column how it is written: {setting}."
+            )
+            .into(),
+            None => Cow::Borrowed(self.usual_advice()),
+        }
+    }
+
+    fn usual_advice(self) -> &'static str {
+        match self {
             Self::CellUnsupported => "Export the column in a smaller type, or as text.",
             Self::KeyNull => "Fill the key at the source, or leave the row out of the extract.",
             Self::KeyTooLong { .. } => {
@@ -167,7 +191,7 @@ impl Refusal {
             Self::WordUnknown => "Mend it at the source, or add it to `yes_words` or `no_words`.",
             Self::OptionUnknown => "Mend it at the source, or list it under `choice`.",
             Self::GuidInvalid => "Export the GUID with its hyphens.",
-        })
+        }
     }
 }
 
