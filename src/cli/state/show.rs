@@ -10,7 +10,7 @@ use super::super::output;
 use super::super::settings::SettingsArguments;
 use super::super::stop::Stop;
 use super::{Place, no_ledger, stop};
-use crate::ledger::{Overview, overview};
+use crate::ledger::{LedgerError, Overview, overview};
 use crate::mapping::{Config, Mapping};
 use crate::report::{ExitCode, RunHistory, RunResults};
 
@@ -67,7 +67,7 @@ pub(super) fn show(arguments: &ShowArguments) -> Result<ExitCode, Stop> {
         let last = history.runs.iter().find(|run| {
             run.mapping == place.mapping && run.destination == place.destination && !run.dry_run
         });
-        match overview(&place.folder, &place.folder) {
+        match seen(&place.folder, &place.folder) {
             Ok(None) => {}
             Ok(Some(held)) if arguments.json => shown.push(machine(&place, &held, last)),
             Ok(Some(held)) => output::print(&people(&place, &held, last)),
@@ -78,6 +78,15 @@ pub(super) fn show(arguments: &ShowArguments) -> Result<ExitCode, Stop> {
         output::print_json(&json!({ "schema": "segue.state/1", "ledgers": shown }));
     }
     Ok(code)
+}
+
+/// A ledger whose last run did not end is put in order in temporary files as large as itself: in `room`, or where that
+/// cannot be written, in the system's folder for such files. Whoever may only read a ledger sees it as well.
+fn seen(folder: &Path, room: &Path) -> Result<Option<Overview>, LedgerError> {
+    match overview(folder, room) {
+        Err(LedgerError::Io { .. }) => overview(folder, &std::env::temp_dir()),
+        seen => seen,
+    }
 }
 
 /// By destination and mapping.
@@ -191,4 +200,52 @@ fn people(place: &Place, held: &Overview, last: Option<&RunResults>) -> String {
         place.destination,
         output::columns(&rows)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::ledger::{Entry, Identity, Layout, Ledger, Recorded};
+    use crate::model::{
+        KeyDigest, LogicalName, Position, RowTag, RunId, SourceDigest, StandingFlags,
+    };
+
+    #[test]
+    fn a_ledger_that_is_out_of_order_is_seen_where_nothing_can_be_written_beside_it() {
+        let base = tempfile::tempdir().unwrap();
+        let name = |name: &str| LogicalName::parse(name).unwrap();
+        let identity = Identity {
+            organisation: Uuid::from_u128(1),
+            table: name("account"),
+            key: vec![name("accountnumber")],
+            mapping: "accounts.yaml".into(),
+            base: base.path().to_owned(),
+        };
+        let folder = base.path().join("state/prod/accounts");
+        let layout = Layout {
+            columns: Vec::new(),
+        };
+        let ledger = Ledger::open(&folder, &identity, &layout).unwrap();
+        let run = ledger.begin_run(&RunId::new("r"), Timestamp::UNIX_EPOCH);
+        let recorded = Entry::Standing(Recorded {
+            row: RowTag {
+                position: Position::new(0, 2),
+                key: KeyDigest([1; 16]),
+                source: SourceDigest(0),
+            },
+            id: None,
+            flags: StandingFlags::default(),
+            columns: Vec::new(),
+        });
+        ledger.record(run.unwrap(), &[recorded]).unwrap();
+        drop(ledger);
+        let no_room = base.path().join("file");
+        std::fs::write(&no_room, "").unwrap();
+        assert!(overview(&folder, &no_room.join("room")).is_err());
+        let held = seen(&folder, &no_room.join("room")).unwrap().unwrap();
+        assert_eq!(held.records, 1);
+    }
 }
