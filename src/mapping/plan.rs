@@ -335,7 +335,7 @@ mod tests {
         assert_eq!(
             reasons,
             [
-                "`-1` is outside of 0 to 1000000000",
+                "`-1` is outside of 0 to 1000000000; also gendercode: `-1` is no label of an option (1 Male, 2 Female)",
                 "`7` is no label of an option (1 Male, 2 Female)",
             ]
         );

@@ -11,7 +11,7 @@ use super::convert::{
 use super::digest::{About, Digester, is_empty_key, is_nothing};
 use super::plan::{Plan, PlannedColumn, faults_of, position_of};
 use super::plan_lookup::PlannedLookup;
-use super::reject::{faulty, refused};
+use super::reject::{beside, faulty, refused};
 use crate::model::{
     Collation, ColumnDigest, DigestSecret, Record, Reject, Rows, TargetColumn, Text, Value,
 };
@@ -141,7 +141,8 @@ impl<'a> PlannedRows<'a> {
     /// Maps one row.
     ///
     /// # Errors
-    /// The first fault of the row, in the order of the columns: what is wrong, and what to do about it.
+    /// The first fault of the row, in the order of the columns: what is wrong, and what to do about it. What is wrong
+    /// with its other cells stands beside it.
     #[expect(
         clippy::result_large_err,
         reason = "a reject is moved once, into its outcome"
@@ -153,27 +154,55 @@ impl<'a> PlannedRows<'a> {
             return Err(faulty(position_of(rows, index), fault, None));
         }
         making.made.start(self.lanes.len());
-        for lane in &self.lanes {
+        match self.push_from(0, index) {
+            Ok(()) => Ok(self.making.made.finish()),
+            Err((place, reject)) => Err(self.with_others(reject, place, index)),
+        }
+    }
+
+    /// Adds what the columns from that place on get, up to the first that gets nothing.
+    #[expect(
+        clippy::result_large_err,
+        reason = "a reject is moved once, into its outcome"
+    )]
+    fn push_from(&mut self, from: usize, index: usize) -> Result<(), (usize, Reject)> {
+        let (rows, making) = (self.rows, &mut self.making);
+        let faults = faults_of(rows, index);
+        for (place, lane) in self.lanes.iter().enumerate().skip(from) {
             match lane {
                 Lane::Constant(value, digest) => making.made.push(Value::clone(value), *digest),
                 Lane::Lookup(lookup, column) => {
-                    let value = lookup.value(rows, index, column)?;
-                    making.made.push_value(value);
+                    let value = lookup.value(rows, index, column);
+                    making
+                        .made
+                        .push_value(value.map_err(|reject| (place, reject))?);
                 }
                 Lane::Cell(lane) => {
                     let concerns = |it: usize| it == lane.slot;
                     let fault = faults.iter().find(|it| it.column.is_some_and(concerns));
                     if let Some(fault) = fault {
                         let position = position_of(rows, index);
-                        return Err(faulty(position, fault, Some(lane.column)));
+                        return Err((place, faulty(position, fault, Some(lane.column))));
                     }
                     if let Err(refusal) = making.push_cell(lane, index) {
-                        return Err(lane.reject(rows, index, refusal));
+                        return Err((place, lane.reject(rows, index, refusal)));
                     }
                 }
             }
         }
-        Ok(making.made.finish())
+        Ok(())
+    }
+
+    /// The reject of the column at that place, with what is wrong in those behind it: a row that is mended is mended at
+    /// once.
+    #[cold]
+    fn with_others(&mut self, reject: Reject, mut place: usize, index: usize) -> Reject {
+        let mut others = Vec::new();
+        while let Err((next, other)) = self.push_from(place + 1, index) {
+            others.push(other);
+            place = next;
+        }
+        beside(reject, &others)
     }
 }
 

@@ -66,3 +66,47 @@ pub(super) fn faulty(position: Position, fault: &Fault, column: Option<&TargetCo
         service: None,
     }
 }
+
+/// So many more columns of a row are told with the first.
+const BESIDE: usize = 4;
+
+/// A reject with what is wrong in other columns of its row.
+pub(super) fn beside(mut reject: Reject, others: &[Reject]) -> Reject {
+    for (place, other) in others.iter().take(BESIDE).enumerate() {
+        let joint = if place == 0 { "; also" } else { ";" };
+        let column = other.column.as_deref().unwrap_or_default();
+        reject.reason = format!("{}{joint} {column}: {}", reject.reason, other.reason);
+    }
+    let more = others.len().saturating_sub(BESIDE);
+    if more > 0 {
+        reject.reason = format!("{}; and {more} more", reject.reason);
+    }
+    reject
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_with_many_faults_tells_the_first_and_counts_the_rest() {
+        let reject = |column: usize| Reject {
+            position: Position::new(0, 2),
+            column: Some(format!("c{column}")),
+            code: RejectCode("number_invalid"),
+            reason: "no".to_owned(),
+            advice: "Mend it.".into(),
+            service: None,
+        };
+        let told = |others: usize| {
+            let others: Vec<Reject> = (1..=others).map(reject).collect();
+            beside(reject(0), &others).reason
+        };
+        assert_eq!(told(0), "no");
+        assert_eq!(told(2), "no; also c1: no; c2: no");
+        assert_eq!(
+            told(6),
+            "no; also c1: no; c2: no; c3: no; c4: no; and 2 more"
+        );
+    }
+}

@@ -315,3 +315,26 @@ async fn an_extract_in_place_of_a_mapping_is_told_as_that() {
     let ran = desk.run(&["push", "-m", "b.csv"]);
     assert!(ran.err.contains("cannot be read"), "{ran:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_tells_everything_that_is_wrong_with_it_at_once() {
+    let desk = Desk::new().await;
+    desk.write(
+        "a.csv",
+        "number,name,born,kids,mail\n1,Ann,31.12.1985,two,a\n",
+    );
+    desk.write(
+        "m.yaml",
+        "version: 1\nsource: { path: a.csv }\ntarget: { table: contact, key: [externaluseridentifier] }\n\
+         columns:\n  externaluseridentifier: number\n  lastname: name\n  birthdate: born\n  numberofchildren: kids\n  \
+         gendercode: { from: mail, choice: labels }\n",
+    );
+    let ran = desk.run(&["push", "-m", "m.yaml", "--json"]);
+    assert_eq!(ran.rows("rejected"), 1);
+    let reasons = &ran.json()["runs"][0]["rejects"]["reasons"];
+    assert_eq!(reasons.as_array().unwrap().len(), 1, "{reasons}");
+    assert_eq!(reasons[0]["column"], "birthdate");
+    let expected = "`31.12.1985` is not a date as ISO 8601 writes it; also numberofchildren: `two` is not a number; \
+                    gendercode: `a` is no label of an option (1 Male, 2 Female)";
+    assert!(ran.rejects().contains(expected), "{}", ran.rejects());
+}

@@ -189,7 +189,9 @@ impl Refusal {
             Self::DateOffset => "Export the time without an offset.",
             Self::DateSkipped | Self::DateRepeated => "Export the time in UTC or with its offset.",
             Self::WordUnknown => "Mend it at the source, or add it to `yes_words` or `no_words`.",
-            Self::OptionUnknown => "Mend it at the source, or list it under `choice`.",
+            Self::OptionUnknown => {
+                "Mend it at the source, or pair the cells with options: `choice: { CELL: OPTION, … }`."
+            }
             Self::GuidInvalid => "Export the GUID with its hyphens.",
         }
     }
