@@ -508,6 +508,25 @@ mod tests {
     }
 
     #[test]
+    fn a_literal_that_cannot_be_read_is_told_how_it_is_written() {
+        for (target, bad, help) in [
+            ("birthdate", "31.12.2025", "; write it as `2025-12-31`."),
+            ("annualincome", "45.000,50", "as `45000.5`."),
+            (
+                "numberofchildren",
+                "two",
+                "; write digits alone, as `45000`.",
+            ),
+            ("donotbulkemail", "ja", "; write `true` or `false`."),
+            // It can be read, and does not fit.
+            ("numberofchildren", "-1", "0 to 1000000000."),
+        ] {
+            let told = one(value(target, literal(bad)));
+            assert!(told.ends_with(help), "{told}");
+        }
+    }
+
+    #[test]
     fn a_default_may_be_written_as_a_cell_or_plainly() {
         for text in ["0,5", "0.5"] {
             let line = step("annualincome", |it| {

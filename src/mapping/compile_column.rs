@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::compile::Compiler;
 use super::compile_codes as codes;
-use super::compile_words::{closest, kind_in_words, listed, undivided};
+use super::compile_words::{closest, kind_in_words, listed, undivided, written_as};
 use super::convert::{Canonical, Cell, Conversion, Scratch, Trim, is_readable, shown};
 use super::plan::PlannedColumn;
 use super::{ColumnMapping, Literal, Mode, Origin, Written};
@@ -340,7 +340,11 @@ impl Compiler<'_> {
                     &literal.at,
                     refusal.reason(&value, &column.kind, &plain),
                     format!("not a value of `{}`", column.name),
-                    format!("The column holds {}.", kind_in_words(&column.kind)),
+                    format!(
+                        "The column holds {}{}.",
+                        kind_in_words(&column.kind),
+                        written_as(&column.kind, refusal)
+                    ),
                 );
                 None
             }

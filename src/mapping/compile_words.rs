@@ -2,7 +2,7 @@
 
 use strsim::damerau_levenshtein;
 
-use super::convert::shown;
+use super::convert::{Refusal, shown};
 use crate::model::{ColumnKind, DateTimeBehavior, LogicalName};
 
 /// What a column of that type holds.
@@ -59,6 +59,38 @@ pub fn kind_in_words(kind: &ColumnKind) -> String {
             )
         }
         ColumnKind::Other(name) => format!("of the type {name}"),
+    }
+}
+
+/// How a fixed value of such a column is written, for one that cannot be read.
+pub(super) fn written_as(kind: &ColumnKind, refusal: Refusal) -> &'static str {
+    let is_unreadable = matches!(
+        refusal,
+        Refusal::DateInvalid | Refusal::NumberInvalid | Refusal::WordUnknown
+    );
+    match kind {
+        _ if !is_unreadable => "",
+        ColumnKind::Date => "; write it as `2025-12-31`",
+        ColumnKind::DateTime {
+            behavior: DateTimeBehavior::UserLocal,
+        } => "; write it as `2025-12-31T14:05:00Z`",
+        ColumnKind::DateTime {
+            behavior: DateTimeBehavior::TimeZoneIndependent,
+        } => "; write it as `2025-12-31T14:05:00`",
+        ColumnKind::Integer { .. } | ColumnKind::BigInt => "; write digits alone, as `45000`",
+        ColumnKind::Decimal { .. } | ColumnKind::Money { .. } | ColumnKind::Float { .. } => {
+            "; write it with a point and nothing between thousands, as `45000.5`"
+        }
+        ColumnKind::Boolean { .. } => "; write `true` or `false`",
+        ColumnKind::Text { .. }
+        | ColumnKind::Memo { .. }
+        | ColumnKind::Choice { .. }
+        | ColumnKind::Choices { .. }
+        | ColumnKind::State { .. }
+        | ColumnKind::Status { .. }
+        | ColumnKind::Guid
+        | ColumnKind::Lookup { .. }
+        | ColumnKind::Other(_) => "",
     }
 }
 
