@@ -50,8 +50,7 @@ impl Dataverse {
             secret: credentials::read(&connection.client_secret).await?,
             resource: address.resource.clone(),
         };
-        let login = endpoint.host_str().unwrap_or_default();
-        let (login, client) = transport::clients(login, &address.host, options)?;
+        let (login, client) = transport::clients(&endpoint, &address.batch, options)?;
         let tokens = Tokens::new(login, endpoint, application);
         Ok(Self {
             http: Arc::new(Http::new(client, address, tokens, options.patience)),

@@ -105,7 +105,7 @@ impl Loopback {
     pub(super) fn tokens(&self) -> Tokens {
         let address = Address::parse(&self.origin).unwrap();
         Tokens::new(
-            client_of(&address.host, &WireOptions::default()).unwrap(),
+            client_of(&address.batch, &WireOptions::default()).unwrap(),
             address
                 .token_endpoint(Some(&self.origin), "contoso.example")
                 .unwrap(),
@@ -133,7 +133,7 @@ impl Loopback {
 
     fn http_of(&self, options: &WireOptions, patience: Duration) -> Arc<Http> {
         let address = Address::parse(&self.origin).unwrap();
-        let client = client_of(&address.host, options).unwrap();
+        let client = client_of(&address.batch, options).unwrap();
         Arc::new(Http::new(client, address, self.tokens(), patience))
     }
 }

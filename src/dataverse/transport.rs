@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::Client;
+use reqwest::{Client, Url};
 
 use super::DataverseError;
 use super::address::is_loopback;
@@ -17,14 +17,15 @@ const LIKELY_ANSWER: usize = 1 << 20;
 const LARGEST_ANSWER: usize = 256 << 20;
 
 /// Clients for the login host and for the environment: one for both, since each reads the system's certificates anew,
-/// unless only one of them is on this machine.
+/// unless they are reached in different ways.
 pub(super) fn clients(
-    login: &str,
-    environment: &str,
+    login: &Url,
+    environment: &Url,
     options: &WireOptions,
 ) -> Result<(Client, Client), DataverseError> {
     let client = client_of(environment, options)?;
-    let login = if is_loopback(login) == is_loopback(environment) {
+    let way = |url: &Url| (url.scheme() == PLAIN, is_on_this_machine(url));
+    let login = if way(login) == way(environment) {
         client.clone()
     } else {
         client_of(login, options)?
@@ -32,8 +33,16 @@ pub(super) fn clients(
     Ok((login, client))
 }
 
-/// A client for one host. Loopback hosts are never asked through a proxy.
-pub(super) fn client_of(host: &str, options: &WireOptions) -> Result<Client, DataverseError> {
+/// The scheme of an address that is reached without TLS.
+const PLAIN: &str = "http";
+
+fn is_on_this_machine(url: &Url) -> bool {
+    url.host_str().is_some_and(is_loopback)
+}
+
+/// A client for the host of an address. Loopback hosts are never asked through a proxy, and the system's certificates are
+/// read only for TLS.
+pub(super) fn client_of(url: &Url, options: &WireOptions) -> Result<Client, DataverseError> {
     // The build has no default provider. Whoever installs one first wins; both are the same.
     match rustls::crypto::ring::default_provider().install_default() {
         Ok(()) | Err(_) => {}
@@ -47,8 +56,13 @@ pub(super) fn client_of(host: &str, options: &WireOptions) -> Result<Client, Dat
         .timeout(options.request_timeout)
         .pool_max_idle_per_host(options.connections.get())
         .pool_idle_timeout(Duration::from_secs(55));
-    let builder = if is_loopback(host) {
+    let builder = if is_on_this_machine(url) {
         builder.no_proxy()
+    } else {
+        builder
+    };
+    let builder = if url.scheme() == PLAIN {
+        builder.tls_certs_only([])
     } else {
         builder
     };

@@ -452,7 +452,7 @@ mod tests {
         drop(free);
         let address = super::super::address::Address::parse(&nobody).unwrap();
         let client =
-            super::super::transport::client_of(&address.host, &WireOptions::default()).unwrap();
+            super::super::transport::client_of(&address.batch, &WireOptions::default()).unwrap();
         let http = Arc::new(Http::new(
             client,
             address,
