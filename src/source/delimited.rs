@@ -336,16 +336,17 @@ impl Lines {
     /// Passes a row: line feeds count wherever they stand, a carriage return only where it ends the row. Tells whether
     /// the row has ends of lines within.
     fn pass(&mut self, body: &[u8]) -> bool {
-        let mut feeds = 0;
-        // In pieces whose count fits into a byte: so many bytes are counted at once.
-        for piece in body.chunks(usize::from(u8::MAX)) {
-            let found: u8 = piece.iter().map(|byte| u8::from(*byte == b'\n')).sum();
-            feeds += u64::from(found);
-        }
-        self.after_return = body.last() == Some(&b'\r');
-        self.line += feeds + u64::from(self.after_return);
         let (last, within) = body.split_last().unwrap_or((&0, &[]));
-        feeds > u64::from(*last == b'\n') || within.contains(&b'\r')
+        self.after_return = *last == b'\r';
+        self.line += u64::from(matches!(last, b'\n' | b'\r'));
+        // Nearly no row has one. It is looked at to its end whatever is found, so that many bytes are looked at at once.
+        let ends = |byte: u8| u8::from(byte == b'\n') | u8::from(byte == b'\r');
+        let goes_on = within.iter().fold(0, |any, byte| any | ends(*byte)) != 0;
+        if goes_on {
+            let feeds = within.iter().filter(|byte| **byte == b'\n');
+            self.line += feeds.count() as u64;
+        }
+        goes_on
     }
 
     /// How the quotes of a row stand that begins on this line, and goes on behind it or ends the file.
