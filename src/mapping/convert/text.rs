@@ -176,19 +176,13 @@ fn only_taken(text: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Whether any byte could be of such a character. Nearly no text has one: eight bytes are looked at at once.
+/// Whether any byte could be of such a character. Nearly no text has one: it is looked at to its end whatever is found, so
+/// that many bytes are looked at at once.
 fn may_be_barred(bytes: &[u8]) -> bool {
-    const EACH: u64 = 0x0101_0101_0101_0101;
     // The first byte of both non-characters.
     const BEYOND: u8 = 0xEF;
-    // A byte has its highest bit set where it is below the limit: it borrowed, and had not been large itself.
-    let below = |word: u64, limit: u8| word.wrapping_sub(EACH * u64::from(limit)) & !word;
-    let has_any = |eight: &[u8; 8]| {
-        let word = u64::from_ne_bytes(*eight);
-        (below(word, b' ') | below(word ^ (EACH * u64::from(BEYOND)), 1)) & (EACH << 7) != 0
-    };
-    let (eights, rest) = bytes.as_chunks::<8>();
-    eights.iter().any(has_any) || rest.iter().any(|it| *it < b' ' || *it == BEYOND)
+    let found = bytes.iter().map(|byte| *byte < b' ' || *byte == BEYOND);
+    found.fold(false, |any, found| any | found)
 }
 
 fn cut(text: &str, max_length: usize) -> &str {
