@@ -17,7 +17,7 @@ use jiff::fmt::temporal::Pieces;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
 use super::cell::spell;
-use super::number::{NumberSteps, NumberTarget};
+use super::number::{NumberSteps, NumberTarget, Whole};
 use super::{Cell, Refusal};
 use crate::mapping::Parse;
 use crate::model::{ColumnKind, DateTimeBehavior, Value};
@@ -238,6 +238,7 @@ fn epoch(cell: Cell<'_>, nanoseconds: i128, buffer: &mut String) -> Result<Times
         min: rust_decimal::Decimal::MIN,
         max: rust_decimal::Decimal::MAX,
         precision: 28,
+        whole: Whole::ALL,
     });
     let count = match count.convert(cell, buffer) {
         Ok(Value::Decimal(count)) => count,

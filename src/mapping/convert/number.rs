@@ -3,7 +3,7 @@
 //! All of them are read as exact decimals, so that no digit is lost or invented on the way.
 
 use rust_decimal::Decimal;
-use rust_decimal::prelude::FromPrimitive;
+use rust_decimal::prelude::{FromPrimitive, ToPrimitive};
 
 use super::cell::spell;
 use super::{Cell, Refusal};
@@ -31,12 +31,34 @@ pub(in crate::mapping) enum NumberTarget {
         min: Decimal,
         max: Decimal,
         precision: u32,
+        whole: Whole,
     },
     Float {
         min: f64,
         max: f64,
         precision: u32,
     },
+}
+
+/// The least and the most whole number between two limits, if zero is between them. A number lies between zero and its
+/// digits; where they are within, so is the number, and need not be compared with the limits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::mapping) struct Whole(i64, i64);
+
+impl Whole {
+    pub(super) const ALL: Self = Self(i64::MIN, i64::MAX);
+
+    fn between(min: Decimal, max: Decimal) -> Self {
+        if min > Decimal::ZERO || max < Decimal::ZERO {
+            return Self(1, 0);
+        }
+        let least = min.ceil().to_i64().unwrap_or(i64::MIN);
+        Self(least, max.floor().to_i64().unwrap_or(i64::MAX))
+    }
+
+    fn has(self, digits: i64) -> bool {
+        self.0 <= digits && digits <= self.1
+    }
 }
 
 impl NumberSteps {
@@ -170,6 +192,7 @@ impl NumberTarget {
                 min,
                 max,
                 precision,
+                whole: Whole::between(min, max),
             }),
             ColumnKind::Float {
                 min,
@@ -190,6 +213,11 @@ impl NumberTarget {
         match self {
             Self::Integer { .. } if number.scale > 0 => Err(self.too_precise()),
             Self::Integer { min, max } => within(number.mantissa, min, max).map(Value::Integer),
+            Self::Decimal {
+                precision, whole, ..
+            } if number.scale <= precision && whole.has(number.mantissa) => {
+                Ok(Value::Decimal(number.into()))
+            }
             Self::Decimal { .. } | Self::Float { .. } => self.hold(number.into(), buffer),
         }
     }
@@ -207,6 +235,7 @@ impl NumberTarget {
                 min,
                 max,
                 precision,
+                ..
             } => {
                 if number.scale() > precision {
                     return Err(self.too_precise());
@@ -339,7 +368,29 @@ mod tests {
             min: Decimal::ZERO,
             max: Decimal::from(100_000_000_000_000_i64),
             precision: 4,
+            whole: Whole(0, 100_000_000_000_000),
         }
+    }
+
+    /// Limits within which there is no zero, few whole numbers, or more than can be counted.
+    #[test]
+    fn digits_within_the_limits_are_enough_only_where_zero_is_too() {
+        let decimal = |number, scale| Decimal::new(number, scale);
+        for (min, max) in [
+            (decimal(-15, 1), decimal(25, 1)),
+            (decimal(5, 1), decimal(900, 0)),
+            (decimal(-900, 0), decimal(-5, 1)),
+            (Decimal::MIN, Decimal::MAX),
+            (decimal(0, 0), decimal(9, 1)),
+        ] {
+            let whole = Whole::between(min, max);
+            for digits in (-1_000..1_000).chain([i64::MIN, i64::MAX]) {
+                let within = |scale| (min..=max).contains(&decimal(digits, scale));
+                let all = [0, 1, 4].into_iter().all(within);
+                assert!(all || !whole.has(digits), "{digits} in {min} to {max}");
+            }
+        }
+        assert!(Whole::between(decimal(-15, 1), decimal(25, 1)).has(2));
     }
 
     fn integer() -> NumberTarget {
