@@ -2,7 +2,8 @@
 //!
 //! Source: Microsoft Learn, "Execute batch operations using the Web API".
 
-use memchr::{memchr, memchr_iter, memmem};
+use memchr::memchr;
+use memchr::memmem::{self, Finder};
 
 /// One inner response. `None` in its place means a part that holds no HTTP response.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,8 +39,9 @@ pub(super) fn parts<'a>(content_type: &str, body: &'a [u8]) -> Option<Vec<Option
     let boundary = boundary(content_type)?;
     let mut collected = Collected {
         parts: Vec::with_capacity(body.len() / LIKELY_PART),
-        inner: LastHead::default(),
-        response: LastHead::default(),
+        inner: Last::default(),
+        status: Last::default(),
+        blank_line: BlankLine::default(),
     };
     collected.read(boundary, body, 0);
     Some(collected.parts)
@@ -48,18 +50,21 @@ pub(super) fn parts<'a>(content_type: &str, body: &'a [u8]) -> Option<Vec<Option
 /// What was read of a body.
 struct Collected<'a> {
     parts: Vec<Option<Part<'a>>>,
-    /// The boundary of a part that is a multipart itself.
-    inner: LastHead<'a, Option<&'a str>>,
-    /// The status of a response, and its headers.
-    response: LastHead<'a, Option<(u16, &'a [u8])>>,
+    /// By its head: the boundary of a part that is a multipart itself.
+    inner: Last<'a, Option<&'a str>>,
+    /// By its first line: the status of a response.
+    status: Last<'a, Option<u16>>,
+    blank_line: BlankLine,
 }
 
 impl<'a> Collected<'a> {
     fn read(&mut self, boundary: &str, body: &'a [u8], depth: u8) {
         for content in contents(boundary, body) {
-            let (inner, rest) = self.inner.read(content, |head| {
-                header(head, "Content-Type").and_then(boundary_of_multipart)
-            });
+            let (inner, rest) = self.inner.read(
+                content,
+                |text| self.blank_line.split(text),
+                |head| header(head, "Content-Type").and_then(boundary_of_multipart),
+            );
             match inner {
                 Some(inner) if depth < DEEPEST => self.read(inner, rest, depth + 1),
                 _ => {
@@ -72,23 +77,24 @@ impl<'a> Collected<'a> {
 
     /// `HTTP/1.1 204 No Content`, headers, a blank line, the body.
     fn response(&mut self, text: &'a [u8]) -> Option<Part<'a>> {
-        let (said, body) = self.response.read(text.trim_ascii_start(), status);
-        let (status, headers) = said?;
+        let text = text.trim_ascii_start();
+        let (status, rest) = self.status.read(text, first_line, status);
+        let (headers, body) = self.blank_line.split(rest);
         Some(Part {
-            status,
+            status: status?,
             headers,
             body: body.trim_ascii(),
         })
     }
 }
 
-/// The head that was read last, its blank line included, and what it says: most parts have the head of the one before.
-struct LastHead<'a, T> {
+/// A head or a line that was read last, with all that ends it, and what it says: most parts begin like the one before.
+struct Last<'a, T> {
     text: &'a [u8],
     says: Option<T>,
 }
 
-impl<T> Default for LastHead<'_, T> {
+impl<T> Default for Last<'_, T> {
     fn default() -> Self {
         Self {
             text: &[],
@@ -97,18 +103,23 @@ impl<T> Default for LastHead<'_, T> {
     }
 }
 
-impl<'a, T: Copy> LastHead<'a, T> {
-    /// What the head of a text says, and what follows it.
-    fn read(&mut self, text: &'a [u8], says: impl FnOnce(&'a [u8]) -> T) -> (T, &'a [u8]) {
+impl<'a, T: Copy> Last<'a, T> {
+    /// What the beginning of a text says, and what follows it; `split` tells the two apart.
+    fn read(
+        &mut self,
+        text: &'a [u8],
+        split: impl FnOnce(&'a [u8]) -> (&'a [u8], &'a [u8]),
+        says: impl FnOnce(&'a [u8]) -> T,
+    ) -> (T, &'a [u8]) {
         if let Some(says) = self.says
             && let Some(rest) = text.strip_prefix(self.text)
         {
             return (says, rest);
         }
-        let (head, rest) = split_head(text);
+        let (head, rest) = split(text);
         let says = says(head);
         let whole = text.get(..text.len() - rest.len()).unwrap_or_default();
-        // Without its blank line a head might go on.
+        // Without its end it might go on.
         if whole.len() > head.len() {
             self.text = whole;
             self.says = Some(says);
@@ -200,17 +211,36 @@ fn without_line_end(text: &[u8]) -> &[u8] {
     text.strip_suffix(b"\r").unwrap_or(text)
 }
 
-/// Head and rest, cut at the first blank line.
-fn split_head(text: &[u8]) -> (&[u8], &[u8]) {
-    let mut begin = 0;
-    for end in memchr_iter(b'\n', text) {
-        if let Some(b"" | b"\r") = text.get(begin..end) {
-            let head = text.get(..begin).unwrap_or_default();
-            return (head, text.get(end + 1..).unwrap_or_default());
+/// Looks for the first blank line, whether its lines end as they should or with line feeds alone.
+struct BlankLine {
+    rightly_ended: Finder<'static>,
+    ended_by_feeds: Finder<'static>,
+}
+
+impl Default for BlankLine {
+    fn default() -> Self {
+        Self {
+            rightly_ended: Finder::new(b"\n\r\n"),
+            ended_by_feeds: Finder::new(b"\n\n"),
         }
-        begin = end + 1;
     }
-    (text, &[])
+}
+
+impl BlankLine {
+    /// Head and rest, cut at the first blank line.
+    fn split<'a>(&self, text: &'a [u8]) -> (&'a [u8], &'a [u8]) {
+        if let [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] = text {
+            return (&[], rest);
+        }
+        let found = self.rightly_ended.find(text);
+        let before = found.and_then(|at| text.get(..=at)).unwrap_or(text);
+        let (end, length) = match self.ended_by_feeds.find(before) {
+            Some(at) => (at + 1, 1),
+            None => (before.len(), 2),
+        };
+        let head = text.get(..end).unwrap_or_default();
+        (head, text.get(end + length..).unwrap_or_default())
+    }
 }
 
 /// The value of a header, with the lines on which it goes on.
@@ -231,16 +261,20 @@ fn header<'a>(head: &'a [u8], name: &str) -> Option<&'a [u8]> {
     None
 }
 
-/// What the first line of a response says, and its headers.
-fn status(head: &[u8]) -> Option<(u16, &[u8])> {
-    let (line, headers) = head.split_at_checked(line_length(head))?;
+/// The first line without its line feed, and what follows it.
+fn first_line(text: &[u8]) -> (&[u8], &[u8]) {
+    let (line, rest) = text.split_at(line_length(text));
+    (line.strip_suffix(b"\n").unwrap_or(line), rest)
+}
+
+/// What the first line of a response says.
+fn status(line: &[u8]) -> Option<u16> {
     let words = line.split(u8::is_ascii_whitespace);
     let mut words = words.filter(|word| !word.is_empty());
     if !words.next()?.starts_with(b"HTTP/") {
         return None;
     }
-    let status = std::str::from_utf8(words.next()?).ok()?;
-    Some((status.parse().ok()?, headers))
+    std::str::from_utf8(words.next()?).ok()?.parse().ok()
 }
 
 #[cfg(test)]
