@@ -28,6 +28,7 @@ mod read;
 mod reject;
 mod removal;
 mod render;
+mod spares;
 mod written;
 mod yaml;
 
@@ -43,6 +44,7 @@ pub use problem::{Problem, ProblemCode, Problems};
 pub use read::MappingError;
 pub use removal::{Manner, Removal, Treatment};
 pub use render::Paint;
+pub use spares::Spares;
 pub use written::{
     Case, ChoiceMap, ColumnMapping, Duplicates, Guard, Literal, LookupOrigin, Mapping, Missing,
     Mode, Origin, Ours, Parse, Stamp, Steps, Threshold, TooLong, Write, Written,

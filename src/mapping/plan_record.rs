@@ -12,6 +12,7 @@ use super::digest::{About, Digester, is_empty_key, is_nothing};
 use super::plan::{Plan, PlannedColumn, faults_of, position_of};
 use super::plan_lookup::PlannedLookup;
 use super::reject::{beside, faulty, refused};
+use super::spares::Spares;
 use crate::model::{
     Collation, ColumnDigest, DigestSecret, Record, Reject, Rows, TargetColumn, Text, Value,
 };
@@ -21,11 +22,11 @@ pub struct PlannedRows<'a> {
     rows: &'a Rows,
     /// One per target column, in the same order.
     lanes: Vec<Lane<'a>>,
-    making: Making,
+    making: Making<'a>,
 }
 
 /// A row after mapping.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Mapped {
     /// The record.
     pub record: Record,
@@ -62,15 +63,18 @@ enum Way<'a> {
 }
 
 /// Makes records, with buffers that are used again.
-struct Making {
+struct Making<'a> {
     collation: Collation,
     scratch: Scratch,
     folded: Vec<u8>,
-    made: Made,
+    made: Made<'a>,
 }
 
 /// The record that is being made.
-struct Made {
+struct Made<'a> {
+    spares: &'a Spares,
+    /// Some of them.
+    at_hand: Vec<Mapped>,
     digester: Digester,
     values: Vec<Value>,
     digests: Vec<ColumnDigest>,
@@ -82,7 +86,12 @@ struct Made {
 
 impl Plan {
     /// These rows, to be mapped one by one.
-    pub fn over<'a>(&'a self, rows: &'a Rows, secret: &DigestSecret) -> PlannedRows<'a> {
+    pub fn over<'a>(
+        &'a self,
+        rows: &'a Rows,
+        secret: &DigestSecret,
+        spares: &'a Spares,
+    ) -> PlannedRows<'a> {
         let mut digester = Digester::new(secret, About::Column);
         let columns = self.columns.iter().zip(&self.target.columns).enumerate();
         let lanes = columns.map(|(place, (planned, column))| match planned {
@@ -121,6 +130,8 @@ impl Plan {
                 scratch: Scratch::default(),
                 folded: Vec::new(),
                 made: Made {
+                    spares,
+                    at_hand: Vec::new(),
                     digester,
                     values: Vec::new(),
                     digests: Vec::new(),
@@ -206,7 +217,7 @@ impl<'a> PlannedRows<'a> {
     }
 }
 
-impl Making {
+impl Making<'_> {
     /// Adds what a cell becomes.
     #[inline]
     fn push_cell(&mut self, lane: &CellLane<'_>, index: usize) -> Result<(), Refusal> {
@@ -249,12 +260,18 @@ impl Making {
     }
 }
 
-impl Made {
+impl Made<'_> {
     fn start(&mut self, columns: usize) {
         self.texts.clear();
         self.spans.clear();
-        self.values = Vec::with_capacity(columns);
-        self.digests = Vec::with_capacity(columns);
+        if self.at_hand.is_empty() {
+            self.spares.hand_out(&mut self.at_hand);
+        }
+        let Mapped { record, digests } = self.at_hand.pop().unwrap_or_default();
+        (self.values, self.digests) = (record.values, digests.into_vec());
+        self.digests.clear();
+        self.values.reserve_exact(columns);
+        self.digests.reserve_exact(columns);
     }
 
     #[inline]

@@ -238,6 +238,7 @@ impl Run {
             pass: Pass::First,
             removed: None,
             held: Arc::clone(&self.held),
+            spares: Arc::clone(&opened.spares),
         })
     }
 
