@@ -6,7 +6,8 @@ use std::sync::Arc;
 use arrow_array::StringArray;
 
 use super::convert::{
-    Canonical, Cell, CellColumn, Conversion, Refusal, Scratch, Signs, TextSteps, text_at,
+    Canonical, Cell, CellColumn, Conversion, NumberSteps, Refusal, Scratch, Signs, TextSteps,
+    text_at,
 };
 use super::digest::{About, Digester, is_empty_key, is_nothing};
 use super::plan::{Plan, PlannedColumn, faults_of, position_of};
@@ -57,6 +58,8 @@ struct CellLane<'a> {
 enum Way<'a> {
     /// Texts that stay texts: most columns, and they need no typed cell or value on the way.
     Text(&'a StringArray, &'a TextSteps, Signs),
+    /// Texts that are numbers.
+    Number(&'a StringArray, &'a NumberSteps),
     Typed(CellColumn<'a>),
     /// The batch has no such column.
     Absent,
@@ -110,6 +113,9 @@ impl Plan {
                     way: match (cells, conversion) {
                         (Some(CellColumn::Text(array)), Conversion::Text(steps)) => {
                             Way::Text(array, steps, Signs::of(array))
+                        }
+                        (Some(CellColumn::Text(array)), Conversion::Number(steps)) => {
+                            Way::Number(array, steps)
                         }
                         (Some(cells), _) => Way::Typed(cells),
                         (None, _) => Way::Absent,
@@ -221,8 +227,16 @@ impl Making<'_> {
     /// Adds what a cell becomes.
     #[inline]
     fn push_cell(&mut self, lane: &CellLane<'_>, index: usize) -> Result<(), Refusal> {
-        let Way::Text(array, steps, signs) = lane.way else {
-            return self.push_typed(lane, index);
+        let (array, steps, signs) = match lane.way {
+            Way::Text(array, steps, signs) => (array, steps, signs),
+            Way::Number(array, steps) => {
+                let value = match text_at(array, index)? {
+                    Some(text) => steps.take(text, &mut self.scratch.text)?,
+                    None => Value::Null,
+                };
+                return self.push_value(lane, value);
+            }
+            Way::Typed(_) | Way::Absent => return self.push_typed(lane, index),
         };
         let text = match text_at(array, index)? {
             Some(text) => steps.take(text, signs, &mut self.scratch.text)?,
@@ -240,21 +254,23 @@ impl Making<'_> {
 
     fn push_typed(&mut self, lane: &CellLane<'_>, index: usize) -> Result<(), Refusal> {
         let cell = lane.cell(index)?;
-        let value = lane.conversion.convert(cell, &mut self.scratch)?;
-        let is_nothing = match &value {
-            _ if !lane.is_key => false,
-            Canonical::Text(text) => is_empty_key(text, self.collation, &mut self.folded),
-            Canonical::Value(value) => is_nothing(value),
-        };
-        if is_nothing {
-            return Err(Refusal::KeyNull);
-        }
-        match value {
-            Canonical::Text(text) => self.made.push_text(text),
-            Canonical::Value(Value::Null) => {
-                self.made.push(lane.blank.clone(), lane.blank_digest);
+        match lane.conversion.convert(cell, &mut self.scratch)? {
+            Canonical::Value(value) => self.push_value(lane, value),
+            Canonical::Text(text) => {
+                if lane.is_key && is_empty_key(text, self.collation, &mut self.folded) {
+                    return Err(Refusal::KeyNull);
+                }
+                self.made.push_text(text);
+                Ok(())
             }
-            Canonical::Value(value) => self.made.push_value(value),
+        }
+    }
+
+    fn push_value(&mut self, lane: &CellLane<'_>, value: Value) -> Result<(), Refusal> {
+        match value {
+            value if lane.is_key && is_nothing(&value) => return Err(Refusal::KeyNull),
+            Value::Null => self.made.push(lane.blank.clone(), lane.blank_digest),
+            value => self.made.push_value(value),
         }
         Ok(())
     }
@@ -330,7 +346,7 @@ impl Made<'_> {
 impl<'a> CellLane<'a> {
     fn cell(&self, index: usize) -> Result<Cell<'a>, Refusal> {
         match &self.way {
-            Way::Text(array, ..) => CellColumn::Text(array).at(index),
+            Way::Text(array, ..) | Way::Number(array, _) => CellColumn::Text(array).at(index),
             Way::Typed(cells) => cells.at(index),
             Way::Absent => Err(Refusal::CellUnsupported),
         }

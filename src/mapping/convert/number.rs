@@ -6,6 +6,7 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::{FromPrimitive, ToPrimitive};
 
 use super::cell::spell;
+use super::text::trimmed;
 use super::{Cell, Refusal};
 use crate::model::{ColumnKind, Value};
 
@@ -74,10 +75,7 @@ impl NumberSteps {
     pub(super) fn convert(&self, cell: Cell<'_>, buffer: &mut String) -> Result<Value, Refusal> {
         let number = match cell {
             Cell::Null => return Ok(Value::Null),
-            Cell::Text(text) => match Short::parse(text, self.decimal) {
-                Some(number) => return self.target.hold_short(number, buffer),
-                None => self.parse(text, buffer)?,
-            },
+            Cell::Text(text) => return self.read(text, buffer),
             Cell::Integer(mantissa) => {
                 let number = Short { mantissa, scale: 0 };
                 return self.target.hold_short(number, buffer);
@@ -89,6 +87,30 @@ impl NumberSteps {
                 return Err(Refusal::NumberInvalid);
             }
         };
+        self.target.hold(canonical(number), buffer)
+    }
+
+    /// What becomes of a text; a null where there is nothing but blanks.
+    ///
+    /// # Errors
+    /// Why it is not a value of the column.
+    #[inline]
+    pub(in crate::mapping) fn take(
+        &self,
+        text: &str,
+        buffer: &mut String,
+    ) -> Result<Value, Refusal> {
+        match trimmed(text) {
+            "" => Ok(Value::Null),
+            text => self.read(text, buffer),
+        }
+    }
+
+    fn read(&self, text: &str, buffer: &mut String) -> Result<Value, Refusal> {
+        if let Some(number) = Short::parse(text, self.decimal) {
+            return self.target.hold_short(number, buffer);
+        }
+        let number = self.parse(text, buffer)?;
         self.target.hold(canonical(number), buffer)
     }
 
