@@ -288,6 +288,21 @@ fn marked_encoding(
     Ok((encoding, Box::new(Cursor::new(first).chain(bytes))))
 }
 
+/// Whether a line ends in these bytes. Nearly no row has such an end within, and sixteen bytes are looked at at once.
+fn has_line_end(bytes: &[u8]) -> bool {
+    let is_end = |byte: &u8| *byte == b'\n' || *byte == b'\r';
+    let has_any = |sixteen: &[u8; 16]| sixteen.iter().fold(false, |any, byte| any | is_end(byte));
+    let (sixteens, rest) = bytes.as_chunks();
+    if sixteens.iter().any(has_any) {
+        return true;
+    }
+    // What is left is looked at with some of what was before.
+    match bytes.last_chunk() {
+        Some(last) => has_any(last),
+        None => rest.iter().any(is_end),
+    }
+}
+
 /// Counts lines along the bytes of the rows.
 ///
 /// The parser's own count stands before the blank lines and comments that it leaves out, and does not know a
@@ -339,9 +354,7 @@ impl Lines {
         let (last, within) = body.split_last().unwrap_or((&0, &[]));
         self.after_return = *last == b'\r';
         self.line += u64::from(matches!(last, b'\n' | b'\r'));
-        // Nearly no row has one. It is looked at to its end whatever is found, so that many bytes are looked at at once.
-        let ends = |byte: u8| u8::from(byte == b'\n') | u8::from(byte == b'\r');
-        let goes_on = within.iter().fold(0, |any, byte| any | ends(*byte)) != 0;
+        let goes_on = has_line_end(within);
         if goes_on {
             let feeds = within.iter().filter(|byte| **byte == b'\n');
             self.line += feeds.count() as u64;
