@@ -191,15 +191,18 @@ impl<D: Destination> Gate<D> {
             Fate::Answered => work.history.failed(Company::Alone, self.progress, tries),
             Fate::Refused | Fate::Lost => work.history.failed(company, self.progress, tries),
         };
+        // Whoever was in flight when the service went down pays for nothing: then little is sent anyway.
+        let waits = self.lane.waits_for_the_service();
         let resend = match next {
             Failed::Again => Some(&mut again.later),
             Failed::InParts => Some(&mut again.halves),
+            Failed::Hopeless if waits => Some(&mut again.later),
             Failed::AtFault | Failed::Hopeless => None,
         };
         if let Some(resend) = resend
-            && self.affords_a_resend()
+            && (waits || self.affords_a_resend())
         {
-            self.failed_tries += 1;
+            self.failed_tries += u64::from(!waits);
             resend.push((work, error));
             return;
         }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::account::{Dropped, StopCause, Traffic};
+use super::lull::Heard;
 use super::meter::Meter;
 use super::options::Options;
 use super::penalty::{Penalty, answered, backoff, longest_penalty, penalty};
@@ -109,7 +110,7 @@ impl<D> Lane<D> {
 
     /// Whose turn it is to send.
     pub(super) fn turn(&self) -> Turn {
-        self.state().users.turn(Errand::Write, Instant::now())
+        self.state().turn(Errand::Write, Instant::now())
     }
 
     /// How many requests may be on their way, of all users together.
@@ -130,9 +131,12 @@ impl<D> Lane<D> {
     /// Room for a request now, or when to ask again.
     pub(super) fn try_slot(&self, errand: Errand) -> Result<Slot, Turn> {
         let mut state = self.state();
-        match state.users.turn(errand, Instant::now()) {
+        match state.turn(errand, Instant::now()) {
             Turn::Of(user) => match state.users.begins(user) {
-                Some(ticket) => Ok(Slot::new(&self.shared, user, ticket)),
+                Some(ticket) => {
+                    let pauses = state.lull.pauses();
+                    Ok(Slot::new(&self.shared, user, ticket, pauses))
+                }
                 None => Err(Turn::AfterAnswer),
             },
             turn @ (Turn::At(_) | Turn::AfterAnswer) => Err(turn),
@@ -202,6 +206,12 @@ impl<D> Lane<D> {
         self.state().trouble(error);
     }
 
+    /// Whether the service works for nobody, and is waited for all the same.
+    pub(super) fn waits_for_the_service(&self) -> bool {
+        let outage = self.options.outage;
+        self.state().lull.is_bearable(outage) == Some(true)
+    }
+
     /// Whether it is time to give up: no user is left, the deadline has passed or comes before the end of the penalty, or the
     /// service has tried the run's patience.
     pub(super) fn must_stop(&self) -> Option<StopCause> {
@@ -224,7 +234,7 @@ impl<D> Lane<D> {
             };
         }
         let patient_until = state.troubled_since.unwrap_or(now) + options.patience;
-        if next > patient_until {
+        if next > patient_until || state.lull.is_bearable(options.outage) == Some(false) {
             exhausted()
         } else {
             None
@@ -288,6 +298,7 @@ impl<D: Destination> Lane<D> {
         } else if rows > 0 {
             slot.answered(batch.operations.len(), took);
         }
+        slot.comes_back(Heard::of_batch(&replies), self.options());
         debug!(
             operations = batch.operations.len(),
             elapsed_ms = took.as_millis(),
@@ -315,6 +326,7 @@ impl<D: Destination> Lane<D> {
             let in_flight = (InFlight::of(self), self.shared.meter.looks_up());
             let found = destination.find(what).await;
             drop(in_flight);
+            slot.comes_back(Heard::of_find(&found), self.options());
             let Err(failure) = &found else { return found };
             if let Some(penalty) = penalty(failure) {
                 self.impose(slot.user(), penalty);

@@ -97,7 +97,8 @@ async fn seek<D: Destination, Sought: Clone>(
             Next::BackOff => {
                 lane.troubled(&failure.error);
                 ask.failures += 1;
-                if ask.failures >= lane.options().tries.get() {
+                let is_tried = ask.failures >= lane.options().tries.get();
+                if is_tried && !lane.waits_for_the_service() {
                     return Err(StopCause::Exhausted(failure.error));
                 }
                 tokio::time::sleep(lane.backoff(ask.failures)).await;

@@ -20,6 +20,7 @@ mod history;
 mod judge;
 mod lane;
 mod lookup;
+mod lull;
 mod meter;
 mod options;
 mod pace;

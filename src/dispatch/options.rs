@@ -51,6 +51,9 @@ pub struct Options {
     /// How long the service may refuse everything before the run ends. 30 min: the longest penalties
     /// that were met took 7.
     pub patience: Duration,
+    /// How long a service that answers nobody is waited for. 2 min: a restart or a failover is over by then, and a row that
+    /// takes the service down with it is not waited for all night.
+    pub outage: Duration,
     /// When the run must end, whatever is left. None unless the operator says so.
     pub deadline: Option<Instant>,
     /// How long a run that is stopping waits for answers. 30 s, as schedulers give.
@@ -77,6 +80,7 @@ impl Default for Options {
             backoff: Duration::from_secs(2),
             longest_backoff: Duration::from_mins(1),
             patience: Duration::from_mins(30),
+            outage: Duration::from_mins(2),
             deadline: None,
             grace: Duration::from_secs(30),
             seed: fastrand::u64(..),

@@ -6,9 +6,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::account::{Dropped, Traffic};
+use super::lull::Lull;
 use super::meter::Meter;
 use super::options::Options;
-use super::users::Users;
+use super::users::{Errand, Turn, Users};
 use crate::model::ServiceError;
 
 /// What is known of the users, for whoever sends as them.
@@ -26,6 +27,7 @@ pub(super) struct State {
     pub(super) users: Users,
     /// Since when the service has only refused, and not worked.
     pub(super) troubled_since: Option<Instant>,
+    pub(super) lull: Lull,
     /// What it said last when it did.
     pub(super) said: ServiceError,
     pub(super) jitter: fastrand::Rng,
@@ -34,6 +36,14 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Who sends next.
+    pub(super) fn turn(&self, errand: Errand, now: Instant) -> Turn {
+        match self.lull.until(now) {
+            Some(until) => Turn::At(until),
+            None => self.users.turn(errand, now),
+        }
+    }
+
     /// The service could not work, and said so.
     pub(super) fn trouble(&mut self, error: &ServiceError) {
         self.troubled_since.get_or_insert_with(Instant::now);
@@ -54,6 +64,7 @@ impl Shared {
         let state = State {
             users: Users::new(users, options),
             troubled_since: None,
+            lull: Lull::default(),
             said: ServiceError::default(),
             jitter: fastrand::Rng::with_seed(options.seed),
             traffic: Traffic::default(),

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::lull::Heard;
+use super::options::Options;
 use super::pace::Ticket;
-use super::shared::Shared;
+use super::penalty::backoff;
+use super::shared::{Shared, State};
 
 /// Room for one request of one user; given back when it is dropped, also if the request is given up.
 #[derive(Debug)]
@@ -12,14 +15,17 @@ pub(super) struct Slot {
     shared: Arc<Shared>,
     user: usize,
     ticket: Ticket,
+    /// Pauses of a service that works for nobody, before it.
+    pauses: u32,
 }
 
 impl Slot {
-    pub(super) fn new(shared: &Arc<Shared>, user: usize, ticket: Ticket) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, user: usize, ticket: Ticket, pauses: u32) -> Self {
         Self {
             shared: Arc::clone(shared),
             user,
             ticket,
+            pauses,
         }
     }
 
@@ -37,6 +43,20 @@ impl Slot {
         let mut state = self.shared.state();
         let users = &mut state.users;
         users.answered(self.user, self.ticket, operations, took);
+    }
+
+    /// The request came back. If nobody works, the next ones wait.
+    pub(super) fn comes_back(&self, heard: Heard, options: &Options) {
+        let mut state = self.shared.state();
+        let State { lull, jitter, .. } = &mut *state;
+        match heard {
+            Heard::Words => lull.ends(),
+            Heard::Silence => lull.deepens(self.pauses, |pauses| {
+                let wait = backoff(jitter, options, pauses);
+                self.shared.meter.backs_off(wait);
+                wait
+            }),
+        }
     }
 }
 

@@ -91,6 +91,8 @@ pub(crate) struct State {
     /// What happens to every request after those.
     pub(crate) always: Option<Fault>,
     pub(crate) chaos: Option<Chaos>,
+    /// Nobody answers in that time.
+    pub(crate) down: Option<(Instant, Instant)>,
     pub(crate) rivals: HashMap<String, Rival>,
     latency: Duration,
     /// Of each application user.
@@ -128,6 +130,7 @@ impl ModelService {
                 script: VecDeque::new(),
                 always: None,
                 chaos: None,
+                down: None,
                 rivals: HashMap::new(),
                 latency: Duration::from_millis(200),
                 users: vec![User::default()],
@@ -150,6 +153,13 @@ impl ModelService {
 
     pub(crate) fn always(self, fault: Fault) -> Self {
         self.state().always = Some(fault);
+        self
+    }
+
+    /// Nobody answers from that time on, for so long.
+    pub(crate) fn down(self, after: Duration, time: Duration) -> Self {
+        let from = Instant::now() + after;
+        self.state().down = Some((from, from + time));
         self
     }
 
@@ -311,6 +321,10 @@ impl State {
         }
         if standing.fails_from.is_some_and(|at| at <= request.at) {
             return Some(Fault::Expired);
+        }
+        let is_down = |(from, to)| from <= request.at && request.at < to;
+        if self.down.is_some_and(is_down) {
+            return Some(Fault::LostBefore);
         }
         let scripted = self.script.pop_front();
         let chaos = self.chaos.as_mut();

@@ -1,6 +1,7 @@
 //! Answers that never come, and a service that cannot work.
 #![cfg(test)]
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use segue::dispatch::{Options, StopCause};
@@ -8,9 +9,9 @@ use segue::model::{Action, Effect, RejectCode, Verdict};
 
 use crate::chaos::Fault;
 use crate::extract::resellers;
-use crate::run::Setting;
+use crate::run::{Setting, simulate};
 use crate::service::ModelService;
-use crate::setup::{effect, reject, reseller, run, with};
+use crate::setup::{batches_of, effect, reject, reseller, run, seconds, with};
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_is_sent_again_and_harmless() {
@@ -69,6 +70,26 @@ async fn a_dead_service_ends_the_run_and_rejects_nobody() {
         Some(StopCause::Exhausted(_))
     ));
     assert_eq!(simulated.not_attempted(), simulated.handed);
+}
+
+/// A restart takes seconds, a failover a minute. Many requests are in flight when it begins.
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_waited_for_by_all_together() {
+    for (rows, down) in [(40, 60), (9_000, 4), (9_000, 75)] {
+        for operations in [100, 1_000] {
+            let service = ModelService::new().down(seconds(1), seconds(down));
+            let service = Arc::new(service);
+            let setting = with(Options {
+                first_concurrency: NonZeroUsize::new(48).unwrap(),
+                ..batches_of(operations)
+            });
+            // The laws are held where runs are small: each looks every row up.
+            let simulated = simulate(&resellers(rows), &service, setting).await;
+            assert_eq!(simulated.report.stopped, None, "{rows} rows, {down} s");
+            assert_eq!(simulated.accepted(), simulated.handed);
+            assert!(simulated.elapsed < seconds(down + 45));
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
