@@ -58,6 +58,8 @@ pub enum RefusalCause {
     EnvironmentDisabled,
     /// The host answers, but not as an environment does.
     WrongHost,
+    /// Somebody between here and the environment answers in its place.
+    Interposed,
     /// The request does not fit the environment.
     Contract,
 }
@@ -129,6 +131,7 @@ impl fmt::Display for RefusalCause {
             Self::SecuredColumn => "the application user may not write a secured column",
             Self::EnvironmentDisabled => "the environment is disabled or under maintenance",
             Self::WrongHost => "there is no Dataverse environment at this address",
+            Self::Interposed => "something else answers in the environment's place",
             Self::Contract => "the environment does not accept the request",
         })
     }
@@ -188,6 +191,9 @@ impl RefusalCause {
             Self::WrongHost => {
                 "Copy the environment's URL from the Power Platform admin center; mind the region, e.g. crm4 for Europe."
             }
+            Self::Interposed => {
+                "Have whoever looks after the network let requests to the environment through its proxy or firewall; if there is maintenance, try again later."
+            }
             Self::Contract => "Read the service's message; it names what does not fit.",
         })
     }
@@ -202,9 +208,11 @@ impl RefusalCause {
             | Self::NoLicence
             | Self::ConditionalAccess
             | Self::MissingPrivilege { .. } => true,
-            Self::SecuredColumn | Self::EnvironmentDisabled | Self::WrongHost | Self::Contract => {
-                false
-            }
+            Self::SecuredColumn
+            | Self::EnvironmentDisabled
+            | Self::WrongHost
+            | Self::Interposed
+            | Self::Contract => false,
         }
     }
 
@@ -219,7 +227,7 @@ impl RefusalCause {
                 DataverseErrorKind::Privilege
             }
             Self::EnvironmentDisabled => DataverseErrorKind::Unavailable,
-            Self::WrongHost => DataverseErrorKind::Connection,
+            Self::WrongHost | Self::Interposed => DataverseErrorKind::Connection,
             Self::Contract => DataverseErrorKind::Contract,
         }
     }

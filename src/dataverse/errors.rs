@@ -136,9 +136,9 @@ impl DataverseError {
                 "Check that the system's certificates are installed, or name them in SSL_CERT_FILE.",
             ),
             Self::Unreachable { why, .. } => unreachable_help(why),
-            Self::Unanswered { .. } => {
-                Cow::Borrowed("Try again; if it stays so, raise the request time-out.")
-            }
+            Self::Unanswered { .. } => Cow::Borrowed(
+                "Try again; if it stays so, look at the network and the proxies on the way.",
+            ),
             Self::SignIn { cause, .. } => Cow::Borrowed(cause.help()),
             Self::Refused { cause, .. } => cause.help(),
             Self::Unavailable { retry_after, .. } => match retry_after {
@@ -168,15 +168,14 @@ impl DataverseError {
             Self::Setting { .. } | Self::LoginHostUnknown { .. } | Self::Secret { .. } => {
                 DataverseErrorKind::Configuration
             }
-            Self::Client(_) | Self::Unreachable { .. } | Self::Unanswered { .. } => {
-                DataverseErrorKind::Connection
-            }
+            Self::Client(_)
+            | Self::Unreachable { .. }
+            | Self::Unanswered { .. }
+            | Self::Unexpected { .. } => DataverseErrorKind::Connection,
             Self::SignIn { .. } => DataverseErrorKind::Credential,
             Self::Refused { cause, .. } => cause.kind(),
             Self::Unavailable { .. } => DataverseErrorKind::Unavailable,
-            Self::NoSuchTable { .. } | Self::Key { .. } | Self::Unexpected { .. } => {
-                DataverseErrorKind::Contract
-            }
+            Self::NoSuchTable { .. } | Self::Key { .. } => DataverseErrorKind::Contract,
         }
     }
 

@@ -150,7 +150,7 @@ fn rows(body: &[u8], target: &Target, found: &mut Vec<Found>) -> Result<Option<S
 fn refused(said: &Said) -> Failure {
     Failure {
         fate: Fate::Refused,
-        cause: said.cause(None),
+        cause: said.cause_of_whole(),
         error: said.error.clone(),
     }
 }

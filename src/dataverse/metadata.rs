@@ -120,7 +120,7 @@ async fn definition(http: &Http, name: &LogicalName) -> Result<Option<Definition
     let answer = http
         .read_patiently(&Request::Get { path, prefer: None })
         .await?;
-    if answer.status == 404 || says_no_table(&answer.said()) {
+    if says_no_table(&answer.said()) {
         return Ok(None);
     }
     parse(&answer, name.as_str()).map(Some)
@@ -128,11 +128,14 @@ async fn definition(http: &Http, name: &LogicalName) -> Result<Option<Definition
 
 /// `QueryBuilderNoEntity`, `InvalidEntityLogicalName`
 fn says_no_table(said: &Said) -> bool {
-    said.error.status == 400
-        && matches!(
+    match said.error.status {
+        404 => !said.is_from_elsewhere(),
+        400 => matches!(
             codes::number(&said.error.code),
             Some(0x8004_1102 | 0x8007_2493)
-        )
+        ),
+        _ => false,
+    }
 }
 
 /// The list of tables is long: it is asked for only when a name is not a logical name.
@@ -354,7 +357,13 @@ pub(super) fn parse<T: for<'a> Deserialize<'a>>(
     if answer.status != 200 {
         return Err(DataverseError::from_said(answer.said()));
     }
-    serde_json::from_slice(&answer.body).map_err(|error| unexpected(about, &error.to_string()))
+    serde_json::from_slice(&answer.body).map_err(|error| {
+        if answer.said().is_from_elsewhere() {
+            DataverseError::from_said(answer.said())
+        } else {
+            unexpected(about, &error.to_string())
+        }
+    })
 }
 
 fn unexpected(about: &str, why: &str) -> DataverseError {
@@ -368,8 +377,8 @@ fn unexpected(about: &str, why: &str) -> DataverseError {
 mod tests {
     use rust_decimal::Decimal;
 
-    use super::super::DataverseErrorKind;
     use super::super::loopback::{Asked, Loopback, batch, json, response};
+    use super::super::{DataverseErrorKind, RefusalCause};
     use super::*;
     use crate::model::{ColumnKind, DateTimeBehavior, Label, Required};
 
@@ -658,6 +667,36 @@ mod tests {
         );
         assert_eq!(kind("lastname"), ColumnKind::Text { max_length: 50 });
         assert_eq!(table.collation, Collation::AccentInsensitive);
+    }
+
+    #[tokio::test]
+    async fn who_answers_in_the_environment_s_place_does_not_know_its_tables() {
+        const PAGE: &str = "<html><head><title>Sign in</title></head></html>";
+        for status in [
+            "200 OK",
+            "302 Found",
+            "403 Forbidden",
+            "404 Not Found",
+            "405 Not Allowed",
+        ] {
+            for in_batch in [false, true] {
+                let server = Loopback::environment(move |asked, _| {
+                    if in_batch {
+                        definition_or(asked, || response(status, "", PAGE))
+                    } else {
+                        response(status, "", PAGE)
+                    }
+                })
+                .await;
+                let error = table(&server.http(), "contact").await.unwrap_err();
+                let DataverseError::Refused { cause, error: said } = &error else {
+                    panic!("{status}: {error}")
+                };
+                assert_eq!(*cause, RefusalCause::Interposed, "{status}");
+                assert_eq!(said.message, "Sign in");
+                assert_eq!(error.kind(), DataverseErrorKind::Connection);
+            }
+        }
     }
 
     #[tokio::test]

@@ -32,6 +32,12 @@ impl DataverseError {
                 retry_after: said.retry_after,
                 error: said.error,
             },
+            Cause::Row(_) | Cause::Credential | Cause::Contract if said.is_from_elsewhere() => {
+                Self::Refused {
+                    cause: RefusalCause::Interposed,
+                    error: said.error,
+                }
+            }
             Cause::TooLarge | Cause::Row(_) | Cause::Credential | Cause::Contract => {
                 Self::from_service(said.error)
             }

@@ -86,10 +86,11 @@ pub(super) fn refused(answer: &Answer) -> Failure {
         return lost(answer, why.unwrap_or("the answer is not one to a batch"));
     }
     let said = answer.said();
-    let cause = said.cause(None);
+    let cause = said.cause_of_whole();
     // Behind a gateway that gave up, or after a fault of the server, the work may have been done all the same.
     // 503 is said at the door.
-    let may_be_done = cause == Cause::Transient && answer.status != 503;
+    let may_be_done =
+        cause == Cause::Transient && matches!(answer.status, 408 | 500..) && answer.status != 503;
     Failure {
         fate: if may_be_done {
             Fate::Lost
@@ -458,9 +459,12 @@ mod tests {
         for (status, fate, cause) in [
             (413, Fate::Refused, Cause::TooLarge),
             (401, Fate::Refused, Cause::Credential),
-            (403, Fate::Refused, Cause::Credential),
-            (404, Fate::Refused, Cause::Contract),
-            (302, Fate::Refused, Cause::Contract),
+            // Somebody else answers: one day nobody does.
+            (403, Fate::Refused, Cause::Transient),
+            (404, Fate::Refused, Cause::Transient),
+            (405, Fate::Refused, Cause::Transient),
+            (302, Fate::Refused, Cause::Transient),
+            (408, Fate::Lost, Cause::Transient),
             (503, Fate::Refused, Cause::Transient),
             (500, Fate::Lost, Cause::Transient),
             (502, Fate::Lost, Cause::Transient),
@@ -473,6 +477,17 @@ mod tests {
                 (fate, &cause),
                 "{status}"
             );
+        }
+        for (status, body, cause) in [
+            (403, "{}", Cause::Credential),
+            (403, "", Cause::Credential),
+            (404, "{}", Cause::Contract),
+            (405, "", Cause::Contract),
+            (302, "", Cause::Transient),
+        ] {
+            let replies = read(&answer(status, "application/json", body), &[Action::Upsert]);
+            assert_eq!(failure(&replies[0]).fate, Fate::Refused);
+            assert_eq!(failure(&replies[0]).cause, cause, "{status}");
         }
         let parts = r#"{"error":{"code":"","message":"The current batch message contains too many parts. Only batch messages with a maximum number of '250' query operations, including changeset operations, are allowed."}}"#;
         let replies = read(&answer(400, "application/json", parts), &[Action::Upsert]);

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::codes::{self, Class};
 use super::words;
@@ -20,6 +21,8 @@ pub(super) struct Said {
     pub(super) retry_after: Option<Duration>,
     /// Columns and values that collide with another record's.
     duplicate: Vec<(LogicalName, String)>,
+    /// The answer is a page or a text for people, as gateways, proxies and firewalls have them: the service speaks JSON.
+    is_page: bool,
 }
 
 /// The record that a request addressed.
@@ -70,6 +73,7 @@ impl Said {
             },
             retry_after,
             duplicate: Vec::new(),
+            is_page: false,
         };
         match serde_json::from_slice::<Body<'_>>(body) {
             Ok(Body {
@@ -86,7 +90,11 @@ impl Said {
                 ..
             }) => beginning(&message).clone_into(&mut said.error.message),
             // A gateway answers with a page or with nothing.
-            Ok(_) | Err(_) => said.error.message = plain_text(body),
+            Ok(_) | Err(_) => {
+                said.error.message = plain_text(body);
+                let is_json = serde_json::from_slice::<IgnoredAny>(body).is_ok();
+                said.is_page = !body.is_empty() && !is_json;
+            }
         }
         said
     }
@@ -112,6 +120,22 @@ impl Said {
             Class::Credential => Cause::Credential,
             Class::Contract => Cause::Contract,
         }
+    }
+
+    /// The same of a request as a whole, in an environment that has answered before. Whoever answers in its place does not
+    /// know what it would say.
+    pub(super) fn cause_of_whole(&self) -> Cause {
+        match self.cause(None) {
+            Cause::Contract | Cause::Credential if self.is_from_elsewhere() => Cause::Transient,
+            cause => cause,
+        }
+    }
+
+    /// Whether somebody else than the service answered: a proxy, a firewall, a page for sign-in or maintenance. Nobody else
+    /// says 401, whatever its body.
+    pub(super) fn is_from_elsewhere(&self) -> bool {
+        let is_redirect = (300..400).contains(&self.error.status);
+        (self.is_page || is_redirect) && self.error.status != 401
     }
 
     fn class(&self, number: Option<u32>) -> Class {

@@ -81,7 +81,7 @@ fn stop_text(cause: &StopCause) -> String {
     let said = |what: &str, error: &ServiceError| format!("{what}: {error}");
     match cause {
         StopCause::Credential(error) => DataverseError::from_service(error.clone()).to_string(),
-        StopCause::Contract(error) => said("the environment refuses every row", error),
+        StopCause::Contract(error) => said("the environment does not accept what is sent", error),
         StopCause::Exhausted(error) => said("the environment does not answer as it should", error),
         StopCause::Interrupted => "the run was interrupted; what was done is recorded".to_owned(),
         StopCause::Deadline => "the deadline passed; what was done is recorded".to_owned(),
