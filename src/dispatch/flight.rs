@@ -8,7 +8,7 @@ use super::history::History;
 use super::lane::Sent;
 use super::lookup::Looked;
 use super::queue::Packing;
-use crate::model::{Batch, Envelope, ServiceError};
+use crate::model::{Batch, Cause, Envelope, Failure, Fate, ServiceError};
 
 /// What is in flight.
 pub(super) enum Flight {
@@ -64,6 +64,15 @@ pub(super) fn works_of(
 /// The error of operations whose answer never came.
 pub(super) fn unanswered() -> ServiceError {
     unsaid("the answer ended before it told of this operation")
+}
+
+/// The failure of a search that the deadline came before.
+pub(super) fn unfound() -> Failure {
+    Failure {
+        fate: Fate::Lost,
+        cause: Cause::Transient,
+        error: unsaid("a search was not answered before the deadline"),
+    }
 }
 
 /// The error of operations that were to be sent once more when the run ended.

@@ -4,10 +4,11 @@ use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tracing::{debug, warn};
 
 use super::account::{Dropped, StopCause, Traffic};
+use super::flight::unfound;
 use super::lull::Heard;
 use super::meter::Meter;
 use super::options::Options;
@@ -324,7 +325,12 @@ impl<D: Destination> Lane<D> {
             };
             self.state().traffic.finds += 1;
             let in_flight = (InFlight::of(self), self.shared.meter.looks_up());
-            let found = destination.find(what).await;
+            let found = match self.options.deadline {
+                // What is found later is of no use any more.
+                Some(deadline) => timeout_at(deadline, destination.find(what)).await,
+                None => Ok(destination.find(what).await),
+            };
+            let found = found.unwrap_or_else(|_| Err(unfound()));
             drop(in_flight);
             slot.comes_back(Heard::of_find(&found), self.options());
             let Err(failure) = &found else { return found };

@@ -71,9 +71,12 @@ impl Run {
         record(&mut stages, recorder, Intake::new(outcomes, notes));
         let _owed = self.gather(stages, brake).await?;
         self.foresee_removals(opened, &before, &vanished).await?;
+        let deadline = self.deadline();
         tokio::select! {
             () = preview::fill_in(&opened.environment, &opened.table, &mut self.preview) => {}
             () = super::stopping(self.stop.clone()) => return Err(super::interrupted()),
+            // The counts are whole. What is there now stays unsaid.
+            () = super::open::over(deadline) => {}
         }
         Ok(opened.extract.unchanged()?)
     }

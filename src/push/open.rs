@@ -58,7 +58,7 @@ impl Run {
 }
 
 /// Until that time; for ever if there is none.
-async fn over(time: Option<Instant>) {
+pub(super) async fn over(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,
         None => std::future::pending().await,

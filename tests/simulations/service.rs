@@ -235,7 +235,10 @@ impl Destination for Seat {
         };
         let (user, service) = (self.user, &self.service);
         let fault = service.state().begin(user, keys.len(), Kind::Find);
-        let latency = service.state().latency;
+        let latency = match fault {
+            Some(Fault::Silent) => Duration::from_mins(2),
+            _ => service.state().latency,
+        };
         sleep(latency).await;
         let mut state = service.state();
         if keys.iter().any(|key| text(&key[0]) == UNASKABLE_NUMBER) {

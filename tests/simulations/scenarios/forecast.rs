@@ -3,15 +3,17 @@
 
 use std::sync::Arc;
 
-use segue::dispatch::{Foreseen, Lane, Mode, Resolved, Stopping, foresee};
+use segue::dispatch::{Foreseen, Lane, Mode, Options, Resolved, StopCause, Stopping, foresee};
 use segue::model::{Action, RecordId, SkipReason};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::chaos::Fault;
 use crate::extract::{Row, resellers};
 use crate::run::{Setting, rules};
 use crate::service::ModelService;
+use crate::setup::{reseller, seconds};
 
 async fn forecast(rows: &[Row], service: &Arc<ModelService>, mode: Mode) -> Vec<Foreseen> {
     let lane = Lane::of(service.seats(1), Setting::default().options, Arc::default());
@@ -78,4 +80,23 @@ async fn a_dry_run_tells_what_the_mode_leaves_alone() {
     let foreseen = forecast(&rows, &service, Mode::Update).await;
     let rejects = count(&foreseen, |one| matches!(one, Resolved::Reject(_)));
     assert_eq!(rejects, 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_search_that_hangs_keeps_no_dry_run_beyond_its_deadline() {
+    let service = Arc::new(ModelService::new().always(Fault::Silent));
+    let began = Instant::now();
+    let options = Options {
+        deadline: Some(began + seconds(20)),
+        ..Setting::default().options
+    };
+    let lane = Lane::of(service.seats(1), options, Arc::default());
+    let (drafts_out, drafts_in) = mpsc::channel(1);
+    let (foreseen_out, _foreseen) = mpsc::channel(1);
+    let (_stop, stop_in) = watch::channel(Stopping::No);
+    drafts_out.send(vec![reseller().draft()]).await.unwrap();
+    let rules = rules(Mode::Upsert);
+    let report = foresee(lane, rules, drafts_in, foreseen_out, stop_in).await;
+    assert!(matches!(report.stopped, Some(StopCause::Exhausted(_))));
+    assert!(began.elapsed() < seconds(25), "{:?}", began.elapsed());
 }
