@@ -48,7 +48,8 @@ impl Resting {
         Self(elsewhere.cloned().chain(here).collect())
     }
 
-    /// Those after a run that ended before it had begun. Of several applications it is not told which one was refused.
+    /// Those after a run that ended before it had begun. Of several applications nobody was let in, and whoever was refused
+    /// longest is told: until then none of them is asked.
     pub(super) fn refused(mut self, connection: &Connection, stopped: Option<&PushError>) -> Self {
         let Some(PushError::Dataverse(DataverseError::Unavailable {
             retry_after: Some(wait),
@@ -57,16 +58,18 @@ impl Resting {
         else {
             return self;
         };
-        if connection.others.is_empty()
-            && self.of(connection).is_none()
-            && let Some(until) = Instant::now().checked_add(*wait)
-        {
-            self.0.push(Rest {
-                url: connection.url.clone(),
-                client_id: connection.client_id.clone(),
-                who: None,
-                until,
-            });
+        let Some(until) = Instant::now().checked_add(*wait) else {
+            return self;
+        };
+        for alone in connection.each() {
+            if self.of(&alone).is_none() {
+                self.0.push(Rest {
+                    url: alone.url,
+                    client_id: alone.client_id,
+                    who: None,
+                    until,
+                });
+            }
         }
         self
     }

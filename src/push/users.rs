@@ -32,7 +32,7 @@ pub(super) struct SignedIn {
 /// Signs in as every application of the connection; those that cannot are left out with a warning.
 ///
 /// # Errors
-/// Why the first one cannot, if nobody can.
+/// Why nobody can: the longest penalty, or else what keeps the first one out.
 pub(super) async fn sign_in(
     connection: &Connection,
     resting: &Resting,
@@ -48,20 +48,29 @@ pub(super) async fn sign_in(
     let first = first(&mut users).await?;
     let warnings = failed.iter().map(|(client, error)| left_out(client, error));
     let warnings = warnings.collect();
-    match (first, failed.into_iter().next()) {
+    match (first, gravest(failed)) {
         (Some((environment, who)), _) => Ok(SignedIn {
             environment,
             who,
             users,
             warnings,
         }),
-        (None, Some((_, error))) => Err(error),
+        (None, Some(error)) => Err(error),
         (None, None) => Err(DataverseError::Setting {
             setting: "clients",
             value: String::new(),
             why: "names nobody",
         }),
     }
+}
+
+/// While a penalty lasts, nobody should be asked again.
+fn gravest(failed: Vec<(String, DataverseError)>) -> Option<DataverseError> {
+    let errors = failed.into_iter().map(|(_, error)| error).rev();
+    errors.max_by_key(|error| match error {
+        DataverseError::Unavailable { retry_after, .. } => *retry_after,
+        _ => None,
+    })
 }
 
 async fn reach(

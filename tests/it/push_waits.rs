@@ -9,7 +9,7 @@ use std::time::Duration;
 use segue::dispatch::Stopping;
 use segue::ledger::{Extent, RunLock, Scope};
 use segue::mapping::Mapping;
-use segue::model::{Connection, LogicalName, RunId, SecretSource};
+use segue::model::{Client, Connection, LogicalName, RunId, SecretSource};
 use segue::push::{Patience, Progress, Purpose, Report, Request, Resting, Stage, push};
 use segue_emulator::{CLIENT_ID, CLIENT_SECRET, EffectKind, Fault, TENANT_ID};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -260,17 +260,26 @@ async fn refusing() -> (String, Arc<AtomicUsize>, JoinSet<()>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_penalty_that_lets_no_run_begin_is_left_alone_by_the_next_one_too() {
     let desk = desk().await;
-    let (address, asked, _server) = refusing().await;
-    let mut resting = Resting::default();
-    for _ in 0..3 {
-        let mut request = request(&desk, Purpose::Send, Patience::default());
-        request.connection.url.clone_from(&address);
-        request.connection.authority = Some(address.clone());
-        request.resting = resting;
-        let (code, report) = Running::of(request).ended().await;
-        assert_eq!(code, 75, "{:?}", report.stopped);
-        assert_eq!(asked.load(Ordering::Relaxed), 1);
-        resting = report.resting;
+    for others in [0, 2] {
+        let (address, asked, _server) = refusing().await;
+        let mut resting = Resting::default();
+        for _ in 0..3 {
+            let mut request = request(&desk, Purpose::Send, Patience::default());
+            let connection = &mut request.connection;
+            connection.url.clone_from(&address);
+            connection.authority = Some(address.clone());
+            let secret = connection.client_secret.clone();
+            let other = |number| Client {
+                client_id: format!("other-{number}"),
+                client_secret: secret.clone(),
+            };
+            connection.others = (0..others).map(other).collect();
+            request.resting = resting;
+            let (code, report) = Running::of(request).ended().await;
+            assert_eq!(code, 75, "{:?}", report.stopped);
+            assert_eq!(asked.load(Ordering::Relaxed), 1 + others);
+            resting = report.resting;
+        }
     }
 }
 
