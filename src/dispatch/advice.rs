@@ -142,7 +142,7 @@ pub(super) fn service_unavailable(row: RowTag, tries: u32, error: ServiceError) 
         row,
         RejectCode::SERVICE_UNAVAILABLE.0,
         format!("the service failed at this row {tries} times"),
-        "Push again later; if it stays, look for a plug-in or flow that fails at this record.",
+        "Push again later; if it stays, look for a plug-in, flow or firewall that fails at this record.",
         Some(error),
     )
 }
