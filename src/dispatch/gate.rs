@@ -221,7 +221,10 @@ impl<D: Destination> Gate<D> {
         {
             self.launch(parcel);
         }
-        self.lane.filled();
+        // What is there and not taken yet is sent with the next one that is taken.
+        if !self.wants_more() || self.operations.is_empty() {
+            self.lane.filled();
+        }
     }
 
     /// A batch that is not full waits for more: as long as something is in flight it would only spend a slot that a

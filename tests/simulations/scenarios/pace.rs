@@ -5,14 +5,14 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use segue::dispatch::{DispatchReport, Lane, Options, Stopping, dispatch, resolve};
+use segue::dispatch::{DispatchReport, Lane, Meter, Options, Stopping, dispatch, resolve};
 use segue::model::{Outcome, Verdict};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::capacity::{Capacity, Door, Limits, Terms};
-use crate::extract::resellers;
+use crate::extract::{Row, resellers};
 use crate::run::rules;
 use crate::setup::{batches_of, seconds};
 
@@ -36,8 +36,10 @@ pub(super) async fn carried(lane: Lane<Door>, rows: u64) -> (Duration, DispatchR
     let (_stop_out, stop_in) = watch::channel(Stopping::No);
     let began = Instant::now();
     let feed = async move {
-        for row in resellers(rows) {
-            drafts_out.send(vec![row.draft()]).await.unwrap();
+        // No whole batches.
+        for few in resellers(rows).chunks(BATCH - 3) {
+            let drafts = few.iter().map(Row::draft).collect();
+            drafts_out.send(drafts).await.unwrap();
         }
     };
     let record = async move {
@@ -246,4 +248,21 @@ async fn requests_get_no_more_rows_than_take_ten_seconds() {
     // The time for which they wait for each other counts too: with three times as many as are worked on, a third.
     let rest = &rest[..rest.len() - 1];
     assert!(rest.iter().all(|size| (8..=25).contains(size)), "{rest:?}");
+}
+
+/// Rows come in handfuls that are no whole batches: between two of them a slot is free, and more is there all the same.
+#[tokio::test(start_paused = true)]
+async fn a_width_that_is_far_too_wide_is_narrowed() {
+    let service = Capacity::new(terms(4), 1);
+    let meter = Arc::new(Meter::default());
+    let options = Options {
+        first_concurrency: NonZeroUsize::new(52).unwrap(),
+        ..batches_of(BATCH)
+    };
+    let lane = Lane::of(service.doors(), options, Arc::clone(&meter));
+    carried(lane, 20_000).await;
+    let curve = meter.measured().curve;
+    let second_half = curve.iter().skip(curve.len() / 2);
+    let widest = second_half.map(|point| point.in_flight).max();
+    assert!(widest < Some(13), "{widest:?}");
 }
