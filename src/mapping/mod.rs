@@ -28,7 +28,6 @@ mod read;
 mod reject;
 mod removal;
 mod render;
-mod spares;
 mod written;
 mod yaml;
 
@@ -44,7 +43,6 @@ pub use problem::{Problem, ProblemCode, Problems};
 pub use read::MappingError;
 pub use removal::{Manner, Removal, Treatment};
 pub use render::Paint;
-pub use spares::Spares;
 pub use written::{
     Case, ChoiceMap, ColumnMapping, Duplicates, Guard, Literal, LookupOrigin, Mapping, Missing,
     Mode, Origin, Ours, Parse, Stamp, Steps, Threshold, TooLong, Write, Written,

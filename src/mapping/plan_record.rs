@@ -13,7 +13,6 @@ use super::digest::{About, Digester, is_empty_key, is_nothing};
 use super::plan::{Plan, PlannedColumn, faults_of, position_of};
 use super::plan_lookup::PlannedLookup;
 use super::reject::{beside, faulty, refused};
-use super::spares::Spares;
 use crate::model::{
     Collation, ColumnDigest, DigestSecret, Record, Reject, Rows, TargetColumn, Text, Value,
 };
@@ -23,11 +22,11 @@ pub struct PlannedRows<'a> {
     rows: &'a Rows,
     /// One per target column, in the same order.
     lanes: Vec<Lane<'a>>,
-    making: Making<'a>,
+    making: Making,
 }
 
 /// A row after mapping.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Mapped {
     /// The record.
     pub record: Record,
@@ -66,18 +65,15 @@ enum Way<'a> {
 }
 
 /// Makes records, with buffers that are used again.
-struct Making<'a> {
+struct Making {
     collation: Collation,
     scratch: Scratch,
     folded: Vec<u8>,
-    made: Made<'a>,
+    made: Made,
 }
 
 /// The record that is being made.
-struct Made<'a> {
-    spares: &'a Spares,
-    /// Some of them.
-    at_hand: Vec<Mapped>,
+struct Made {
     digester: Digester,
     values: Vec<Value>,
     digests: Vec<ColumnDigest>,
@@ -89,12 +85,7 @@ struct Made<'a> {
 
 impl Plan {
     /// These rows, to be mapped one by one.
-    pub fn over<'a>(
-        &'a self,
-        rows: &'a Rows,
-        secret: &DigestSecret,
-        spares: &'a Spares,
-    ) -> PlannedRows<'a> {
+    pub fn over<'a>(&'a self, rows: &'a Rows, secret: &DigestSecret) -> PlannedRows<'a> {
         let mut digester = Digester::new(secret, About::Column);
         let columns = self.columns.iter().zip(&self.target.columns).enumerate();
         let lanes = columns.map(|(place, (planned, column))| match planned {
@@ -136,8 +127,6 @@ impl Plan {
                 scratch: Scratch::default(),
                 folded: Vec::new(),
                 made: Made {
-                    spares,
-                    at_hand: Vec::new(),
                     digester,
                     values: Vec::new(),
                     digests: Vec::new(),
@@ -223,7 +212,7 @@ impl<'a> PlannedRows<'a> {
     }
 }
 
-impl Making<'_> {
+impl Making {
     /// Adds what a cell becomes.
     #[inline]
     fn push_cell(&mut self, lane: &CellLane<'_>, index: usize) -> Result<(), Refusal> {
@@ -276,18 +265,12 @@ impl Making<'_> {
     }
 }
 
-impl Made<'_> {
+impl Made {
     fn start(&mut self, columns: usize) {
         self.texts.clear();
         self.spans.clear();
-        if self.at_hand.is_empty() {
-            self.spares.hand_out(&mut self.at_hand);
-        }
-        let Mapped { record, digests } = self.at_hand.pop().unwrap_or_default();
-        (self.values, self.digests) = (record.values, digests.into_vec());
-        self.digests.clear();
-        self.values.reserve_exact(columns);
-        self.digests.reserve_exact(columns);
+        self.values = Vec::with_capacity(columns);
+        self.digests = Vec::with_capacity(columns);
     }
 
     #[inline]

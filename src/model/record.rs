@@ -86,7 +86,7 @@ pub enum Nulls {
 }
 
 /// A row after mapping: one typed value per column of the [`Target`].
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Record {
     /// As many as the target has columns.
     pub values: Vec<Value>,

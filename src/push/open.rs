@@ -10,7 +10,7 @@ use super::users::{SignedIn, User, sign_in};
 use super::{PushError, Request, Resting, Run, interrupted, stopping};
 use crate::dataverse::{Dataverse, DataverseErrorKind, Who};
 use crate::dispatch::StopCause;
-use crate::mapping::{CompileContext, Mapping, Plan, Spares};
+use crate::mapping::{CompileContext, Mapping, Plan};
 use crate::model::{Connection, Envelopes, ServiceError, Source as _, Table};
 use crate::snapshot::Snapshot;
 use crate::source::Extract;
@@ -29,8 +29,6 @@ pub(super) struct Opened {
     pub(super) plan: Arc<Plan>,
     /// What operations travel in: what the mapping wants, where the table takes it.
     pub(super) envelopes: Envelopes,
-    /// The memory of records that have been dealt with.
-    pub(super) spares: Arc<Spares>,
 }
 
 pub(super) async fn open(request: &Request) -> Result<Opened, PushError> {
@@ -136,7 +134,6 @@ async fn reach(
         table,
         plan,
         envelopes,
-        spares: Arc::default(),
     })
 }
 

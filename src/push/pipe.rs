@@ -238,7 +238,6 @@ impl Run {
             pass: Pass::First,
             removed: None,
             held: Arc::clone(&self.held),
-            spares: Arc::clone(&opened.spares),
         })
     }
 

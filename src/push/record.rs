@@ -15,7 +15,7 @@ use super::tally::Tally;
 use super::{Progress, PushError, guard};
 use crate::dispatch::{Foreseen, Stopping};
 use crate::ledger::{HeldBack, Learned, Ledger, Page, Recorded, RunNumber, Slot, each_after};
-use crate::mapping::{Plan, Spares, Threshold};
+use crate::mapping::{Plan, Threshold};
 use crate::model::{
     Accepted, Action, ColumnState, KeyDigest, Operation, Outcome, RecordId, Reject, RowTag,
     Standing, StandingFlags, Verdict,
@@ -88,7 +88,6 @@ pub(super) struct Recorder {
     pub(super) removed: Option<Removed>,
     /// The rows that were refused before the run.
     pub(super) held: Arc<HeldBack>,
-    pub(super) spares: Arc<Spares>,
 }
 
 /// Which of the passes over the rows it is.
@@ -152,7 +151,7 @@ impl Recorder {
     ) -> Result<(), PushError> {
         let mut plain = Tally::default();
         let mut taken = self.write_down(notes, page, failed, &mut plain);
-        plain.add_to(&mut self.counts, &self.spares);
+        plain.add_to(&mut self.counts);
         for note in notes.drain(..) {
             taken = taken.and(self.count(note));
         }
@@ -165,7 +164,8 @@ impl Recorder {
         taken
     }
 
-    /// What the ledger cannot take the next run repeats, and counts. Plain outcomes go from the notes into the tally.
+    /// What the ledger cannot take becomes nobody's achievement: the next run repeats it, and counts it. Plain outcomes
+    /// go from the notes into the tally.
     fn write_down(
         &self,
         notes: &mut [Note],
@@ -183,7 +183,7 @@ impl Recorder {
         let mut learned = Learned::default();
         for note in &mut *notes {
             match note {
-                Note::Outcomes(outcomes) => outcomes.retain_mut(|outcome| {
+                Note::Outcomes(outcomes) => outcomes.retain(|outcome| {
                     self.settle(outcome, page);
                     learned.refused.extend(held::refused(outcome));
                     self.pass != Pass::First || !plain.takes(outcome, &self.references)

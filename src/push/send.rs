@@ -159,12 +159,7 @@ impl Mapper {
         entries: &mut Peekable<I>,
         each: &mut dyn FnMut(Step) -> Result<(), End>,
     ) -> Result<(), End> {
-        let Opened {
-            extract,
-            plan,
-            spares,
-            ..
-        } = &*self.opened;
+        let Opened { extract, plan, .. } = &*self.opened;
         let due = due.filter_map(Result::ok);
         let reading = Reading {
             columns: plan.source_columns().to_vec(),
@@ -176,7 +171,7 @@ impl Mapper {
             let rows = rows?;
             digests.clear();
             plan.digest(&rows, self.ledger.secret(), &mut digests);
-            let mut planned = plan.over(&rows, self.ledger.secret(), spares);
+            let mut planned = plan.over(&rows, self.ledger.secret());
             for (index, digest) in digests.iter().enumerate() {
                 if let Some(Err(error)) = entries.next_if(Result::is_err) {
                     return Err(error.into());
