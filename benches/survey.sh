@@ -79,6 +79,8 @@ row "  of it its survey" "$(logged 'extract surveyed' elapsed_ms)" ""
 row "  of it the ledger put in order" "$(logged 'ledger folded' elapsed_ms)" ""
 row "processor time of the first load" "$processor" ""
 # What the ledger takes with nothing beside it: all that it could cost the load, which does other things meanwhile.
+# What the load left to be written is none of it.
+sync
 ledger=($("$built/examples/ledger" alone "$rows" 12))
 awk -v recording="${ledger[0]}" -v ordering="${ledger[1]}" -v all="$seconds" 'BEGIN {
   printf "the ledger of such a load alone: %.2f s, %.1f %% of the load: recording %.2f s, putting in order %.2f s\n",
