@@ -13,11 +13,6 @@ use crate::model::{LogicalName, Position, RecordId};
 /// Records of each kind that the results name; the file has them all.
 const FIRST: usize = 3;
 
-/// The columns of the file.
-const HEADER: [&str; 7] = [
-    "table", "id", "action", "columns", "reason", "position", "outcome",
-];
-
 /// What is done to a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -56,38 +51,6 @@ pub enum RemovalOutcome {
     NotAttempted,
     /// A guard stopped the run for the number of removals.
     Stopped,
-}
-
-impl RemovalAction {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Delete => "delete",
-            Self::Deactivate => "deactivate",
-            Self::Set => "set",
-        }
-    }
-}
-
-impl RemovalReason {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::DeleteWhen => "delete_when",
-        }
-    }
-}
-
-impl RemovalOutcome {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Foreseen => "foreseen",
-            Self::Done => "done",
-            Self::Gone => "gone",
-            Self::Rejected => "rejected",
-            Self::NotAttempted => "not_attempted",
-            Self::Stopped => "stopped",
-        }
-    }
 }
 
 /// What one setting of a mapping does to records.
@@ -129,6 +92,18 @@ pub struct RemovalKind {
     pub first: Vec<String>,
 }
 
+/// A line of the file, by its columns.
+#[derive(Serialize)]
+struct Line<'a> {
+    table: &'a str,
+    id: &'a str,
+    action: RemovalAction,
+    columns: &'a str,
+    reason: RemovalReason,
+    position: String,
+    outcome: RemovalOutcome,
+}
+
 /// Writes `removals.csv` line by line. Without a record there is no file.
 #[derive(Debug)]
 pub struct RemovalWriter {
@@ -162,33 +137,26 @@ impl RemovalWriter {
         position: Position,
         outcome: RemovalOutcome,
     ) -> io::Result<()> {
-        let RemovalRule {
-            action,
-            reason,
-            columns,
-        } = rule;
-        let place = match position {
-            Position::NOWHERE => String::new(),
-            position => position.display(&self.files).to_string(),
-        };
         let id = id.to_string();
+        let line = Line {
+            table: self.table.as_str(),
+            id: &id,
+            action: rule.action,
+            columns: &rule.columns,
+            reason: rule.reason,
+            position: match position {
+                Position::NOWHERE => String::new(),
+                position => position.display(&self.files).to_string(),
+            },
+            outcome,
+        };
         let file = match &mut self.file {
             Some(file) => file,
-            none => {
-                let mut file = csv::Writer::from_writer(BufWriter::new(private(&self.path)?));
-                file.write_record(HEADER)?;
-                none.insert(file)
-            }
+            none => none.insert(csv::Writer::from_writer(BufWriter::new(private(
+                &self.path,
+            )?))),
         };
-        file.write_record([
-            self.table.as_str(),
-            &id,
-            action.word(),
-            columns,
-            reason.word(),
-            &place,
-            outcome.word(),
-        ])?;
+        file.serialize(line)?;
         self.count(rule, outcome, id);
         Ok(())
     }
