@@ -70,11 +70,9 @@ impl Journal {
             return Ok(found);
         }
         let file = disk.create(path)?;
-        let begun = Self::begin(disk, file, path, generation, check)?;
-        Ok(Self {
-            is_synced: true,
-            ..begun
-        })
+        let mut begun = Self::begin(disk, file, path, generation, check)?;
+        begun.is_synced = true;
+        Ok(begun)
     }
 
     /// Begins a journal in a file that has no name, and needs no sync.

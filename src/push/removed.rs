@@ -9,11 +9,11 @@ use super::open::Opened;
 use super::preview::shown;
 use super::record::{Pass, Recorder};
 use super::removal::{counter, is_removable};
-use super::send::Mapper;
+use super::stages::mapper;
 use super::standing::refused;
 use super::survey::Surveyed;
 use super::{PushError, Run, ended};
-use crate::ledger::{Entry, Recorded, Scope, Snapshot};
+use crate::ledger::{Entry, Recorded, Snapshot};
 use crate::mapping::{Manner, Plan, Removal, Treatment};
 use crate::model::{Operation, Outcome, Position, RecordId, Source as _, StandingFlags, Verdict};
 use crate::report::{RemovalAction, RemovalOutcome, RemovalReason, RemovalRule, RemovalWriter};
@@ -116,16 +116,12 @@ impl Run {
         ledger: &Snapshot,
         surveyed: Surveyed,
     ) -> Result<(), PushError> {
-        let mapper = Mapper {
-            opened: Arc::clone(opened),
-            ledger: ledger.clone(),
-            scope: Scope::Changed,
-            selection: surveyed.selection,
-            owed: None,
-            held: Arc::clone(&self.held),
-            book: None,
-        };
-        let (survey, stop) = (surveyed.survey, self.stop.clone());
+        let Surveyed {
+            survey, selection, ..
+        } = surveyed;
+        let held = Arc::clone(&self.held);
+        let mapper = mapper(opened, ledger.clone(), &self.request, selection, held);
+        let stop = self.stop.clone();
         let mut removed = self.removed(opened, of_marked());
         let listing = spawn_blocking(move || {
             let outcome = RemovalOutcome::Stopped;
