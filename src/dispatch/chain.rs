@@ -375,7 +375,7 @@ fn skip(reason: SkipReason) -> Follow {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
 
     use jiff::{SignedDuration, Timestamp};
@@ -399,7 +399,7 @@ mod tests {
         )
     }
 
-    fn rules(mode: Mode) -> Rules {
+    pub(in super::super) fn rules(mode: Mode) -> Rules {
         Rules {
             target: Arc::new(Target {
                 table: LogicalName::parse("contact").unwrap(),
@@ -424,7 +424,7 @@ mod tests {
         }
     }
 
-    fn work(key: &str, action: Action) -> Work {
+    pub(in super::super) fn work(key: &str, action: Action) -> Work {
         let text = |text: &str| Value::Text(text.into());
         let record = Record {
             values: vec![

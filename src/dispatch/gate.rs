@@ -10,11 +10,11 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
-use tracing::info;
 
-use super::account::{DispatchReport, StopCause, Stopping, unsaid};
+use super::account::{DispatchReport, StopCause, Stopping};
 use super::alarm::{at, louder};
 use super::chain::Work;
+use super::ending::Ending;
 use super::flight::{Flight, Landed, packed, unanswered, works_of};
 use super::lane::{Lane, Sent};
 use super::lookup::look_up;
@@ -40,30 +40,7 @@ pub async fn dispatch<D: Destination>(
     outcomes: mpsc::Sender<Vec<Outcome>>,
     stop: watch::Receiver<Stopping>,
 ) -> DispatchReport {
-    let mut gate = Gate {
-        queue: Queue::default(),
-        size: Size::new(lane.options()),
-        wrapping: Wrapping::new(lane.options()),
-        tasks: JoinSet::new(),
-        in_flight: HashMap::new(),
-        input_open: true,
-        lingers_until: None,
-        heard: Stopping::No,
-        ending: None,
-        fits: Fits::Unknown,
-        settled: Vec::new(),
-        taken: 0,
-        retried: 0,
-        failed_tries: 0,
-        progress: 0,
-        undelivered: 0,
-        freed: lane.freed(),
-        lane,
-        rules,
-        operations,
-        outcomes,
-        stop,
-    };
+    let mut gate = Gate::new(lane, rules, operations, outcomes, stop);
     gate.run().await;
     gate.report()
 }
@@ -71,20 +48,20 @@ pub async fn dispatch<D: Destination>(
 pub(super) struct Gate<D> {
     pub(super) lane: Lane<D>,
     pub(super) rules: Arc<Rules>,
-    operations: mpsc::Receiver<Vec<Operation>>,
+    pub(super) operations: mpsc::Receiver<Vec<Operation>>,
     outcomes: mpsc::Sender<Vec<Outcome>>,
     stop: watch::Receiver<Stopping>,
     freed: watch::Receiver<()>,
     pub(super) queue: Queue,
     pub(super) size: Size,
     pub(super) wrapping: Wrapping,
-    tasks: JoinSet<Landed>,
-    in_flight: HashMap<Id, Flight>,
-    input_open: bool,
+    pub(super) tasks: JoinSet<Landed>,
+    pub(super) in_flight: HashMap<Id, Flight>,
+    pub(super) input_open: bool,
     /// When a batch that is not full goes out, though nothing is in flight.
     lingers_until: Option<Instant>,
-    heard: Stopping,
-    ending: Option<Ending>,
+    pub(super) heard: Stopping,
+    pub(super) ending: Option<Ending>,
     pub(super) fits: Fits,
     /// Outcomes that are not delivered yet: those of one event.
     pub(super) settled: Vec<Outcome>,
@@ -106,12 +83,6 @@ pub(super) enum Fits {
     Proved,
 }
 
-/// Nothing more is sent.
-struct Ending {
-    cause: StopCause,
-    gives_up_at: Instant,
-}
-
 enum Event {
     Stop(Stopping),
     Landed(Result<(Id, Landed), JoinError>),
@@ -121,15 +92,50 @@ enum Event {
 }
 
 impl<D: Destination> Gate<D> {
+    fn new(
+        lane: Lane<D>,
+        rules: Arc<Rules>,
+        operations: mpsc::Receiver<Vec<Operation>>,
+        outcomes: mpsc::Sender<Vec<Outcome>>,
+        stop: watch::Receiver<Stopping>,
+    ) -> Self {
+        Self {
+            queue: Queue::default(),
+            size: Size::new(lane.options()),
+            wrapping: Wrapping::new(lane.options()),
+            tasks: JoinSet::new(),
+            in_flight: HashMap::new(),
+            input_open: true,
+            lingers_until: None,
+            heard: Stopping::No,
+            ending: None,
+            fits: Fits::Unknown,
+            settled: Vec::new(),
+            taken: 0,
+            retried: 0,
+            failed_tries: 0,
+            progress: 0,
+            undelivered: 0,
+            freed: lane.freed(),
+            lane,
+            rules,
+            operations,
+            outcomes,
+            stop,
+        }
+    }
+
     async fn run(&mut self) {
         loop {
+            // One for the whole turn: what comes due in the middle of it is waited for, and so wakes at once.
+            let now = Instant::now();
             self.look_at_the_clock().await;
             self.deliver().await;
-            self.fill();
+            self.fill(now);
             if self.is_done() {
                 return;
             }
-            match self.next_event().await {
+            match self.next_event(now).await {
                 Event::Stop(stopping) => self.told(stopping).await,
                 Event::Landed(landed) => self.land(landed).await,
                 Event::Taken(None) => self.input_open = false,
@@ -157,9 +163,9 @@ impl<D: Destination> Gate<D> {
     }
 
     /// Waits for whatever comes first. Every branch is cancel-safe.
-    async fn next_event(&mut self) -> Event {
-        let wants_more = self.wants_more();
-        let wakes_at = self.wakes_at();
+    async fn next_event(&mut self, now: Instant) -> Event {
+        let wants_more = self.wants_more(now);
+        let wakes_at = self.wakes_at(now);
         tokio::select! {
             biased;
             stopping = louder(&mut self.stop, self.heard) => Event::Stop(stopping),
@@ -170,24 +176,25 @@ impl<D: Destination> Gate<D> {
         }
     }
 
-    fn wants_more(&self) -> bool {
+    fn wants_more(&self, now: Instant) -> bool {
         self.input_open
             && self.ending.is_none()
-            && self.has_slot()
+            && self.has_slot(now)
             && self.queue.loose() < self.size.get()
             && self.queue.waiting() < self.lane.options().waiting_operations.get()
     }
 
     /// Answers that wait to be judged count as well: they still owe outcomes, and hold all that was sent.
-    fn has_slot(&self) -> bool {
-        self.tasks.len() < self.lane.width() && matches!(self.lane.turn(), Turn::Of(_))
+    fn has_slot(&self, now: Instant) -> bool {
+        self.tasks.len() < self.lane.width() && matches!(self.lane.turn(now), Turn::Of(_))
     }
 
-    fn wakes_at(&self) -> Option<Instant> {
+    /// When to look again, after all that could be done by then was done.
+    fn wakes_at(&self, now: Instant) -> Option<Instant> {
         if let Some(ending) = &self.ending {
             return Some(ending.gives_up_at);
         }
-        let turn = match self.lane.turn() {
+        let turn = match self.lane.turn(now) {
             Turn::At(time) => Some(time),
             Turn::Of(_) | Turn::AfterAnswer => None,
         };
@@ -198,11 +205,10 @@ impl<D: Destination> Gate<D> {
             self.lane.options().deadline,
         ];
         // What was due before and could not be done waits for something else.
-        let now = Instant::now();
         times.into_iter().flatten().filter(|at| *at > now).min()
     }
 
-    fn take(&mut self, operations: Vec<Operation>) {
+    pub(super) fn take(&mut self, operations: Vec<Operation>) {
         self.taken += operations.len() as u64;
         for operation in operations {
             self.queue.push(Work::new(operation, &self.rules));
@@ -210,26 +216,26 @@ impl<D: Destination> Gate<D> {
     }
 
     /// Sends as long as there is a slot and something to send.
-    fn fill(&mut self) {
+    fn fill(&mut self, now: Instant) {
         if self.ending.is_some() {
             return;
         }
-        self.queue.release(Instant::now());
+        self.queue.release(now);
         self.freed.borrow_and_update();
-        while self.has_slot()
-            && let Some(parcel) = self.pack()
+        while self.has_slot(now)
+            && let Some(parcel) = self.pack(now)
         {
             self.launch(parcel);
         }
         // What is there and not taken yet is sent with the next one that is taken.
-        if !self.wants_more() || self.operations.is_empty() {
+        if !self.wants_more(now) || self.operations.is_empty() {
             self.lane.filled();
         }
     }
 
     /// A batch that is not full waits for more: as long as something is in flight it would only spend a slot that a
     /// full one can use; otherwise a moment, since the reader may have just begun.
-    fn pack(&mut self) -> Option<Parcel> {
+    fn pack(&mut self, now: Instant) -> Option<Parcel> {
         if let Some(parcel) = self.queue.take_apart() {
             return Some(parcel);
         }
@@ -238,7 +244,7 @@ impl<D: Destination> Gate<D> {
             if !self.tasks.is_empty() {
                 return None;
             }
-            let (now, linger) = (Instant::now(), self.lane.options().linger);
+            let linger = self.lane.options().linger;
             if now < *self.lingers_until.get_or_insert(now + linger) {
                 return None;
             }
@@ -280,7 +286,7 @@ impl<D: Destination> Gate<D> {
         self.in_flight.insert(task.id(), flight);
     }
 
-    async fn land(&mut self, landed: Result<(Id, Landed), JoinError>) {
+    pub(super) async fn land(&mut self, landed: Result<(Id, Landed), JoinError>) {
         let (id, landed) = match landed {
             Ok((id, landed)) => (id, Some(landed)),
             // A task that panicked may have sent its request: that is a lost answer.
@@ -336,54 +342,6 @@ impl<D: Destination> Gate<D> {
         }
     }
 
-    async fn told(&mut self, stopping: Stopping) {
-        self.heard = stopping;
-        self.end(StopCause::Interrupted).await;
-        if stopping == Stopping::Now {
-            self.give_up().await;
-        }
-    }
-
-    /// Whether nothing more is sent.
-    pub(super) fn is_ending(&self) -> bool {
-        self.ending.is_some()
-    }
-
-    /// Sends nothing more and takes nothing more; what is in flight has the grace period to come back.
-    pub(super) async fn end(&mut self, cause: StopCause) {
-        if self.ending.is_some() {
-            return;
-        }
-        info!(cause = ?cause, in_flight = self.tasks.len(), "dispatch is stopping");
-        let error = cause.error();
-        self.ending = Some(Ending {
-            cause,
-            gives_up_at: Instant::now() + self.lane.options().grace,
-        });
-        self.operations.close();
-        while let Some(operations) = self.operations.recv().await {
-            self.take(operations);
-        }
-        self.input_open = false;
-        for work in self.queue.drain() {
-            self.settle(work, Verdict::NotAttempted(error.clone()));
-        }
-    }
-
-    /// Waits no longer for what is in flight.
-    async fn give_up(&mut self) {
-        while let Some(landed) = self.tasks.try_join_next_with_id() {
-            self.land(landed).await;
-        }
-        self.tasks.shutdown().await;
-        let error = unsaid("the run ended before the answer came");
-        for flight in std::mem::take(&mut self.in_flight).into_values() {
-            for work in flight.into_works() {
-                self.settle(work, Verdict::NotAttempted(error.clone()));
-            }
-        }
-    }
-
     fn report(self) -> DispatchReport {
         DispatchReport {
             stopped: self.ending.map(|ending| ending.cause),
@@ -392,6 +350,70 @@ impl<D: Destination> Gate<D> {
             undelivered: self.undelivered,
             traffic: self.lane.traffic(),
             seed: self.lane.options().seed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{advance, timeout};
+
+    use super::super::chain::tests::{rules, work};
+    use super::super::options::Options;
+    use super::super::rules::Mode;
+    use super::*;
+    use crate::model::{Action, Batch, Failure, Find, Found, Reply};
+
+    /// A service that never answers.
+    struct Mute;
+
+    impl Destination for Mute {
+        async fn send(&self, _: &Batch) -> Vec<Reply> {
+            std::future::pending().await
+        }
+
+        async fn find(&self, _: &Find) -> Result<Vec<Found>, Failure> {
+            std::future::pending().await
+        }
+    }
+
+    const SOON: Duration = Duration::from_micros(1);
+
+    fn gate(operations: mpsc::Receiver<Vec<Operation>>) -> Gate<Mute> {
+        let lane = Lane::new(Arc::new(Mute), Options::default());
+        let (outcomes, _) = mpsc::channel(1);
+        let (_, stop) = watch::channel(Stopping::No);
+        let rules = Arc::new(rules(Mode::Upsert));
+        Gate::new(lane, rules, operations, outcomes, stop)
+    }
+
+    /// The clock of a process does not stand still while the gate looks at one thing after the other.
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_due_while_the_gate_looks_wakes_it() {
+        let waits: [fn(&mut Gate<Mute>, Instant); 3] = [
+            |gate, due| {
+                gate.lane.rests(0, due);
+                gate.queue.push(work("a", Action::Upsert));
+            },
+            |gate, due| {
+                let parcel = Parcel::Batch(vec![work("a", Action::Upsert)], Packing::Apart);
+                gate.queue.later(due, parcel);
+            },
+            |gate, due| {
+                gate.lingers_until = Some(due);
+                gate.queue.push(work("a", Action::Upsert));
+            },
+        ];
+        for wait in waits {
+            let (_more, operations) = mpsc::channel(1);
+            let mut gate = gate(operations);
+            let now = Instant::now();
+            wait(&mut gate, now + SOON);
+            gate.fill(now);
+            assert_eq!(gate.tasks.len(), 0);
+            advance(2 * SOON).await;
+            let event = timeout(Duration::from_hours(1), gate.next_event(now)).await;
+            assert!(matches!(event, Ok(Event::Woke)));
         }
     }
 }

@@ -109,9 +109,9 @@ impl<D> Lane<D> {
         &self.options
     }
 
-    /// Whose turn it is to send.
-    pub(super) fn turn(&self) -> Turn {
-        self.state().turn(Errand::Write, Instant::now())
+    /// Whose turn it is to send at that time.
+    pub(super) fn turn(&self, now: Instant) -> Turn {
+        self.state().turn(Errand::Write, now)
     }
 
     /// How many requests may be on their way, of all users together.

@@ -12,6 +12,7 @@ mod charge;
 mod climb;
 mod curve;
 mod draft;
+mod ending;
 mod flight;
 mod gate;
 mod grant;
