@@ -288,7 +288,6 @@ pub(super) fn operation(action: Action, values: Vec<Value>) -> Operation {
         },
         columns: (0..values.len()).collect::<ColumnSet>(),
         record: Record { values },
-        digests: Box::default(),
         action,
         standing: None,
     }

@@ -442,7 +442,6 @@ pub(super) mod tests {
                 source: SourceDigest(0),
             },
             record,
-            digests: Box::default(),
             columns: ColumnSet::new(),
             action,
             standing: None,

@@ -6,8 +6,8 @@ use tokio::sync::mpsc;
 
 use super::account::unsaid;
 use crate::model::{
-    Action, ColumnDigest, ColumnSet, Operation, Outcome, Record, RecordId, Reject, RowTag,
-    ServiceError, SkipReason, Standing, Verdict,
+    Action, ColumnSet, Operation, Outcome, Record, RecordId, Reject, RowTag, ServiceError,
+    SkipReason, Standing, Verdict,
 };
 
 /// So many drafts or operations go together from one stage to the next, at most: each by itself would wait for room and
@@ -21,8 +21,6 @@ pub struct Draft {
     pub row: RowTag,
     /// The whole record.
     pub record: Record,
-    /// Digests of its values, one for each.
-    pub digests: Box<[ColumnDigest]>,
     /// The columns that differ from what Dataverse holds.
     pub columns: ColumnSet,
     /// What the ledger holds of the key, if anything.
@@ -200,7 +198,6 @@ impl Draft {
         Operation {
             row: self.row,
             record: self.record,
-            digests: self.digests,
             columns: self.columns,
             action,
             standing: self.standing,

@@ -14,13 +14,12 @@ use super::lookup::look_up;
 use super::resolve::ResolveReport;
 use super::rules::KeyDigester;
 use crate::model::{
-    Absent, Action, ColumnDigest, ColumnSet, Destination, KeyDigest, LogicalName, Lookup, Outcome,
-    Points, Record, RecordId, Reference, Standing, Value, Verdict,
+    Absent, Action, ColumnSet, Destination, KeyDigest, LogicalName, Lookup, Outcome, Points,
+    Record, RecordId, Reference, Standing, Value, Verdict,
 };
 
-/// Digests of a record's values, and what of it differs from what Dataverse holds, as the ledger knows it.
-pub type Differ =
-    Arc<dyn Fn(&Record, Option<&Standing>) -> (Box<[ColumnDigest]>, ColumnSet) + Send + Sync>;
+/// What of a record differs from what Dataverse holds, as the ledger knows it.
+pub type Differ = Arc<dyn Fn(&Record, Option<&Standing>) -> ColumnSet + Send + Sync>;
 
 /// How the references of a mapping are settled.
 #[derive(Clone)]
@@ -216,8 +215,7 @@ impl<D: Destination> Stage<D> {
         let some_missing = values.iter().any(is_missing);
         draft.record = Record { values };
         if some_missing {
-            (draft.digests, draft.columns) =
-                (self.referring.differ)(&draft.record, draft.standing.as_deref());
+            draft.columns = (self.referring.differ)(&draft.record, draft.standing.as_deref());
         }
         if !later.is_empty() {
             let columns = draft.columns.iter();
@@ -364,7 +362,6 @@ mod tests {
             record: Record {
                 values: vec![Value::Reference(Box::new(reference))],
             },
-            digests: Box::default(),
             columns: ColumnSet::new(),
             standing: None,
         }
@@ -373,7 +370,7 @@ mod tests {
     fn referring() -> Referring {
         Referring {
             key_digest: Arc::new(|_| KeyDigest([0; 16])),
-            differ: Arc::new(|_, _| (Box::default(), ColumnSet::new())),
+            differ: Arc::new(|_, _| ColumnSet::new()),
             growing: None,
         }
     }

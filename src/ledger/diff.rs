@@ -16,36 +16,36 @@ pub enum Scope {
 
 /// The columns of a record that have to be sent. Key columns are never among them.
 ///
-/// `digests` has one digest per column of the target, of the record's values. Without a standing nothing was ever
-/// sent. A value is sent if it differs. A null is sent if the mapping filled the column before ([`Nulls::Owned`]),
+/// `digest` tells the digest of a value of the record; it is asked only where the ledger has one to compare with. Without a
+/// standing nothing was ever sent. A value is sent if it differs. A null is sent if the mapping filled the column before ([`Nulls::Owned`]),
 /// or unless the ledger knows it to be null ([`Nulls::Clear`]). A column that only a create carries is not sent to a record that
 /// is there. A stamp is sent if anything else is, or if nothing ever was.
 pub fn diff(
     standing: Option<&Standing>,
     record: &Record,
-    digests: &[ColumnDigest],
+    mut digest: impl FnMut(&Value) -> ColumnDigest,
     target: &Target,
     scope: Scope,
 ) -> ColumnSet {
     let states = states_of(standing);
-    let differs = |index: usize, value: &Value, digest: ColumnDigest, nulls: Nulls| {
+    let mut differs = |index: usize, value: &Value, nulls: Nulls| {
         let state = state_of(states, index);
-        let again = match scope {
-            Scope::Everything => true,
-            Scope::Changed => !state.holds(digest),
+        let mut again = || match (scope, state.held()) {
+            (Scope::Everything, _) | (Scope::Changed, None) => true,
+            (Scope::Changed, Some(held)) => held != digest(value),
         };
         match nulls {
-            _ if !value.is_null() => again,
+            _ if !value.is_null() => again(),
             Nulls::Owned => state.is_owned(),
             Nulls::Skip => false,
-            Nulls::Clear => again,
+            Nulls::Clear => again(),
         }
     };
     let returns = standing.is_some_and(|it| it.flags.has(StandingFlags::DEACTIVATED));
     let is_there = standing.is_some_and(|standing| standing.id.is_some());
     let (mut sent, mut stamps) = (ColumnSet::new(), ColumnSet::new());
-    let values = record.values.iter().zip(digests);
-    for (index, (column, (value, digest))) in target.columns.iter().zip(values).enumerate() {
+    let values = record.values.iter();
+    for (index, (column, value)) in target.columns.iter().zip(values).enumerate() {
         let travels = match column.when {
             When::Return => returns || column.is_stamp,
             When::Create => !is_there,
@@ -56,7 +56,7 @@ pub fn diff(
         }
         if column.is_stamp {
             stamps.insert(index);
-        } else if !target.key.contains(&index) && differs(index, value, *digest, column.nulls) {
+        } else if !target.key.contains(&index) && differs(index, value, column.nulls) {
             sent.insert(index);
         }
     }
@@ -66,29 +66,29 @@ pub fn diff(
     sent
 }
 
-/// The states of the columns once the columns `sent` were accepted: one per digest.
+/// The states of the columns once the columns `sent` were accepted: one per value.
 pub fn after(
     standing: Option<&Standing>,
     record: &Record,
-    digests: &[ColumnDigest],
+    digest: impl FnMut(&Value) -> ColumnDigest,
     sent: &ColumnSet,
 ) -> Vec<ColumnState> {
-    each_after(standing, record, digests, sent).collect()
+    each_after(standing, record, digest, sent).collect()
 }
 
 /// What [`after`] tells, one state after the other.
 pub fn each_after(
     standing: Option<&Standing>,
     record: &Record,
-    digests: &[ColumnDigest],
+    mut digest: impl FnMut(&Value) -> ColumnDigest,
     sent: &ColumnSet,
 ) -> impl Iterator<Item = ColumnState> {
     let states = states_of(standing);
-    let values = record.values.iter().zip(digests).enumerate();
-    values.map(move |(index, (value, digest))| match value {
+    let values = record.values.iter().enumerate();
+    values.map(move |(index, value)| match value {
         _ if !sent.contains(index) => state_of(states, index),
-        value if value.is_null() => ColumnState::null_sent(*digest),
-        _ => ColumnState::value_sent(*digest),
+        value if value.is_null() => ColumnState::null_sent(digest(value)),
+        _ => ColumnState::value_sent(digest(value)),
     })
 }
 
@@ -129,13 +129,17 @@ mod tests {
     }
 
     /// A record of whole numbers; `None` is null.
-    fn record(cells: &[Option<i64>]) -> (Record, Vec<ColumnDigest>) {
+    fn record(cells: &[Option<i64>]) -> Record {
         let value = |cell: &Option<i64>| cell.map_or(Value::Null, Value::Integer);
-        let digest = |cell: &Option<i64>| {
-            ColumnDigest::from_hash(cell.map_or(NULL, |cell| 4 * cell.unsigned_abs() + 4))
-        };
         let values = cells.iter().map(value).collect();
-        (Record { values }, cells.iter().map(digest).collect())
+        Record { values }
+    }
+
+    fn digest(value: &Value) -> ColumnDigest {
+        ColumnDigest::from_hash(match value {
+            Value::Integer(number) => 4 * number.unsigned_abs() + 4,
+            _ => NULL,
+        })
     }
 
     fn standing(columns: Vec<ColumnState>) -> Standing {
@@ -152,8 +156,8 @@ mod tests {
         nulls: &[Nulls],
         scope: Scope,
     ) -> Vec<usize> {
-        let (record, digests) = record(cells);
-        diff(standing, &record, &digests, &target(nulls), scope)
+        let record = record(cells);
+        diff(standing, &record, digest, &target(nulls), scope)
             .iter()
             .collect()
     }
@@ -177,8 +181,8 @@ mod tests {
     #[test]
     fn only_what_differs_is_sent() {
         let nulls = [Owned; 4];
-        let (was, digests) = record(&[Some(1), Some(2), Some(3), None]);
-        let states = after(None, &was, &digests, &ColumnSet::from_iter([1, 2]));
+        let was = record(&[Some(1), Some(2), Some(3), None]);
+        let states = after(None, &was, digest, &ColumnSet::from_iter([1, 2]));
         let held = standing(states);
         assert!(
             sent(
@@ -227,9 +231,9 @@ mod tests {
         let mut target = target(&[Nulls::Owned; 4]);
         target.columns[2].is_stamp = true;
         target.columns[3].when = When::Create;
-        let (record, digests) = record(&[Some(0), Some(1), Some(2), Some(3)]);
+        let record = record(&[Some(0), Some(1), Some(2), Some(3)]);
         let sent = |standing: Option<&Standing>| -> Vec<usize> {
-            diff(standing, &record, &digests, &target, Scope::Changed)
+            diff(standing, &record, digest, &target, Scope::Changed)
                 .iter()
                 .collect()
         };
@@ -237,7 +241,7 @@ mod tests {
         let mut known = standing(vec![ColumnState::NEVER_SENT; 4]);
         known.id = Some(RecordId(Uuid::from_u128(1)));
         assert_eq!(sent(Some(&known)), [1, 2]);
-        known.columns[1] = ColumnState::value_sent(digests[1]);
+        known.columns[1] = ColumnState::value_sent(digest(&record.values[1]));
         assert_eq!(sent(Some(&known)), [] as [usize; 0]);
     }
 
@@ -290,10 +294,10 @@ mod tests {
             let target = target(&nulls);
             let mut held: Option<Standing> = None;
             for cells in [&first, &second] {
-                let (record, digests) = record(cells);
-                let columns = diff(held.as_ref(), &record, &digests, &target, Scope::Changed);
-                let next = standing(after(held.as_ref(), &record, &digests, &columns));
-                let again = diff(Some(&next), &record, &digests, &target, Scope::Changed);
+                let record = record(cells);
+                let columns = diff(held.as_ref(), &record, digest, &target, Scope::Changed);
+                let next = standing(after(held.as_ref(), &record, digest, &columns));
+                let again = diff(Some(&next), &record, digest, &target, Scope::Changed);
                 prop_assert!(again.is_empty());
                 held = Some(next);
             }

@@ -67,18 +67,21 @@ impl Digester {
     pub(super) fn keep(&mut self) {
         self.preamble = self.parts.0.len();
     }
+}
 
-    /// The digest of a value of a column.
-    pub(super) fn column(&mut self, value: &Value) -> ColumnDigest {
-        self.start().push_value(value);
-        ColumnDigest::from_hash(self.narrow())
+/// Digests the values of columns, as the ledger holds them.
+pub struct ColumnDigester(Digester);
+
+impl ColumnDigester {
+    /// Under a ledger's secret.
+    pub fn new(secret: &DigestSecret) -> Self {
+        Self(Digester::new(secret, About::Column))
     }
 
-    /// The digest of a text as the value of a column.
-    #[inline]
-    pub(super) fn text(&mut self, text: &str) -> ColumnDigest {
-        self.start().push_text(text);
-        ColumnDigest::from_hash(self.narrow())
+    /// The digest of a value.
+    pub fn of(&mut self, value: &Value) -> ColumnDigest {
+        self.0.start().push_value(value);
+        ColumnDigest::from_hash(self.0.narrow())
     }
 }
 
@@ -324,9 +327,7 @@ mod tests {
         expected.extend(b"i\x08\0\0\0\0\0\0\0\xFE\xFF\xFF\xFF\xFF\xFF\xFF\xFF");
         expected.extend(b"0\0\0\0\0\0\0\0\0");
         assert_eq!(parts.0, expected);
-        let mut digester = Digester::new(&DigestSecret([7; 32]), About::Column);
-        let of_value = digester.column(&text("Löb"));
-        assert_eq!(digester.text("Löb"), of_value);
+        let of_value = ColumnDigester::new(&DigestSecret([7; 32])).of(&text("Löb"));
         assert_eq!(of_value, ColumnDigest::from_hash(5_123_291_014_521_605_162));
     }
 

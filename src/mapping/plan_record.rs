@@ -9,13 +9,11 @@ use super::convert::{
     Canonical, Cell, CellColumn, Conversion, NumberSteps, Refusal, Scratch, Signs, TextSteps,
     text_at,
 };
-use super::digest::{About, Digester, is_empty_key, is_nothing};
+use super::digest::{is_empty_key, is_nothing};
 use super::plan::{Plan, PlannedColumn, faults_of, position_of};
 use super::plan_lookup::PlannedLookup;
 use super::reject::{beside, faulty, refused};
-use crate::model::{
-    Collation, ColumnDigest, DigestSecret, Record, Reject, Rows, TargetColumn, Text, Value,
-};
+use crate::model::{Collation, Record, Reject, Rows, TargetColumn, Text, Value};
 
 /// The rows of one batch, to be mapped. What is the same for all of them is found once, and buffers are used again.
 pub struct PlannedRows<'a> {
@@ -25,18 +23,9 @@ pub struct PlannedRows<'a> {
     making: Making,
 }
 
-/// A row after mapping.
-#[derive(Debug)]
-pub struct Mapped {
-    /// The record.
-    pub record: Record,
-    /// Digests of its values, one for each: what [`Plan::column_digests`] would give.
-    pub digests: Box<[ColumnDigest]>,
-}
-
 /// What one target column gets from each row of the batch.
 enum Lane<'a> {
-    Constant(&'a Value, ColumnDigest),
+    Constant(&'a Value),
     Lookup(&'a PlannedLookup, &'a TargetColumn),
     Cell(CellLane<'a>),
 }
@@ -47,9 +36,8 @@ struct CellLane<'a> {
     way: Way<'a>,
     conversion: &'a Conversion,
     column: &'a TargetColumn,
-    /// Stands for a null, as its digest does.
+    /// Stands for a null.
     blank: &'a Value,
-    blank_digest: ColumnDigest,
     is_key: bool,
 }
 
@@ -74,9 +62,7 @@ struct Making {
 
 /// The record that is being made.
 struct Made {
-    digester: Digester,
     values: Vec<Value>,
-    digests: Vec<ColumnDigest>,
     /// The long texts of the record, one behind the other.
     texts: String,
     /// Which value has which part of them.
@@ -85,11 +71,10 @@ struct Made {
 
 impl Plan {
     /// These rows, to be mapped one by one.
-    pub fn over<'a>(&'a self, rows: &'a Rows, secret: &DigestSecret) -> PlannedRows<'a> {
-        let mut digester = Digester::new(secret, About::Column);
+    pub fn over<'a>(&'a self, rows: &'a Rows) -> PlannedRows<'a> {
         let columns = self.columns.iter().zip(&self.target.columns).enumerate();
         let lanes = columns.map(|(place, (planned, column))| match planned {
-            PlannedColumn::Constant(value) => Lane::Constant(value, digester.column(value)),
+            PlannedColumn::Constant(value) => Lane::Constant(value),
             PlannedColumn::Lookup(lookup) => Lane::Lookup(lookup, column),
             PlannedColumn::Cell {
                 slot,
@@ -114,7 +99,6 @@ impl Plan {
                     conversion,
                     column,
                     blank,
-                    blank_digest: digester.column(blank),
                     is_key: self.target.key.contains(&place),
                 })
             }
@@ -127,9 +111,7 @@ impl Plan {
                 scratch: Scratch::default(),
                 folded: Vec::new(),
                 made: Made {
-                    digester,
                     values: Vec::new(),
-                    digests: Vec::new(),
                     texts: String::new(),
                     spans: Vec::new(),
                 },
@@ -153,7 +135,7 @@ impl<'a> PlannedRows<'a> {
         clippy::result_large_err,
         reason = "a reject is moved once, into its outcome"
     )]
-    pub fn record(&mut self, index: usize) -> Result<Mapped, Reject> {
+    pub fn record(&mut self, index: usize) -> Result<Record, Reject> {
         let (rows, making) = (self.rows, &mut self.making);
         let faults = faults_of(rows, index);
         if let Some(fault) = faults.iter().find(|fault| fault.column.is_none()) {
@@ -176,12 +158,11 @@ impl<'a> PlannedRows<'a> {
         let faults = faults_of(rows, index);
         for (place, lane) in self.lanes.iter().enumerate().skip(from) {
             match lane {
-                Lane::Constant(value, digest) => making.made.push(Value::clone(value), *digest),
+                Lane::Constant(value) => making.made.values.push(Value::clone(value)),
                 Lane::Lookup(lookup, column) => {
                     let value = lookup.value(rows, index, column);
-                    making
-                        .made
-                        .push_value(value.map_err(|reject| (place, reject))?);
+                    let value = value.map_err(|reject| (place, reject))?;
+                    making.made.values.push(value);
                 }
                 Lane::Cell(lane) => {
                     let concerns = |it: usize| it == lane.slot;
@@ -235,7 +216,7 @@ impl Making {
             return Err(Refusal::KeyNull);
         }
         match text {
-            "" => self.made.push(lane.blank.clone(), lane.blank_digest),
+            "" => self.made.values.push(lane.blank.clone()),
             text => self.made.push_text(text),
         }
         Ok(())
@@ -258,8 +239,8 @@ impl Making {
     fn push_value(&mut self, lane: &CellLane<'_>, value: Value) -> Result<(), Refusal> {
         match value {
             value if lane.is_key && is_nothing(&value) => return Err(Refusal::KeyNull),
-            Value::Null => self.made.push(lane.blank.clone(), lane.blank_digest),
-            value => self.made.push_value(value),
+            Value::Null => self.made.values.push(lane.blank.clone()),
+            value => self.made.values.push(value),
         }
         Ok(())
     }
@@ -270,29 +251,16 @@ impl Made {
         self.texts.clear();
         self.spans.clear();
         self.values = Vec::with_capacity(columns);
-        self.digests = Vec::with_capacity(columns);
-    }
-
-    #[inline]
-    fn push(&mut self, value: Value, digest: ColumnDigest) {
-        self.values.push(value);
-        self.digests.push(digest);
-    }
-
-    fn push_value(&mut self, value: Value) {
-        let digest = self.digester.column(&value);
-        self.push(value, digest);
     }
 
     /// Adds a text.
     #[inline]
     fn push_text(&mut self, text: &str) {
-        let digest = self.digester.text(text);
         let value = match Text::short(text) {
             Some(short) => Value::Text(short),
             None => self.hold_place(text),
         };
-        self.push(value, digest);
+        self.values.push(value);
     }
 
     /// What stands in the place of a long text until all of them are known.
@@ -303,13 +271,10 @@ impl Made {
         Value::Null
     }
 
-    fn finish(&mut self) -> Mapped {
+    fn finish(&mut self) -> Record {
         let mut values = std::mem::take(&mut self.values);
         self.place_texts(&mut values);
-        Mapped {
-            record: Record { values },
-            digests: std::mem::take(&mut self.digests).into(),
-        }
+        Record { values }
     }
 
     /// Puts the long texts in their places.

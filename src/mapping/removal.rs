@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::convert::{BooleanSteps, Cell, shown, trimmed};
+use super::digest::ColumnDigester;
 use super::plan::{cell_of, faults_of, position_of};
 use super::reject::faulty;
 use super::{Ours, Plan};
@@ -130,8 +131,8 @@ impl Plan {
     }
 
     /// Makes a record that returns an active one, where its row leaves the state open: a mapping that has the state itself
-    /// says nothing by an empty cell. Tells whether anything became of it.
-    pub fn activate(&self, record: &mut Record) -> bool {
+    /// says nothing by an empty cell.
+    pub fn activate(&self, record: &mut Record) {
         let columns = self.target.columns.iter().zip(&mut record.values);
         let mut open: Vec<_> = columns.filter(|(column, _)| column.is_state()).collect();
         let is_open = !open.is_empty() && open.iter().all(|(_, value)| value.is_null());
@@ -145,7 +146,6 @@ impl Plan {
             };
             **value = number.map_or(Value::Null, Value::Choice);
         }
-        is_open
     }
 
     /// How columns of the plan stand once a treatment was written: their places and states.
@@ -154,13 +154,11 @@ impl Plan {
         treatment: &Treatment,
         secret: &DigestSecret,
     ) -> Vec<(usize, ColumnState)> {
-        let record = Record {
-            values: treatment.values.clone(),
-        };
-        let digests = self.column_digests(&record, secret);
+        let mut digester = ColumnDigester::new(secret);
         let shared = treatment.shared.iter().filter_map(|(place, own)| {
-            let digest = *digests.get(*place)?;
-            let state = if record.values.get(*place)?.is_null() {
+            let value = treatment.values.get(*place)?;
+            let digest = digester.of(value);
+            let state = if value.is_null() {
                 ColumnState::null_sent(digest)
             } else {
                 ColumnState::value_sent(digest)

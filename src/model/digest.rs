@@ -82,9 +82,10 @@ impl ColumnState {
         self.0 & 1 == 1
     }
 
-    /// Whether Dataverse, as far as the ledger knows, holds the value of that digest.
-    pub fn holds(self, value: ColumnDigest) -> bool {
-        self.0 & !1 == value.0
+    /// The digest of the value that Dataverse holds, as far as the ledger knows.
+    pub fn held(self) -> Option<ColumnDigest> {
+        let digest = self.0 & !1;
+        (digest != 0).then_some(ColumnDigest(digest))
     }
 
     /// As a number of 48 bits.

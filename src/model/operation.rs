@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{
-    ColumnDigest, ColumnSet, KeyDigest, Position, Record, RecordId, SourceDigest, Standing,
-};
+use super::{ColumnSet, KeyDigest, Position, Record, RecordId, SourceDigest, Standing};
 
 /// Which row an operation or outcome belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +25,6 @@ pub struct Operation {
     pub row: RowTag,
     /// The whole record.
     pub record: Record,
-    /// Digests of its values, one for each: what the ledger holds once they are accepted. None where it will not ask.
-    pub digests: Box<[ColumnDigest]>,
     /// The columns that differ from what Dataverse holds; never the key columns, they travel where the action needs them.
     pub columns: ColumnSet,
     /// What to do.

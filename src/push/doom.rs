@@ -149,7 +149,6 @@ impl Doom {
         Ok(Operation {
             row,
             record: Record { values },
-            digests: Box::default(),
             columns: self.columns.clone(),
             action: if self.deletes {
                 Action::Delete(id)

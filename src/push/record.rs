@@ -15,10 +15,10 @@ use super::tally::Tally;
 use super::{Progress, PushError, guard};
 use crate::dispatch::{Foreseen, Stopping};
 use crate::ledger::{HeldBack, Learned, Ledger, Page, Recorded, RunNumber, Slot, each_after};
-use crate::mapping::{Plan, Threshold};
+use crate::mapping::{ColumnDigester, Plan, Threshold};
 use crate::model::{
     Accepted, Action, ColumnState, KeyDigest, Operation, Outcome, RecordId, Reject, RowTag,
-    Standing, StandingFlags, Verdict,
+    Standing, StandingFlags, Value, Verdict,
 };
 use crate::report::{HeldRow, RejectWriter, RowCounts};
 
@@ -90,6 +90,12 @@ pub(super) struct Recorder {
     pub(super) held: Arc<HeldBack>,
 }
 
+/// What the ledger is told, and what that takes.
+struct Book<'a> {
+    page: Page<'a>,
+    digester: ColumnDigester,
+}
+
 /// Which of the passes over the rows it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pass {
@@ -121,9 +127,12 @@ impl Recorder {
         let mut failed = None;
         let mut taken = Vec::new();
         let ledger = self.ledger.clone();
-        let mut page = ledger.as_ref().map(|(ledger, run)| ledger.page(*run));
+        let mut book = ledger.as_ref().map(|(ledger, run)| Book {
+            page: ledger.page(*run),
+            digester: ColumnDigester::new(&self.secret),
+        });
         while intake.wait(&mut taken) {
-            if let Err(error) = self.take(&mut taken, page.as_mut(), failed.as_ref()) {
+            if let Err(error) = self.take(&mut taken, book.as_mut(), failed.as_ref()) {
                 self.stop();
                 failed.get_or_insert(error);
             }
@@ -146,11 +155,11 @@ impl Recorder {
     fn take(
         &mut self,
         notes: &mut Vec<Note>,
-        page: Option<&mut Page<'_>>,
+        book: Option<&mut Book<'_>>,
         failed: Option<&PushError>,
     ) -> Result<(), PushError> {
         let mut plain = Tally::default();
-        let mut taken = self.write_down(notes, page, failed, &mut plain);
+        let mut taken = self.write_down(notes, book, failed, &mut plain);
         plain.add_to(&mut self.counts);
         for note in notes.drain(..) {
             taken = taken.and(self.count(note));
@@ -169,11 +178,11 @@ impl Recorder {
     fn write_down(
         &self,
         notes: &mut [Note],
-        page: Option<&mut Page<'_>>,
+        book: Option<&mut Book<'_>>,
         failed: Option<&PushError>,
         plain: &mut Tally,
     ) -> Result<(), PushError> {
-        let (Some((ledger, _)), Some(page)) = (&self.ledger, page) else {
+        let (Some((ledger, _)), Some(book)) = (&self.ledger, book) else {
             return Ok(());
         };
         if matches!(failed, Some(PushError::Ledger(_))) {
@@ -184,17 +193,17 @@ impl Recorder {
         for note in &mut *notes {
             match note {
                 Note::Outcomes(outcomes) => outcomes.retain(|outcome| {
-                    self.settle(outcome, page);
+                    self.settle(outcome, book);
                     learned.refused.extend(held::refused(outcome));
                     self.pass != Pass::First || !plain.takes(outcome, &self.references)
                 }),
                 Note::Held(key, _) => learned.kept.push(*key),
-                note => page.extend(&unsent(note)),
+                note => book.page.extend(&unsent(note)),
             }
         }
-        let freed = page.keys().filter(|key| self.held.may_hold(key));
+        let freed = book.page.keys().filter(|key| self.held.may_hold(key));
         learned.freed = freed.collect();
-        if let Err(error) = ledger.record_page(page) {
+        if let Err(error) = ledger.record_page(&mut book.page) {
             plain.unrecorded();
             unrecorded(notes);
             return Err(error.into());
@@ -207,21 +216,23 @@ impl Recorder {
     }
 
     /// Enters what the ledger learns of an outcome.
-    fn settle(&self, outcome: &Outcome, page: &mut Page<'_>) {
+    fn settle(&self, outcome: &Outcome, book: &mut Book<'_>) {
         match self.pass {
-            Pass::First | Pass::Second => self.settle_row(outcome, page),
-            Pass::Vanished => page.extend(&self.farewell(outcome)),
-            Pass::Marked => page.extend(&grave(outcome)),
+            Pass::First | Pass::Second => self.settle_row(outcome, book),
+            Pass::Vanished => book.page.extend(&self.farewell(outcome)),
+            Pass::Marked => book.page.extend(&grave(outcome)),
         }
     }
 
-    fn settle_row(&self, outcome: &Outcome, page: &mut Page<'_>) {
+    fn settle_row(&self, outcome: &Outcome, Book { page, digester }: &mut Book<'_>) {
         let Outcome { operation, verdict } = outcome;
         match verdict {
-            Verdict::Accepted(accepted) => page.stands(self.recorded(operation, accepted)),
+            Verdict::Accepted(accepted) => {
+                page.stands(self.recorded(operation, accepted, digester));
+            }
             Verdict::Unchanged => page.stands(self.known(operation)),
             Verdict::Partly { done, .. } => {
-                let mut recorded = self.recorded(operation, done);
+                let mut recorded = self.recorded(operation, done, digester);
                 recorded.flags = recorded.flags.with(StandingFlags::PENDING);
                 page.stands(recorded);
             }
@@ -238,14 +249,15 @@ impl Recorder {
         &self,
         operation: &Operation,
         accepted: &Accepted,
+        digester: &mut ColumnDigester,
     ) -> Recorded<impl Iterator<Item = ColumnState>> {
         let standing = operation.standing.as_deref();
-        let digests = &operation.digests;
+        let digest = |value: &Value| digester.of(value);
         Recorded {
             row: operation.row,
             id: accepted.id.or(standing.and_then(|standing| standing.id)),
             flags: flags(standing, accepted, operation, &self.plan, &self.references),
-            columns: each_after(standing, &operation.record, digests, &operation.columns),
+            columns: each_after(standing, &operation.record, digest, &operation.columns),
         }
     }
 

@@ -17,10 +17,10 @@ use crate::ledger::{
     Finding, HeldBack, Ledger, LedgerError, RunNumber, Scope, Slot, Snapshot, Survey, SurveyEntry,
     after, diff,
 };
-use crate::mapping::{Duplicates, Mapped, Ours, PlannedRows};
+use crate::mapping::{ColumnDigester, Duplicates, Ours, PlannedRows};
 use crate::model::{
     ColumnSet, KeyDigest, KeyReading, Position, Reading, Record, Reject, RejectCode, RowDigest,
-    RowTag, Source as _, Standing, StandingFlags,
+    RowTag, Source as _, Standing, StandingFlags, Value,
 };
 
 /// What the mapper needs to know.
@@ -166,18 +166,19 @@ impl Mapper {
             only: Some(Box::new(due.map(|entry| entry.position))),
         };
         let mut digests = Vec::new();
+        let mut digester = ColumnDigester::new(self.ledger.secret());
         let mut sent = 0;
         for rows in extract.read(reading)? {
             let rows = rows?;
             digests.clear();
             plan.digest(&rows, self.ledger.secret(), &mut digests);
-            let mut planned = plan.over(&rows, self.ledger.secret());
+            let mut planned = plan.over(&rows);
             for (index, digest) in digests.iter().enumerate() {
                 if let Some(Err(error)) = entries.next_if(Result::is_err) {
                     return Err(error.into());
                 }
                 let entry = self.entry_of(entries.peek(), digest)?;
-                let step = self.step(&mut planned, index, &entry, sent)?;
+                let step = self.step(&mut planned, &mut digester, index, &entry, sent)?;
                 sent += u64::from(step.is_sent());
                 each(step)?;
                 entries.next();
@@ -198,6 +199,7 @@ impl Mapper {
     fn step(
         &self,
         rows: &mut PlannedRows<'_>,
+        digester: &mut ColumnDigester,
         index: usize,
         entry: &SurveyEntry,
         sent: u64,
@@ -214,7 +216,7 @@ impl Mapper {
             Finding::Due { key, .. } if !self.selection.takes(key, sent) => Note::OutsideSelection,
             Finding::Due { key, slot } => match self.held_back(key, entry)? {
                 Some(note) => note,
-                None => return self.draft(rows, index, entry, key, slot),
+                None => return self.draft(rows, digester, index, entry, key, slot),
             },
         };
         Ok(Step::Note(Box::new(note)))
@@ -312,6 +314,7 @@ impl Mapper {
     fn draft(
         &self,
         rows: &mut PlannedRows<'_>,
+        digester: &mut ColumnDigester,
         index: usize,
         entry: &SurveyEntry,
         key: KeyDigest,
@@ -327,21 +330,19 @@ impl Mapper {
             Ok(true) => return Ok(Step::Note(Box::new(self.marked(row, slot)?))),
             Err(reject) => return Ok(Step::Note(Box::new(Note::Rejected(reject)))),
         }
-        let Mapped {
-            mut record,
-            mut digests,
-        } = match rows.record(index) {
-            Ok(mapped) => mapped,
+        let mut record = match rows.record(index) {
+            Ok(record) => record,
             Err(reject) => return Ok(Step::Note(Box::new(Note::Rejected(reject)))),
         };
         let standing = slot.map(|slot| self.ledger.standing(slot)).transpose()?;
         let returns = |it: &Standing| it.flags.has(StandingFlags::DEACTIVATED);
         let plan = &self.opened.plan;
-        if standing.as_ref().is_some_and(returns) && plan.activate(&mut record) {
-            digests = plan.column_digests(&record, self.ledger.secret()).into();
+        if standing.as_ref().is_some_and(returns) {
+            plan.activate(&mut record);
         }
         let target = plan.target();
-        let mut columns = diff(standing.as_ref(), &record, &digests, target, self.scope);
+        let mut digest = |value: &Value| digester.of(value);
+        let mut columns = diff(standing.as_ref(), &record, &mut digest, target, self.scope);
         let mut standing = standing;
         if let Some(owed) = &self.owed {
             let counted = owed.of(entry.position);
@@ -350,7 +351,7 @@ impl Mapper {
             standing = Some(Standing {
                 id: standing.as_ref().and_then(|standing| standing.id),
                 flags,
-                columns: after(standing.as_ref(), &record, &digests, &written),
+                columns: after(standing.as_ref(), &record, digest, &written),
             });
             columns = owing;
         }
@@ -363,7 +364,6 @@ impl Mapper {
         Ok(Step::Draft(Draft {
             row,
             record,
-            digests,
             columns,
             standing: standing.map(Arc::<Standing>::new),
         }))

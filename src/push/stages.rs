@@ -16,8 +16,8 @@ use super::sieve::KeySieve;
 use crate::dataverse::TableWriter;
 use crate::dispatch::{self, Draft, Foreseen, Growing, Lane, Referring, Rules, Stopping};
 use crate::ledger::{HeldBack, Snapshot, Survey, diff};
-use crate::mapping::Mode;
-use crate::model::{Outcome, TargetColumn};
+use crate::mapping::{ColumnDigester, Mode};
+use crate::model::{Outcome, TargetColumn, Value};
 
 pub(super) fn mapper(
     opened: &Arc<Opened>,
@@ -72,9 +72,9 @@ pub(super) fn referring(
     Referring {
         key_digest: Arc::clone(&rules.key_digest),
         differ: Arc::new(move |record, standing| {
-            let digests = plan.column_digests(record, &secret);
-            let columns = diff(standing, record, &digests, plan.target(), scope);
-            (digests.into(), columns)
+            let mut digester = ColumnDigester::new(&secret);
+            let digest = |value: &Value| digester.of(value);
+            diff(standing, record, digest, plan.target(), scope)
         }),
         growing,
     }

@@ -218,7 +218,6 @@ mod tests {
                 source: SourceDigest(2),
             },
             record: Record { values: Vec::new() },
-            digests: Box::default(),
             columns: ColumnSet::new(),
             action: Action::Delete(id),
             standing: Some(Arc::new(standing.clone())),

@@ -18,7 +18,7 @@ use crate::ledger::{
     Entry, Extent, Identity, Layout, Ledger, LedgerError, Recorded, Rekey, Rekeyed, RunLock, Scope,
     Survey, Unkeyed, overview,
 };
-use crate::mapping::Plan;
+use crate::mapping::{ColumnDigester, Plan};
 use crate::model::{
     ColumnState, DigestSecret, KeyDigest, LogicalName, Position, Record, RecordId, RowTag, RunId,
     SourceDigest, StandingFlags, Value,
@@ -251,10 +251,10 @@ fn adopted_entry(plan: &Plan, secret: &DigestSecret, record: Scanned) -> Option<
     let standing = Record {
         values: values.map(|value| value.unwrap_or(Value::Null)).collect(),
     };
-    let digests = plan.column_digests(&standing, secret);
-    let columns = digests.into_iter().zip(told).map(|(digest, told)| {
+    let mut digester = ColumnDigester::new(secret);
+    let columns = standing.values.iter().zip(told).map(|(value, told)| {
         if told {
-            ColumnState::adopted(digest)
+            ColumnState::adopted(digester.of(value))
         } else {
             ColumnState::NEVER_SENT
         }

@@ -73,7 +73,6 @@ fn account(number: &str, name: &str, action: Action) -> Operation {
                 Value::Decimal("30000.5".parse().unwrap()),
             ],
         },
-        digests: Box::default(),
         columns: ColumnSet::from_iter([1, 2]),
         action,
         standing: None,

@@ -122,7 +122,6 @@ impl Row {
                 source: SourceDigest(0),
             },
             record: self.record(),
-            digests: Box::default(),
             columns,
             standing,
         }
