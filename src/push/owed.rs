@@ -1,6 +1,9 @@
 //! Rows that a second pass completes: references to their own table that nobody could follow in the first one.
 
-use crate::model::{Effect, Outcome, Points, Position, Record, Target, Value, Verdict};
+use crate::model::{
+    ColumnDigest, Effect, Operation, Outcome, Points, Position, Record, Standing, Target,
+    TargetColumn, Value, Verdict, When,
+};
 use crate::report::RowCounts;
 
 /// The rows, and what each was counted as; a byte per row of the extract at most.
@@ -36,15 +39,42 @@ impl Counted {
     }
 }
 
-/// The columns of a target whose values are references: only what they hold can be left open.
+/// The columns of a target that a write can leave open: references, and what only records get that are there.
 #[derive(Debug, Clone)]
-pub(super) struct References(Vec<usize>);
+pub(super) struct References {
+    lookups: Vec<usize>,
+    updates: Vec<usize>,
+}
 
 impl References {
     pub(super) fn of(target: &Target) -> Self {
-        let columns = target.columns.iter().enumerate();
-        let lookups = columns.filter(|(_, column)| column.is_lookup());
-        Self(lookups.map(|(index, _)| index).collect())
+        let those = |is_one: fn(&TargetColumn) -> bool| {
+            let columns = target.columns.iter().enumerate();
+            let those = columns.filter(|(_, column)| is_one(column));
+            those.map(|(index, _)| index).collect()
+        };
+        Self {
+            lookups: those(TargetColumn::is_lookup),
+            updates: those(|column| column.when == When::Update && !column.is_stamp),
+        }
+    }
+
+    /// Whether the record, made or not by this write, still lacks a value that only records get that are there. `before` is
+    /// what the ledger held of it, if it is the same record.
+    pub(super) fn await_update(
+        &self,
+        operation: &Operation,
+        before: Option<&Standing>,
+        mut digest: impl FnMut(&Value) -> ColumnDigest,
+    ) -> bool {
+        self.updates.iter().any(|index| {
+            let value = operation.record.values.get(*index);
+            let Some(value) = value.filter(|value| !value.is_null()) else {
+                return false;
+            };
+            let held = || before?.columns.get(*index)?.held();
+            !operation.columns.contains(*index) && held() != Some(digest(value))
+        })
     }
 
     /// Whether the record was written without a reference that can be written later.
@@ -58,7 +88,10 @@ impl References {
     }
 
     fn any(&self, record: &Record, point: impl Fn(Points) -> bool) -> bool {
-        let mut values = self.0.iter().filter_map(|index| record.values.get(*index));
+        let mut values = self
+            .lookups
+            .iter()
+            .filter_map(|index| record.values.get(*index));
         values.any(|value| matches!(value, Value::Reference(it) if point(it.points)))
     }
 }

@@ -17,7 +17,7 @@ use crate::dispatch::{Foreseen, Stopping};
 use crate::ledger::{HeldBack, Learned, Ledger, Page, Recorded, RunNumber, Slot, each_after};
 use crate::mapping::{ColumnDigester, Plan, Threshold};
 use crate::model::{
-    Accepted, Action, ColumnState, KeyDigest, Operation, Outcome, RecordId, Reject, RowTag,
+    Accepted, Action, ColumnState, Effect, KeyDigest, Operation, Outcome, RecordId, Reject, RowTag,
     Standing, StandingFlags, Value, Verdict,
 };
 use crate::report::{HeldRow, RejectWriter, RowCounts};
@@ -252,12 +252,18 @@ impl Recorder {
         digester: &mut ColumnDigester,
     ) -> Recorded<impl Iterator<Item = ColumnState>> {
         let standing = operation.standing.as_deref();
-        let digest = |value: &Value| digester.of(value);
+        let mut digest = |value: &Value| digester.of(value);
+        let mut flags = flags(standing, accepted, operation, &self.plan, &self.references);
+        // A new record has nothing of the one that was there before.
+        let before = standing.filter(|_| accepted.effect != Effect::Created);
+        if self.references.await_update(operation, before, &mut digest) {
+            flags = flags.with(StandingFlags::PENDING);
+        }
         Recorded {
             row: operation.row,
             id: accepted.id.or(standing.and_then(|standing| standing.id)),
-            flags: flags(standing, accepted, operation, &self.plan, &self.references),
-            columns: each_after(standing, &operation.record, digest, &operation.columns),
+            flags,
+            columns: each_after(before, &operation.record, digest, &operation.columns),
         }
     }
 

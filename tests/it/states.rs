@@ -144,6 +144,14 @@ async fn a_column_for_new_records_is_theirs_alone() {
         (&bob["jobtitle"], &bob["description"]),
         (&"Clerk".into(), &Json::Null)
     );
+    // Bob is there now, and gets what only records that are there get.
+    let ran = push(&desk, &[("Ann", "Boss"), ("Bob", "Clerk")]);
+    assert_eq!(
+        (ran.rows("unchanged"), ran.rows("updated")),
+        (1, 1),
+        "{ran:?}"
+    );
+    assert_eq!(person(&desk, "1")["description"], "known");
     let writes = desk.writes();
     let ran = push(&desk, &[("Ann", "Boss"), ("Bob", "Clerk")]);
     assert_eq!(
@@ -151,6 +159,34 @@ async fn a_column_for_new_records_is_theirs_alone() {
         (2, writes),
         "{ran:?}"
     );
+}
+
+/// A record that somebody deleted is made anew, and is new once more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_for_records_that_are_there_follows_in_the_next_run() {
+    let desk = Desk::new().await;
+    mapping(&desk, "  jobtitle: { from: more, when: update }\n");
+    let title = |number: &str| person(&desk, number)["jobtitle"].clone();
+    for name in ["Ann", "Anna"] {
+        let ran = push(&desk, &[(name, "Chief"), ("Bob", "")]);
+        assert!(ran.rows("created") > 0, "{ran:?}");
+        assert_eq!(title("0"), Json::Null, "{name}");
+        let next = push(&desk, &[(name, "Chief"), ("Bob", "")]);
+        assert_eq!(
+            (next.rows("updated"), next.rows("unchanged")),
+            (1, 1),
+            "{next:?}"
+        );
+        assert_eq!(title("0"), "Chief", "{name}");
+        let idle = push(&desk, &[(name, "Chief"), ("Bob", "")]);
+        assert_eq!(
+            (idle.rows("unchanged"), idle.requests("writes")),
+            (2, 0),
+            "{idle:?}"
+        );
+        let id = person(&desk, "0")["contactid"].clone();
+        desk.request("DELETE", &format!("contacts({})", id.as_str().unwrap()), "");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
