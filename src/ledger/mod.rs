@@ -60,7 +60,7 @@ pub use ledger::Ledger;
 pub use lock::RunLock;
 pub use overview::{Overview, mapping_file, overview};
 pub use page::{Entry, Page, Recorded};
-pub use rekey::{Rekey, Rekeyed, Unkeyed};
+pub use rekey::{NewKey, Rekey, Rekeyed, Unkeyed};
 pub use renamed::Renamed;
 pub use reset::reset;
 pub use snapshot::Snapshot;

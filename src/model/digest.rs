@@ -72,6 +72,12 @@ impl ColumnState {
         Self(self.0 & 1)
     }
 
+    /// The same value, which this mapping wrote after all. Of what is not known nothing is said.
+    #[must_use]
+    pub fn filled(self) -> Self {
+        Self(if self.0 == 0 { 0 } else { self.0 | 1 })
+    }
+
     /// Whether anything is known of the column.
     pub fn is_never_sent(self) -> bool {
         self == Self::NEVER_SENT

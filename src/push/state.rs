@@ -15,12 +15,12 @@ use super::{Progress, PushError, Request, blocking, ended, place_of};
 use crate::dataverse::Scanned;
 use crate::dispatch::Stopping;
 use crate::ledger::{
-    Entry, Extent, Identity, Layout, Ledger, LedgerError, Recorded, Rekey, Rekeyed, RunLock, Scope,
-    Survey, Unkeyed, overview,
+    Entry, Extent, Identity, Layout, Ledger, LedgerError, NewKey, Recorded, Rekey, Rekeyed,
+    RunLock, Scope, Survey, Unkeyed, overview,
 };
 use crate::mapping::{ColumnDigester, Plan};
 use crate::model::{
-    ColumnState, DigestSecret, KeyDigest, LogicalName, Position, Record, RecordId, RowTag, RunId,
+    ColumnDigest, ColumnState, DigestSecret, KeyDigest, LogicalName, Position, RowTag, RunId,
     SourceDigest, StandingFlags, Value,
 };
 use crate::report::ExitCode;
@@ -139,6 +139,14 @@ impl Workbench {
         Ok(Arc::new(ledger))
     }
 
+    /// The places of the key's columns, as far as the mapping has them.
+    fn places_of_key(&self) -> Vec<usize> {
+        let columns = &self.layout.columns;
+        let key = self.identity.key.iter();
+        key.filter_map(|name| columns.iter().position(|column| column.name == *name))
+            .collect()
+    }
+
     /// The ledger, empty: one in which nothing was written holds what an adoption that was stopped came to, and is
     /// filled anew.
     async fn unwritten_ledger(&self) -> Result<Arc<Ledger>, StateError> {
@@ -215,7 +223,7 @@ pub async fn adopt(request: &Request) -> Result<Adopted, StateError> {
         adopted.seen += page.len() as u64;
         let mut entries = Vec::with_capacity(page.len());
         for record in page {
-            match adopted_entry(plan, &secret, record) {
+            match adopted_entry(plan, &secret, &record) {
                 Some(entry) => entries.push(entry),
                 None => adopted.unkeyed += 1,
             }
@@ -244,21 +252,11 @@ pub async fn adopt(request: &Request) -> Result<Adopted, StateError> {
 }
 
 /// `None` if the record has no whole key.
-fn adopted_entry(plan: &Plan, secret: &DigestSecret, record: Scanned) -> Option<Entry> {
-    let key = key_of(plan, secret, &record)?;
-    let told: Vec<bool> = record.values.iter().map(Option::is_some).collect();
-    let values = record.values.into_iter();
-    let standing = Record {
-        values: values.map(|value| value.unwrap_or(Value::Null)).collect(),
-    };
-    let mut digester = ColumnDigester::new(secret);
-    let columns = standing.values.iter().zip(told).map(|(value, told)| {
-        if told {
-            ColumnState::adopted(digester.of(value))
-        } else {
-            ColumnState::NEVER_SENT
-        }
-    });
+fn adopted_entry(plan: &Plan, secret: &DigestSecret, record: &Scanned) -> Option<Entry> {
+    let key = key_of(plan, secret, record)?;
+    let id = record.id;
+    let digests = told(secret, record).into_iter();
+    let columns = digests.map(|it| it.map_or(ColumnState::NEVER_SENT, ColumnState::adopted));
     Some(Entry::Standing(Recorded {
         row: RowTag {
             position: Position::new(0, 0),
@@ -266,10 +264,30 @@ fn adopted_entry(plan: &Plan, secret: &DigestSecret, record: Scanned) -> Option<
             // No row has it: each is mapped once, and compared column by column.
             source: SourceDigest(0),
         },
-        id: Some(record.id),
+        id: Some(id),
         flags: StandingFlags::SEEN,
         columns: columns.collect(),
     }))
+}
+
+/// A digest for each of the plan's columns that Dataverse told of.
+fn told(secret: &DigestSecret, record: &Scanned) -> Vec<Option<ColumnDigest>> {
+    let mut digester = ColumnDigester::new(secret);
+    let values = record.values.iter();
+    let digests = values.map(|value| Some(digester.of(value.as_ref()?)));
+    digests.collect()
+}
+
+/// What Dataverse holds of a record; `former` are the places of the old key's columns.
+fn new_key(plan: &Plan, secret: &DigestSecret, former: &[usize], record: &Scanned) -> NewKey {
+    let (id, key) = (record.id, key_of(plan, secret, record));
+    let digests = told(secret, record);
+    let former = former.iter().map(|place| *digests.get(*place)?);
+    NewKey {
+        id,
+        key,
+        former: former.collect(),
+    }
 }
 
 fn key_of(plan: &Plan, secret: &DigestSecret, record: &Scanned) -> Option<KeyDigest> {
@@ -313,9 +331,11 @@ pub async fn rekey(request: &Request, those_without: Unkeyed) -> Result<Rekeyed,
     let secret = ledger.snapshot().secret().clone();
     let key: Vec<String> = wanted.key.iter().map(ToString::to_string).collect();
     let (identity, spill) = (wanted, workbench.folder.clone());
+    let former = workbench.places_of_key();
+    let places = former.clone();
     let begun = blocking(move || {
         Arc::into_inner(ledger)
-            .map(|ledger| Rekey::begin(ledger, &identity, &spill))
+            .map(|ledger| Rekey::begin(ledger, &identity, places, &spill))
             .transpose()
     });
     let Some(mut rekey) = begun.await? else {
@@ -323,14 +343,12 @@ pub async fn rekey(request: &Request, those_without: Unkeyed) -> Result<Rekeyed,
     };
     let mut scan = environment.scan(Arc::clone(plan.target()), &[]);
     while let Some(page) = scan.next().await.map_err(PushError::from)? {
-        let keys = page.iter().map(|record| {
-            let key = key_of(plan, &secret, record);
-            (record.id, key)
-        });
-        let keys: Vec<(RecordId, Option<KeyDigest>)> = keys.collect();
+        let keys = page.into_iter();
+        let keys = keys.map(|record| new_key(plan, &secret, &former, &record));
+        let keys: Vec<NewKey> = keys.collect();
         rekey = blocking(move || {
-            for (id, key) in keys {
-                rekey.add(id, key)?;
+            for key in &keys {
+                rekey.add(key)?;
             }
             Ok(rekey)
         })

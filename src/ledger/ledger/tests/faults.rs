@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::ledger::power::{Loss, Power, Torn};
-use crate::ledger::{Rekey, Unkeyed};
+use crate::ledger::{NewKey, Rekey, Unkeyed};
 
 const LOSSES: [(Loss, Torn); 5] = [
     (Loss::Nothing, Torn::Half),
@@ -123,10 +123,19 @@ fn a_rekey_that_the_power_fails_in_is_made_or_not_made() {
     let work = |power: &Arc<Power>, house: &House| {
         let rekeyed = || -> Result<_, LedgerError> {
             let ledger = open_on(power, house)?;
-            let mut rekey = Rekey::begin(ledger, &of(house), &house.base.path().join("spill"))?;
+            let mut rekey = Rekey::begin(
+                ledger,
+                &of(house),
+                Vec::new(),
+                &house.base.path().join("spill"),
+            )?;
             for number in 0..400 {
                 let id = RecordId(Uuid::from_u128(u128::from(number) + 1));
-                rekey.add(id, Some(new_key(number)))?;
+                rekey.add(&NewKey {
+                    id,
+                    key: Some(new_key(number)),
+                    former: Vec::new(),
+                })?;
             }
             rekey.finish(Unkeyed::Stop)
         };
