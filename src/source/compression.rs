@@ -36,14 +36,3 @@ impl Compression {
         })
     }
 }
-
-/// What a file is, by its first four bytes, if it is no text.
-pub(super) fn disguised(first: &[u8]) -> Option<&'static str> {
-    match first {
-        [0x1F, 0x8B, ..] => Some("gzip"),
-        [0x28, 0xB5, 0x2F, 0xFD] => Some("Zstandard"),
-        b"PAR1" => Some("Parquet"),
-        b"PK\x03\x04" => Some("a zip archive or a workbook"),
-        _ => None,
-    }
-}

@@ -7,8 +7,8 @@ use csv::ByteRecord;
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::SourceError;
-use super::compression;
 use super::decode::{self, Decoding};
+use super::disguise::Disguise;
 use super::tape::Tape;
 use crate::model::{CsvDialect, Format};
 
@@ -262,13 +262,13 @@ fn marked_encoding(
     if first.is_empty() {
         return Err(SourceError::Empty { file: file() });
     }
-    if let Some(found) = compression::disguised(&first) {
-        return Err(SourceError::Disguised {
-            file: file(),
-            found,
-        });
-    }
     let is_wide = |encoding| encoding == UTF_16LE || encoding == UTF_16BE;
+    if let Some(found) = Disguise::of_bytes(&first)
+        && !(found.is_wide_text() && is_wide(named))
+    {
+        let file = file();
+        return Err(SourceError::Disguised { file, found });
+    }
     let (encoding, mark) = match Encoding::for_bom(&first) {
         None => (named, 0),
         Some((marked, mark)) if marked == named => (marked, mark),

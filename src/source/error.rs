@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
+use super::Disguise;
+
 /// Why an extract could not be opened or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -36,10 +38,12 @@ pub enum SourceError {
         count: usize,
     },
     /// The file has a form that cannot be read.
-    #[error("{file}: not a format that can be read")]
+    #[error("{file}: {}", unread(*found))]
     Format {
         /// The file.
         file: Arc<str>,
+        /// What its name says.
+        found: Option<Disguise>,
     },
     /// The encoding has no such name, or is none that text can be read in.
     #[error("`{label}` is not the name of an encoding")]
@@ -95,6 +99,16 @@ pub enum SourceError {
         line: u64,
         /// What is wrong.
         what: String,
+    },
+    /// The header has bytes that mean nothing in the encoding.
+    #[error("{file}:{line}: the header is not valid {encoding}")]
+    Undecodable {
+        /// The file.
+        file: Arc<str>,
+        /// The line on which the header begins.
+        line: u64,
+        /// The name of the encoding.
+        encoding: &'static str,
     },
     /// The file lacks a column of the first file.
     #[error("{file}: there is no column `{column}`, which the extract's first file has")]
@@ -155,13 +169,21 @@ pub enum SourceError {
         /// What is wrong.
         what: String,
     },
-    /// The file is no text.
-    #[error("{file}: the file is {found}, not delimited text")]
+    /// The file is something else than its name and the mapping say.
+    #[error("{file}: {}", instead(*found))]
     Disguised {
         /// The file.
         file: Arc<str>,
         /// What its first bytes say.
-        found: &'static str,
+        found: Disguise,
+    },
+    /// The first line is for a spreadsheet program, and names no columns.
+    #[error("{file}:{line}: `sep=` stands where the names of the columns should")]
+    Spreadsheet {
+        /// The file.
+        file: Arc<str>,
+        /// The line.
+        line: u64,
     },
     /// A comment or a line to be left out ends in a carriage return alone.
     #[error(
@@ -245,6 +267,27 @@ pub enum SourceError {
     },
 }
 
+/// What an extract may be.
+const FORMATS: &str = "give the extract as csv, tsv or parquet, the first two also as .gz or .zst; if it is delimited text under another name, say so with `source.format`";
+
+/// What a file is in place of what it should be, as a sentence.
+fn instead(found: Disguise) -> String {
+    match found {
+        Disguise::Utf16Le | Disguise::Utf16Be => {
+            format!("the file is {found}, and the mapping does not say so")
+        }
+        _ => format!("the file is {found}, not delimited text"),
+    }
+}
+
+/// Why a file is not read, as the end of a sentence.
+fn unread(found: Option<Disguise>) -> String {
+    match found {
+        None | Some(Disguise::Other) => "not a format that can be read".to_owned(),
+        Some(found) => format!("{found} cannot be read as an extract"),
+    }
+}
+
 /// What kind of failure a [`SourceError`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SourceFailure {
@@ -292,8 +335,10 @@ impl SourceError {
             }
             Self::Pattern { .. } => "write the pattern with `*`, `?`, `[…]` and `**/`",
             Self::TooManyFiles { .. } => "join the files, or split the load into several mappings",
-            Self::Format { .. } => {
-                "give the extract as csv, tsv or parquet, the first two also as .gz or .zst; if it is delimited text under another name, say so with `source.format`"
+            Self::Format { found, .. } => found.map_or(FORMATS, Disguise::help),
+            Self::Disguised { found, .. } => found.help(),
+            Self::Undecodable { .. } => {
+                "say what the file is in, such as `csv: { encoding: windows-1252 }`, or export it as UTF-8"
             }
             Self::Encoding { .. } => "use a name such as utf-8, windows-1252 or utf-16le",
             Self::OtherEncoding { .. } => "set `encoding` of the source to what the file is",
@@ -304,8 +349,8 @@ impl SourceError {
             Self::MissingColumn { .. } => "give every file of the extract the same columns",
             Self::Dialect { .. } => "give each a character of its own",
             Self::Names { .. } => "name every column once",
-            Self::Disguised { .. } => {
-                "give the file the extension of what it is (.gz, .zst, .parquet), or export it as csv"
+            Self::Spreadsheet { .. } => {
+                "the line is for Excel: leave it out with `csv: { skip_rows: 1 }`, and give the character behind `sep=` as `delimiter`"
             }
             Self::LineEnds { .. } => "export the file with line feeds",
             Self::NoFile { .. } => "name a file; `path: \"-\"` reads standard input",
@@ -314,7 +359,10 @@ impl SourceError {
                 "take one of them away, or name the files to read with a pattern in `source.path`"
             }
             Self::Types { .. } => "write every file of the extract with the same schema",
-            Self::NotParquet { .. } | Self::Table { .. } | Self::FewerRows { .. } => {
+            Self::NotParquet { .. } => {
+                "the file may be cut off or still being written: export it again; if it is something else, end its name in what it is (.csv)"
+            }
+            Self::Table { .. } | Self::FewerRows { .. } => {
                 "the file may be cut off or still being written: export it again"
             }
             Self::NoSuchColumn { .. } | Self::Batch(_) => "please report this as a defect",

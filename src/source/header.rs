@@ -60,14 +60,20 @@ fn first_row(rows: &mut Delimited, located: &Located) -> Result<(u64, Vec<String
     }
     let encoding = rows.encoding();
     let names = first.iter().map(|cell| {
-        let name = decode::cell(encoding, cell).ok_or_else(|| SourceError::Header {
+        let name = decode::cell(encoding, cell).ok_or_else(|| SourceError::Undecodable {
             file: file(),
             line,
-            what: format!("the header is not valid {}", encoding.name()),
+            encoding: encoding.name(),
         });
         Ok(name?.trim().to_owned())
     });
-    Ok((line, names.collect::<Result<_, _>>()?))
+    let names: Vec<String> = names.collect::<Result<_, _>>()?;
+    match names.as_slice() {
+        [only] if only.len() <= 5 && only.starts_with("sep=") => {}
+        [first, second] if first == "sep=" && second.is_empty() => {}
+        _ => return Ok((line, names)),
+    }
+    Err(SourceError::Spreadsheet { file: file(), line })
 }
 
 /// What is wrong with names, as the end of a sentence.

@@ -12,6 +12,7 @@ use tempfile::{NamedTempFile, TempPath};
 
 use super::SourceError;
 use super::compression::Compression;
+use super::disguise::Disguise;
 use crate::model::{ExtractSpec, Format, Position};
 
 /// One file of an extract.
@@ -293,7 +294,8 @@ fn located(path: PathBuf, spec: &ExtractSpec) -> Result<Located, SourceError> {
         .or(known)
         .filter(|format| compression == Compression::None || *format != Format::Parquet);
     let Some(format) = format else {
-        return Err(SourceError::Format { file: name });
+        let found = Disguise::of_name(&inner);
+        return Err(SourceError::Format { file: name, found });
     };
     Ok(Located {
         path,

@@ -6,6 +6,7 @@
 mod compression;
 mod decode;
 mod delimited;
+mod disguise;
 mod error;
 mod extract;
 mod filling;
@@ -16,6 +17,7 @@ mod reading;
 mod tape;
 
 pub use decode::encode;
+pub use disguise::Disguise;
 pub use error::{SourceError, SourceFailure};
 pub use extract::Extract;
 pub use parquet::cell_text;

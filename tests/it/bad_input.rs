@@ -259,3 +259,79 @@ async fn a_run_that_cannot_begin_leaves_its_results() {
     let why = results["stopped_by"].as_str().unwrap();
     assert!(why.contains("no destination `nowhere`"), "{why}");
 }
+
+/// An extract in UTF-16, without a mark.
+fn wide(bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+    let units = "number,name\nA1,Zo\u{eb}\n".encode_utf16();
+    units.flat_map(bytes).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_extract_is_told_with_the_way_out() {
+    let (little, big) = (wide(u16::to_le_bytes), wide(u16::to_be_bytes));
+    let cases: [(&str, &[u8], &str, &str); 12] = [
+        ("a.xlsx", b"PK\x03\x04", "a workbook", "CSV UTF-8"),
+        ("b.csv", b"PK\x03\x04..", "a workbook", "CSV UTF-8"),
+        ("c.csv", b"\xD0\xCF\x11\xE0..", "a workbook", "CSV UTF-8"),
+        ("d.json", b"[]", "JSON", "csv or parquet"),
+        (
+            "e.csv",
+            b"[\n {\"number\": 1}\n]\n",
+            "JSON",
+            "csv or parquet",
+        ),
+        (
+            "f.csv",
+            b"<?xml version=\"1.0\"?>",
+            "a web page or XML",
+            "csv or parquet",
+        ),
+        ("g.csv", b"\x1f\x8b\x08\x00..", "a gzip file", ".csv.gz"),
+        ("h.csv", &little, "UTF-16", "encoding: utf-16le"),
+        ("i.csv", &big, "UTF-16", "encoding: utf-16be"),
+        ("j.csv", b"sep=;\nnumber;name\n", "`sep=`", "skip_rows: 1"),
+        (
+            "k.csv",
+            b"number,na\xefme\n",
+            "not valid UTF-8",
+            "encoding: windows-1252",
+        ),
+        (
+            "l.parquet",
+            b"number,name\nA1,Zoe\n",
+            "not a whole Parquet file",
+            ".csv",
+        ),
+    ];
+    let desk = Desk::new().await;
+    for (file, bytes, what, help) in cases {
+        desk.accounts(&format!("{{ path: {file} }}"), "");
+        desk.write(file, bytes);
+        let ran = desk.run(&["validate", "-m", "accounts.yaml"]);
+        assert_eq!(ran.code, Some(2), "{file}: {ran:?}");
+        let told = format!("error: {file}");
+        assert!(ran.err.starts_with(&told), "{file}: {}", ran.err);
+        let (error, way) = ran.err.split_once("help:").unwrap();
+        assert!(error.contains(what), "{file}: {error}");
+        assert!(way.contains(help), "{file}: {way}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_way_out_leads_somewhere() {
+    let desk = Desk::new().await;
+    for (file, csv, bytes) in [
+        ("h.csv", "encoding: utf-16le", wide(u16::to_le_bytes)),
+        ("i.csv", "encoding: utf-16be", wide(u16::to_be_bytes)),
+        (
+            "j.csv",
+            "skip_rows: 1, delimiter: \";\"",
+            b"sep=;\nnumber;name\nA1;Zoe\n".to_vec(),
+        ),
+    ] {
+        desk.accounts(&format!("{{ path: {file}, csv: {{ {csv} }} }}"), "");
+        desk.write(file, bytes);
+        let ran = desk.run(&["validate", "-m", "accounts.yaml"]);
+        assert_eq!(ran.code, Some(0), "{file}: {ran:?}");
+    }
+}
