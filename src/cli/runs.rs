@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &RunsArguments) -> Result<ExitCode, Stop> {
         None => output::print(&listed(&runs, &unfinished)),
         Some(wanted) => {
             let Some(results) = runs.iter().find(|run| run.run == *wanted) else {
-                return Err(unknown(wanted));
+                return Err(unknown(wanted, &unfinished));
             };
             if arguments.json {
                 output::print_json(results);
@@ -71,7 +71,9 @@ pub(super) fn chosen(
         }
         Some(wanted) => {
             let found = history.runs.into_iter().find(|run| run.run == *wanted);
-            found.map(Some).ok_or_else(|| unknown(wanted))
+            found
+                .map(Some)
+                .ok_or_else(|| unknown(wanted, &history.unfinished))
         }
     }
 }
@@ -95,7 +97,14 @@ fn unreadable(state: &Path, error: &std::io::Error) -> Stop {
     )
 }
 
-fn unknown(run: &str) -> Stop {
+fn unknown(run: &str, unfinished: &[String]) -> Stop {
+    if unfinished.iter().any(|it| it == run) {
+        return Stop::new(
+            format!("the run `{run}` has no results: it is running, or was killed"),
+            "If it was killed, push again with the same extract: that run completes what this one began.",
+            ExitCode::Usage,
+        );
+    }
     Stop::new(
         format!("there is no run `{run}`"),
         "List the runs with `segue runs`.",
@@ -103,6 +112,7 @@ fn unknown(run: &str) -> Stop {
     )
 }
 
+/// One line for each run, the latest first, those among them that did not come to an end.
 fn listed(runs: &[RunResults], unfinished: &[String]) -> String {
     let head = [
         "run",
@@ -115,8 +125,7 @@ fn listed(runs: &[RunResults], unfinished: &[String]) -> String {
         "unchanged",
         "rejected",
     ];
-    let mut lines = vec![head.map(str::to_owned).to_vec()];
-    lines.extend(runs.iter().map(|run| {
+    let runs = runs.iter().map(|run| {
         let rows = &run.rows;
         let counts = [
             rows.read,
@@ -133,11 +142,22 @@ fn listed(runs: &[RunResults], unfinished: &[String]) -> String {
         ];
         line.extend(counts.map(|count| count.to_string()));
         line
-    }));
+    });
     let told = |run: &String| vec![run.clone(), String::new(), "running or killed".to_owned()];
-    lines.extend(unfinished.iter().map(told));
+    let mut lines: Vec<Vec<String>> = unfinished.iter().map(told).chain(runs).collect();
+    // A run's name begins with its start, to the second; of one second the order stays.
+    let start = |line: &Vec<String>| {
+        line.first()
+            .and_then(|run| run.get(..START))
+            .map(str::to_owned)
+    };
+    lines.sort_by_key(|line| std::cmp::Reverse(start(line)));
+    lines.insert(0, head.map(str::to_owned).to_vec());
     output::columns(&lines)
 }
+
+/// So long is the start in a run's name: `20261120T231500Z`.
+const START: usize = 16;
 
 fn status(run: &RunResults) -> String {
     if run.dry_run {

@@ -138,6 +138,30 @@ async fn a_second_signal_ends_the_run_at_once_and_the_next_one_completes_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_killed_push_is_listed_among_the_others() {
+    let (desk, mut child) = kept_waiting().await;
+    signal(&child, "-KILL");
+    child.wait().unwrap();
+    let folder = std::fs::read_dir(desk.path(".segue/runs")).unwrap();
+    let killed = folder.map(|it| it.unwrap().file_name().into_string().unwrap());
+    let killed: Vec<String> = killed.collect();
+    let [killed] = killed.as_slice() else {
+        panic!("{killed:?}");
+    };
+    assert_eq!(desk.push(&[]).code, Some(0));
+    let later = "20990101T030405Z-accounts";
+    std::fs::create_dir(desk.path(&format!(".segue/runs/{later}"))).unwrap();
+    let listed = desk.run(&["runs"]).out;
+    let first = listed.lines().nth(1).unwrap();
+    assert!(first.starts_with(later), "{listed}");
+    for command in ["runs", "rejects", "retry"] {
+        let told = desk.run(&[command, killed]);
+        assert_eq!(told.code, Some(2), "{told:?}");
+        assert!(told.err.contains("was killed"), "{told:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_killed_push_is_completed_by_the_next_one() {
     let (desk, mut child) = kept_waiting().await;
     signal(&child, "-KILL");
