@@ -217,7 +217,9 @@ impl Judge<'_> {
             findings.counts.due_new += 1;
             return self.enter(row, Finding::Due { key, slot: None }, findings);
         };
-        findings.counts.standing_before += u64::from(!held.flags.has(StandingFlags::REMOVED));
+        let was_removed = held.flags.has(StandingFlags::REMOVED);
+        findings.counts.standing_before += u64::from(!was_removed);
+        findings.counts.returning += u64::from(was_removed && held.id.is_some());
         if self.options.scope == Scope::Changed
             && settled(held.flags)
             && held.source == row.source()
@@ -257,6 +259,7 @@ impl Judge<'_> {
             return Ok(());
         }
         findings.counts.vanished += 1;
+        findings.counts.again += u64::from(held.flags.has(StandingFlags::REMOVED));
         let vanished = Vanished {
             key: held.key,
             slot,

@@ -83,12 +83,16 @@ pub struct SurveyCounts {
     pub refused_keys: u64,
     /// Rows whose key cannot be read.
     pub unreadable_keys: u64,
-    /// Keys of the ledger that are neither in the extract nor removed; 0 for a partial extract.
+    /// Keys of the ledger that are neither in the extract nor removed as the mapping says; 0 for a partial extract.
     pub vanished: u64,
     /// Of the vanished keys those whose row may still be there, with an empty key.
     pub nameless: u64,
     /// Keys of the ledger that were not removed before the run.
     pub standing_before: u64,
+    /// Keys whose records were removed before the run and that the extract has again.
+    pub returning: u64,
+    /// Of the vanished keys those that were removed before the run in another way.
+    pub again: u64,
 }
 
 impl SurveyCounts {
@@ -103,6 +107,8 @@ impl SurveyCounts {
         self.vanished += other.vanished;
         self.nameless += other.nameless;
         self.standing_before += other.standing_before;
+        self.returning += other.returning;
+        self.again += other.again;
     }
 }
 
@@ -420,6 +426,11 @@ mod tests {
             ..SurveyCounts::default()
         };
         let first = winners(rows, options.standing);
+        let has_id = |key: &KeyDigest| key.0 != [0; 16];
+        let returns = |(key, (_, flags)): &(&KeyDigest, &(u8, StandingFlags))| {
+            first.contains_key(key) && removed(flags) && has_id(key)
+        };
+        counts.returning = model.iter().filter(returns).count() as u64;
         let mut entries = Vec::new();
         for row in rows {
             let finding = match row.key {

@@ -41,11 +41,16 @@ pub(super) fn judge(plan: &Plan, counts: &SurveyCounts) -> Result<(), PushError>
 pub(super) fn must_count_changes(plan: &Plan, counts: &SurveyCounts) -> bool {
     let most = &plan.guard().max_changes;
     most.as_ref()
-        .is_some_and(|most| exceeds(most, counts.due_known, counts.standing_before))
+        .is_some_and(|most| exceeds(most, counts.due_known, may_change(counts)))
 }
 
 /// Judges real differences.
-pub(super) fn judge_changes(plan: &Plan, changes: u64, known: u64) -> Result<(), PushError> {
+pub(super) fn judge_changes(
+    plan: &Plan,
+    changes: u64,
+    counts: &SurveyCounts,
+) -> Result<(), PushError> {
+    let known = may_change(counts);
     match &plan.guard().max_changes {
         Some(most) if exceeds(most, changes, known) => {
             let figures = format!(
@@ -58,6 +63,11 @@ pub(super) fn judge_changes(plan: &Plan, changes: u64, known: u64) -> Result<(),
     }
 }
 
+/// What changes are a part of: who returns counts as changed, and as known.
+fn may_change(counts: &SurveyCounts) -> u64 {
+    counts.standing_before + counts.returning
+}
+
 /// Judges how many records would be removed. Where the mapping names no threshold, a tenth of the known ones may be, but
 /// at least ten; never all of them, and none for an extract without rows.
 pub(super) fn judge_removals(
@@ -65,7 +75,8 @@ pub(super) fn judge_removals(
     removals: u64,
     counts: &SurveyCounts,
 ) -> Result<(), PushError> {
-    let known = counts.standing_before;
+    // What was removed in another way before is removed once more.
+    let known = counts.standing_before + counts.again;
     let told = |most: &str| {
         let figures =
             format!("{removals} of {known} known records would be removed, at most {most} may");

@@ -284,7 +284,7 @@ impl Surveyor {
             return Ok(None);
         }
         let changes = self.mapper().count_changes(survey, &self.stop)?;
-        Ok(guard::judge_changes(plan, changes, counts.standing_before).err())
+        Ok(guard::judge_changes(plan, changes, counts).err())
     }
 }
 

@@ -496,6 +496,27 @@ async fn the_guard_counts_every_removal() {
     assert!(ran.err.contains("nothing to do"), "{}", ran.err);
 }
 
+/// Whom the mapping treats once more it counts among the known ones, and whoever returns as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guard_of_a_hundred_percent_lets_everybody_pass() {
+    let all = "guard: { max_deletes: 100%, max_changes: 100% }";
+    let desk = thirty(&format!("missing: deactivate\n{all}")).await;
+    numbers(&desk, "people", 1..=5);
+    assert_eq!(push(&desk, &[]).rows("deactivated"), 25);
+    numbers(&desk, "people", 1..=30);
+    let ran = push(&desk, &[]);
+    assert_eq!((ran.code, ran.rows("updated")), (Some(0), 25), "{ran:?}");
+    numbers(&desk, "people", 1..=5);
+    assert_eq!(push(&desk, &[]).rows("deactivated"), 25);
+    people(&desk, "missing: delete\nguard: { max_deletes: 24 }");
+    let ran = push(&desk, &[]);
+    let told = "25 of 30 known records would be removed, at most 24 may";
+    assert!(ran.code == Some(4) && ran.err.contains(told), "{ran:?}");
+    people(&desk, &format!("missing: delete\n{all}"));
+    let ran = push(&desk, &[]);
+    assert_eq!((ran.code, ran.rows("deleted")), (Some(0), 25), "{ran:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_done_is_told_at_its_place() {
     let desk = Desk::new().await;
