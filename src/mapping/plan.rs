@@ -87,6 +87,11 @@ impl Plan {
         self.mode
     }
 
+    /// Whether rows have anything but their key that may tell one from another.
+    pub fn reads_more_than_keys(&self) -> bool {
+        !self.digested.is_empty()
+    }
+
     /// What becomes of rows with the same key.
     pub fn duplicates(&self) -> &Duplicates {
         &self.duplicates

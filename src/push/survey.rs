@@ -22,7 +22,7 @@ use crate::ledger::{
     Extent, Finding, HeldBack, Scope, Snapshot, StandingRow, Survey, SurveyBuilder, SurveyCounts,
     SurveyOptions,
 };
-use crate::mapping::{Duplicates, Removal};
+use crate::mapping::{Duplicates, Mode, Removal};
 use crate::model::{KeyDigest, KeyReading, Reading, RowDigest, Rows, Source as _};
 use crate::source::SourceError;
 
@@ -223,8 +223,13 @@ impl Surveyor {
         Ok(places.join(", "))
     }
 
-    /// A key that changed at the source makes a second record and leaves the first one behind.
+    /// A key that changed at the source makes a second record and leaves the first one behind, where records are made.
     fn renamed_keys(&self, survey: &Survey) -> Result<Option<String>, PushError> {
+        let plan = &self.opened.plan;
+        let makes = matches!(plan.mode(), Mode::Upsert | Mode::Create);
+        if !(makes && plan.reads_more_than_keys()) {
+            return Ok(None);
+        }
         let renamed = survey.renamed()?;
         if renamed.keys == 0 {
             return Ok(None);
@@ -238,12 +243,18 @@ impl Surveyor {
         if renamed.keys > places.len() as u64 {
             places.push("…".to_owned());
         }
-        Ok(Some(format!(
-            "{} new keys stand in rows that are, but for the key, those of keys which have vanished ({}): if their keys were \
-             changed, each of these records is written a second time; choose a key that never changes",
-            renamed.keys,
-            places.join(", ")
-        )))
+        let (keys, places) = (renamed.keys, places.join(", "));
+        Ok(Some(if keys == 1 {
+            format!(
+                "1 new key stands in a row that is, but for the key, that of a key which has vanished ({places}): if the key was \
+                 changed, this record is written a second time; choose a key that never changes"
+            )
+        } else {
+            format!(
+                "{keys} new keys stand in rows that are, but for the key, those of keys which have vanished ({places}): if their \
+                 keys were changed, each of these records is written a second time; choose a key that never changes"
+            )
+        }))
     }
 
     /// Tells what the second reading would find.

@@ -222,10 +222,6 @@ async fn who_leaves_is_removed_and_returns_under_the_whole_key() {
         desk.write("subs.csv", WHOLE.replace("K2,gold,c", "K2,silver,c"));
         let ran = push(&desk, &[]);
         assert_eq!(counts(&ran, ["created", counter]), [1, 1], "{ran:?}");
-        assert!(
-            ran.err.contains("if their keys were changed"),
-            "{}",
-            ran.err
-        );
+        assert!(ran.err.contains("if the key was changed"), "{}", ran.err);
     }
 }

@@ -749,6 +749,32 @@ async fn a_key_that_was_changed_at_the_source_is_noticed() {
     assert!(warnings.contains(told), "{warnings}");
 }
 
+/// One person joins a segment and another one leaves it: nothing was renamed.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_are_nothing_but_keys_tell_no_key_from_another() {
+    let desk = thirty("missing: keep").await;
+    let flag = |mode: &str| {
+        desk.write(
+            "people.yaml",
+            format!(
+                "version: 1\nsource: {{ path: flags.csv }}\ntarget: {{ table: contact, key: [externaluseridentifier] }}\n\
+                 {mode}\ncolumns:\n  externaluseridentifier: number\n  donotbulkemail: {{ value: true }}\n"
+            ),
+        );
+    };
+    let member = |number: u32| desk.write("flags.csv", format!("number\nC1\nC{number}\n"));
+    std::fs::remove_dir_all(desk.path(".segue/env/people")).unwrap();
+    for (mode, numbers) in [("mode: upsert", [2, 3]), ("mode: { update: skip }", [4, 5])] {
+        flag(mode);
+        for number in numbers {
+            member(number);
+            let ran = push(&desk, &[]);
+            assert_eq!((ran.code, ran.rows("rejected")), (Some(0), 0), "{ran:?}");
+            assert!(!ran.err.contains("new key"), "{mode}: {}", ran.err);
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_many_keys_share_tell_no_key_from_another() {
     let desk = Desk::new().await;
