@@ -5,9 +5,9 @@ use tokio::sync::watch;
 use super::record::{Condemned, Note};
 use super::send::{End, Mapper, Step};
 use super::{PushError, interrupted};
-use crate::dispatch::Stopping;
+use crate::dispatch::{Draft, Stopping};
 use crate::ledger::{Finding, LedgerError, Survey, SurveyEntry};
-use crate::model::Reject;
+use crate::model::{Reject, Standing, StandingFlags, When};
 
 impl Mapper {
     /// How many known records really differ; nothing is handed on.
@@ -23,7 +23,8 @@ impl Mapper {
                 return Err(interrupted().into());
             }
             if let Step::Draft(draft) = step
-                && draft.standing.is_some()
+                && let Some(standing) = &draft.standing
+                && !self.follows_a_create(&draft, standing)
             {
                 changes += 1;
             }
@@ -33,6 +34,19 @@ impl Mapper {
             Ok(()) | Err(End::Deaf) => Ok(changes),
             Err(End::Failed(error)) => Err(error),
         }
+    }
+
+    /// Whether nothing differs but what an earlier run left out of the create: that is new, and no change.
+    fn follows_a_create(&self, draft: &Draft, standing: &Standing) -> bool {
+        let target = self.opened.plan.target();
+        let follows = |index: usize| {
+            let column = target.columns.get(index);
+            let state = standing.columns.get(index);
+            column.zip(state).is_some_and(|(column, state)| {
+                column.is_stamp || column.when == When::Update && state.is_never_sent()
+            })
+        };
+        standing.flags.has(StandingFlags::PENDING) && draft.columns.iter().all(follows)
     }
 
     /// The records that are marked for deletion and would be deleted; nothing is handed on.
