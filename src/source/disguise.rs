@@ -87,8 +87,11 @@ impl Disguise {
                 "end the file's name in .zst (`extract.csv.zst`); unpack what is handed over by standard input"
             }
             Self::Parquet => "end the file's name in .parquet, or say `format: parquet`",
-            Self::Workbook | Self::Zip => {
-                "save the sheet as CSV (in Excel: File, Save As, `CSV UTF-8 (Comma delimited)`) and name that file; unpack an archive"
+            Self::Workbook => {
+                "save the sheet as CSV (in Excel: File, Save As, `CSV UTF-8 (Comma delimited)`) and name that file"
+            }
+            Self::Zip => {
+                "save a workbook's sheet as CSV (in Excel: File, Save As, `CSV UTF-8 (Comma delimited)`), unpack an archive, and name that file"
             }
             Self::Archive => "unpack it; a single file may stay packed as .gz or .zst",
             Self::Json | Self::Markup | Self::Pdf | Self::Other => {
