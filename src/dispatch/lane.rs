@@ -144,23 +144,34 @@ impl<D> Lane<D> {
         }
     }
 
-    /// Room for a request as soon as there is; `None` if no user is left.
-    async fn slot(&self, errand: Errand) -> Option<Slot> {
+    /// Room for a request as soon as there is.
+    ///
+    /// # Errors
+    /// If no user is left. A find also gives up when it is time: where nothing is written, nobody else looks at the clock.
+    async fn slot(&self, errand: Errand) -> Result<Slot, StopCause> {
         let _seeking = (errand == Errand::Find).then(|| Seeking::of(&self.shared));
         let mut freed = self.freed();
         loop {
             freed.borrow_and_update();
             let turn = match self.try_slot(errand) {
-                Ok(slot) => return Some(slot),
+                Ok(slot) => return Ok(slot),
                 Err(turn) => turn,
             };
-            if self.state().users.left() == 0 {
-                return None;
+            let nobody_is_left = self.state().users.left() == 0;
+            if (errand == Errand::Find || nobody_is_left)
+                && let Some(cause) = self.must_stop()
+            {
+                return Err(cause);
             }
             let until = match turn {
                 Turn::At(time) => time,
                 // Somebody will be told sooner.
                 Turn::Of(_) | Turn::AfterAnswer => Instant::now() + Duration::from_hours(1),
+            };
+            let until = match errand {
+                Errand::Find => self.in_time(until),
+                // The gate looks at the clock.
+                Errand::Write => until,
             };
             tokio::select! {
                 // The sender lives as long as the lane.
@@ -196,53 +207,7 @@ impl<D> Lane<D> {
         wait
     }
 
-    /// The service worked.
-    pub(super) fn progressed(&self) {
-        let mut state = self.state();
-        state.troubled_since = None;
-    }
-
-    /// The service could not work, and said so.
-    pub(super) fn troubled(&self, error: &ServiceError) {
-        self.state().trouble(error);
-    }
-
-    /// Whether the service works for nobody, and is waited for all the same.
-    pub(super) fn waits_for_the_service(&self) -> bool {
-        let outage = self.options.outage;
-        self.state().lull.is_bearable(outage) == Some(true)
-    }
-
-    /// Whether it is time to give up: no user is left, the deadline has passed or comes before the end of the penalty, or the
-    /// service has tried the run's patience.
-    pub(super) fn must_stop(&self) -> Option<StopCause> {
-        let now = Instant::now();
-        let options = self.options();
-        let state = self.state();
-        if state.users.left() == 0 {
-            let last = state.dropped.last().map(|dropped| dropped.error.clone());
-            return Some(StopCause::Credential(last.unwrap_or_default()));
-        }
-        let exhausted = || Some(StopCause::Exhausted(state.said.clone()));
-        let free_at = state.users.free_at().unwrap_or(now);
-        let paused = free_at > now;
-        let next = free_at.max(now);
-        if options.deadline.is_some_and(|deadline| next >= deadline) {
-            return if paused || state.troubled_since.is_some() {
-                exhausted()
-            } else {
-                Some(StopCause::Deadline)
-            };
-        }
-        let patient_until = state.troubled_since.unwrap_or(now) + options.patience;
-        if next > patient_until || state.lull.is_bearable(options.outage) == Some(false) {
-            exhausted()
-        } else {
-            None
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.shared.state()
     }
 
@@ -280,7 +245,7 @@ impl<D: Destination> Lane<D> {
         // A penalty may have begun since there was room.
         let slot = match slot.filter(Slot::is_open) {
             Some(slot) => Some(slot),
-            None => self.slot(Errand::Write).await,
+            None => self.slot(Errand::Write).await.ok(),
         };
         let Some((slot, destination)) = self.way(slot) else {
             return self.nobody_left(batch);
@@ -316,12 +281,16 @@ impl<D: Destination> Lane<D> {
 
     /// Finds records, once there is room for it. A user whose secret or role fails is dropped, and another one asked.
     ///
+    /// # Errors
+    /// Why the run stops, or else what was answered.
+    ///
     /// # Cancellation
     /// Safe, like [`Destination::find`].
-    pub(super) async fn find(&self, what: &Find) -> Result<Vec<Found>, Failure> {
+    pub(super) async fn find(&self, what: &Find) -> Result<Result<Vec<Found>, Failure>, StopCause> {
         loop {
-            let Some((slot, destination)) = self.way(self.slot(Errand::Find).await) else {
-                return Err(self.refused_by_all());
+            let slot = self.slot(Errand::Find).await?;
+            let Some((slot, destination)) = self.way(Some(slot)) else {
+                return Ok(Err(self.refused_by_all()));
             };
             self.state().traffic.finds += 1;
             let in_flight = (InFlight::of(self), self.shared.meter.looks_up());
@@ -333,14 +302,16 @@ impl<D: Destination> Lane<D> {
             let found = found.unwrap_or_else(|_| Err(unfound()));
             drop(in_flight);
             slot.comes_back(Heard::of_find(&found), self.options());
-            let Err(failure) = &found else { return found };
+            let Err(failure) = &found else {
+                return Ok(found);
+            };
             if let Some(penalty) = penalty(failure) {
                 self.impose(slot.user(), penalty);
             }
             let is_dropped = failure.cause == Cause::Credential
                 && self.goes_on_without(Some(slot.user()), &failure.error);
             if !is_dropped {
-                return found;
+                return Ok(found);
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::time::{Instant, sleep_until};
+
 use super::account::StopCause;
 use super::lane::Lane;
 use super::triage::{Company, Halt, Next, triage};
@@ -84,7 +86,7 @@ async fn seek<D: Destination, Sought: Clone>(
             return Err(cause);
         }
         let what = what(ask.sought.clone());
-        let failure = match lane.find(&what).await {
+        let failure = match lane.find(&what).await? {
             Ok(found) => {
                 lane.progressed();
                 looked.found.extend(found);
@@ -101,7 +103,8 @@ async fn seek<D: Destination, Sought: Clone>(
                 if is_tried && !lane.waits_for_the_service() {
                     return Err(StopCause::Exhausted(failure.error));
                 }
-                tokio::time::sleep(lane.backoff(ask.failures)).await;
+                let again_at = Instant::now() + lane.backoff(ask.failures);
+                sleep_until(lane.in_time(again_at)).await;
                 asks.push(ask);
             }
             // A find has one answer for all that it asks for, whoever gave it.
@@ -129,4 +132,50 @@ fn halves<Sought>(ask: Ask<Sought>) -> [Ask<Sought>; 2] {
     let mut sought = ask.sought;
     let other = sought.split_off(sought.len().div_ceil(2));
     [sought, other].map(|sought| Ask { sought, failures })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::options::Options;
+    use super::*;
+    use crate::model::{Batch, Reply};
+
+    /// A service that knows no record, and takes nothing.
+    struct Empty;
+
+    impl Destination for Empty {
+        async fn send(&self, _: &Batch) -> Vec<Reply> {
+            Vec::new()
+        }
+
+        async fn find(&self, _: &Find) -> Result<Vec<Found>, Failure> {
+            Ok(Vec::new())
+        }
+    }
+
+    /// A dry run has no gate that would look at the clock meanwhile.
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_for_room_gives_up_when_the_penalty_lasts_too_long() {
+        let (soon, later) = (Duration::from_secs(1), Duration::from_hours(1));
+        let began = Instant::now();
+        for deadline in [Some(began + Duration::from_mins(1)), None] {
+            let options = Options {
+                deadline,
+                ..Options::default()
+            };
+            let lane = Lane::new(Arc::new(Empty), options);
+            lane.rests(0, Instant::now() + soon);
+            // Another request is told to wait while this one does.
+            let another = async {
+                lane.rests(0, Instant::now() + later);
+                lane.shared.free();
+            };
+            let looking = look_up(&lane, None, vec![Vec::new()]);
+            let (looked, ()) = tokio::join!(looking, another);
+            assert!(matches!(looked, Err(StopCause::Exhausted(_))), "{looked:?}");
+            assert!(began.elapsed() < Duration::from_mins(1), "{deadline:?}");
+        }
+    }
 }

@@ -25,6 +25,7 @@ mod lull;
 mod meter;
 mod options;
 mod pace;
+mod patience;
 mod penalty;
 mod queue;
 mod refer;
