@@ -1,13 +1,14 @@
 //! Why something could not be had from an environment, told by cause, each with what to do about it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{RefusalCause, SignInCause};
 use crate::model::ServiceError;
 
 /// Why something could not be had from an environment.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum DataverseError {
     /// A setting of the connection cannot be used.
     #[error("`{setting}: {value}` cannot be used: {why}")]
@@ -35,7 +36,7 @@ pub enum DataverseError {
     },
     /// The HTTP client cannot be set up.
     #[error("the HTTP client cannot be set up")]
-    Client(#[source] reqwest::Error),
+    Client(#[source] Arc<reqwest::Error>),
     /// No connection: nothing was sent.
     #[error("cannot connect to {host}: {why}")]
     Unreachable {

@@ -103,9 +103,13 @@ impl Loopback {
     }
 
     pub(super) fn tokens(&self) -> Tokens {
+        self.tokens_with(&WireOptions::default())
+    }
+
+    pub(super) fn tokens_with(&self, options: &WireOptions) -> Tokens {
         let address = Address::parse(&self.origin).unwrap();
         Tokens::new(
-            client_of(&address.batch, &WireOptions::default()).unwrap(),
+            client_of(&address.batch, options).unwrap(),
             address
                 .token_endpoint(Some(&self.origin), "contoso.example")
                 .unwrap(),

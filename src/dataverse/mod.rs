@@ -22,6 +22,7 @@ mod get;
 mod http;
 mod limit;
 mod literal;
+mod login;
 #[cfg(test)]
 mod loopback;
 mod metadata;

@@ -5,17 +5,17 @@
 //!
 //! Source: Microsoft Learn, "OAuth 2.0 client credentials flow on the Microsoft identity platform".
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{DATE, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Url};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::address::server;
+use super::login::{Denied, Granted};
 use super::said::Said;
 use super::transport::{body_of, network_error};
 use super::{DataverseError, SignInCause, wait};
@@ -50,6 +50,8 @@ pub(super) struct Tokens {
     secret: SecretString,
     scope: String,
     held: Mutex<Held>,
+    /// How often the login host was asked, and the asking has ended.
+    asked: AtomicU64,
 }
 
 #[derive(Default)]
@@ -57,29 +59,27 @@ struct Held {
     current: Option<Current>,
     issued: u64,
     denied: Option<Denial>,
+    failed: Option<Failed>,
 }
 
 /// No token was given in the place of one that was rejected.
 struct Denial {
     /// The token that was rejected.
     serial: u64,
-    cause: SignInCause,
-    error: ServiceError,
+    error: DataverseError,
+}
+
+/// No token was given.
+struct Failed {
+    /// Which asking it was; the first is 1.
+    number: u64,
+    error: DataverseError,
 }
 
 struct Current {
     token: Token,
     renew_at: Instant,
     lapses_at: Instant,
-}
-
-impl Denial {
-    fn told(&self) -> DataverseError {
-        DataverseError::SignIn {
-            cause: self.cause,
-            error: self.error.clone(),
-        }
-    }
 }
 
 /// What to ask for, and with what.
@@ -96,41 +96,9 @@ const MARGIN: Duration = Duration::from_mins(5);
 /// While an old token is still good, a login host that is not available is asked again after so long.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
 
-#[derive(Deserialize)]
-struct Granted {
-    #[serde(deserialize_with = "confidential")]
-    access_token: SecretString,
-    #[serde(default)]
-    expires_in: Seconds,
-}
-
-fn confidential<'de, D: serde::Deserializer<'de>>(json: D) -> Result<SecretString, D::Error> {
-    String::deserialize(json).map(SecretString::from)
-}
-
-/// A number, or a number as text, as older endpoints have it. Some endpoints do not tell.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Seconds {
-    Number(u64),
-    Text(String),
-    Other(IgnoredAny),
-}
-
-impl Default for Seconds {
-    fn default() -> Self {
-        Self::Other(IgnoredAny)
-    }
-}
-
-#[derive(Deserialize)]
-struct Denied {
-    error: String,
-    #[serde(default)]
-    error_description: String,
-    #[serde(default)]
-    error_codes: Vec<u64>,
-}
+/// A login host answers within a second, or it is out of order. Whatever is to be sent waits for it meanwhile, so it has
+/// not the time that the service has.
+const LONGEST_ASKING: Duration = Duration::from_secs(30);
 
 impl Tokens {
     pub(super) fn new(client: Client, endpoint: Url, application: Application) -> Self {
@@ -141,24 +109,25 @@ impl Tokens {
             secret: application.secret,
             scope: format!("{}/.default", application.resource),
             held: Mutex::default(),
+            asked: AtomicU64::new(0),
         }
     }
 
-    /// The token to use now. Whoever comes while one is asked for waits for it.
+    /// The token to use now. Whoever comes while one is asked for waits for it, and shares what comes of it.
     pub(super) async fn current(&self) -> Result<Token, DataverseError> {
+        let asked = self.asked.load(Ordering::Acquire);
         let mut held = self.held.lock().await;
-        let now = Instant::now();
         if let Some(current) = &held.current
-            && now < current.renew_at
+            && Instant::now() < current.renew_at
         {
             return Ok(current.token.clone());
         }
-        match self.renew(&mut held).await {
+        match self.renew(&mut held, asked).await {
             Ok(token) => Ok(token),
             Err(error) => match &mut held.current {
-                Some(current) if now < current.lapses_at && may_pass(&error) => {
+                Some(current) if Instant::now() < current.lapses_at && may_pass(&error) => {
                     tracing::warn!(error = %error, "the token could not be renewed yet");
-                    current.renew_at = now + RENEWAL_PAUSE;
+                    current.renew_at = Instant::now() + RENEWAL_PAUSE;
                     Ok(current.token.clone())
                 }
                 _ => Err(error),
@@ -168,6 +137,7 @@ impl Tokens {
 
     /// The token to use after that one was rejected: many rejections make one renewal, and one refusal of it.
     pub(super) async fn refresh_after(&self, rejected: &Token) -> Result<Token, DataverseError> {
+        let asked = self.asked.load(Ordering::Acquire);
         let mut held = self.held.lock().await;
         if let Some(current) = &held.current
             && current.token.serial != rejected.serial
@@ -177,14 +147,13 @@ impl Tokens {
         if let Some(denied) = &held.denied
             && denied.serial == rejected.serial
         {
-            return Err(denied.told());
+            return Err(denied.error.clone());
         }
         held.current = None;
-        let renewed = self.renew(&mut held).await;
-        if let Err(DataverseError::SignIn { cause, error }) = &renewed {
+        let renewed = self.renew(&mut held, asked).await;
+        if let Err(error @ DataverseError::SignIn { .. }) = &renewed {
             held.denied = Some(Denial {
                 serial: rejected.serial,
-                cause: *cause,
                 error: error.clone(),
             });
         }
@@ -198,8 +167,23 @@ impl Tokens {
             .take_if(|current| current.token.serial == rejected.serial);
     }
 
-    async fn renew(&self, held: &mut Held) -> Result<Token, DataverseError> {
-        let granted = self.ask().await?;
+    /// Asks for a token, unless one was asked for in vain since so many askings had ended.
+    async fn renew(&self, held: &mut Held, asked: u64) -> Result<Token, DataverseError> {
+        if let Some(failed) = &held.failed
+            && failed.number > asked
+        {
+            return Err(failed.error.clone());
+        }
+        let renewed = self.renew_now(held).await;
+        let number = self.asked.fetch_add(1, Ordering::AcqRel) + 1;
+        let error = renewed.as_ref().err().cloned();
+        held.failed = error.map(|error| Failed { number, error });
+        renewed
+    }
+
+    async fn renew_now(&self, held: &mut Held) -> Result<Token, DataverseError> {
+        let granted = timeout(LONGEST_ASKING, self.ask()).await;
+        let granted = granted.unwrap_or_else(|_| Err(not_granted(self.silent())))?;
         let lifetime = granted.expires_in.duration();
         let mut header =
             HeaderValue::from_str(&format!("Bearer {}", granted.access_token.expose_secret()))
@@ -218,6 +202,13 @@ impl Tokens {
         });
         tracing::debug!(lifetime_seconds = lifetime.as_secs(), "token received");
         Ok(token)
+    }
+
+    fn silent(&self) -> DataverseError {
+        DataverseError::Unanswered {
+            host: server(&self.endpoint),
+            why: format!("nothing came in {} s", LONGEST_ASKING.as_secs()),
+        }
     }
 
     async fn ask(&self) -> Result<Granted, DataverseError> {
@@ -300,45 +291,6 @@ fn no_token(why: &str) -> DataverseError {
     }
 }
 
-impl Denied {
-    /// The AADSTS number, from the list or from the text.
-    fn number(&self) -> u64 {
-        self.error_codes.first().copied().unwrap_or_else(|| {
-            let digits = self
-                .error_description
-                .split_once("AADSTS")
-                .map_or("", |(_, rest)| rest);
-            let end = digits
-                .find(|c: char| !c.is_ascii_digit())
-                .unwrap_or(digits.len());
-            digits
-                .get(..end)
-                .and_then(|digits| digits.parse().ok())
-                .unwrap_or_default()
-        })
-    }
-
-    fn code(&self) -> String {
-        match self.number() {
-            0 => self.error.clone(),
-            number => format!("AADSTS{number}"),
-        }
-    }
-}
-
-impl Seconds {
-    fn duration(&self) -> Duration {
-        // A lifetime that cannot be read is taken as short; beyond a day it makes no difference.
-        let seconds = match self {
-            Self::Number(seconds) => Some(*seconds),
-            Self::Text(text) => text.parse().ok(),
-            Self::Other(_) => None,
-        };
-        let seconds = seconds.unwrap_or(600);
-        Duration::from_secs(seconds.min(24 * 60 * 60))
-    }
-}
-
 /// The cause behind a code that [`Denied::code`] wrote; `None` if it is not one of a login host.
 pub(super) fn cause_of_sign_in(code: &str) -> Option<SignInCause> {
     let number = code.strip_prefix("AADSTS")?.parse().ok()?;
@@ -389,7 +341,7 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::DataverseErrorKind;
-    use super::super::loopback::{Loopback, SECRET, json, response, token};
+    use super::super::loopback::{Loopback, SECRET, SILENCE, impatient, json, response, token};
     use super::*;
 
     fn text(token: &Token) -> &str {
@@ -503,6 +455,44 @@ mod tests {
         assert_eq!(text(&tokens.current().await.unwrap()), "Bearer t0");
         assert_eq!(server.asked().len(), 2);
         assert!(tokens.refresh_after(&old).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_token_that_is_not_given_is_told_so_together() {
+        let server = Loopback::serve(|_, number| match number {
+            0 => token("t0", 3599),
+            _ => response("503 Service Unavailable", "", "<html>"),
+        })
+        .await;
+        let tokens = server.tokens();
+        let old = tokens.current().await.unwrap();
+        let all = tokio::join!(
+            tokens.refresh_after(&old),
+            tokens.refresh_after(&old),
+            tokens.current()
+        );
+        assert!(all.0.is_err() && all.1.is_err() && all.2.is_err());
+        assert_eq!(server.asked().len(), 2);
+        // Who comes later asks anew.
+        assert!(tokens.current().await.is_err());
+        assert_eq!(server.asked().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_login_host_that_does_not_answer_is_left_alone_from_then_on() {
+        let server = Loopback::serve(|_, number| match number {
+            0 => token("t0", 3599),
+            _ => SILENCE.to_vec(),
+        })
+        .await;
+        let options = impatient();
+        let tokens = server.tokens_with(&options);
+        tokens.current().await.unwrap();
+        let now = Instant::now();
+        tokens.held.lock().await.current.as_mut().unwrap().renew_at = now;
+        assert_eq!(text(&tokens.current().await.unwrap()), "Bearer t0");
+        let renew_at = tokens.held.lock().await.current.as_ref().unwrap().renew_at;
+        assert!(renew_at >= now + options.request_timeout + RENEWAL_PAUSE);
     }
 
     #[tokio::test]

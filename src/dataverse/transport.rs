@@ -1,6 +1,7 @@
 //! The HTTP client below every request: how it is made, how much of a body is taken, and its errors in words.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -66,7 +67,8 @@ pub(super) fn client_of(url: &Url, options: &WireOptions) -> Result<Client, Data
     } else {
         builder
     };
-    builder.build().map_err(DataverseError::Client)
+    let client = builder.build();
+    client.map_err(|error| DataverseError::Client(Arc::new(error)))
 }
 
 /// Reads what there is of a body, and says why there is no more.
@@ -105,7 +107,7 @@ pub(super) async fn body_of(response: &mut reqwest::Response) -> (Bytes, Option<
 /// Tells a request that was not sent from one without an answer.
 pub(super) fn network_error(host: String, error: reqwest::Error) -> DataverseError {
     if error.is_builder() {
-        return DataverseError::Client(error.without_url());
+        return DataverseError::Client(Arc::new(error.without_url()));
     }
     if error.is_connect() {
         return DataverseError::Unreachable {
