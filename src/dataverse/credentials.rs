@@ -1,6 +1,6 @@
 //! Reads the client secret from where the connection says it is.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use secrecy::SecretString;
@@ -11,14 +11,17 @@ use crate::model::SecretSource;
 /// Reads the secret. Its trailing line end is cut; an empty secret is an error.
 ///
 /// # Cancellation
-/// A command that was started runs to its end, and its output is dropped.
+/// A command that was started runs to its end, and its output is dropped; so is what a file gives.
 pub(super) async fn read(source: &SecretSource) -> Result<SecretString, DataverseError> {
     let (from, bytes) = match source {
         SecretSource::Env(name) => (
             format!("the environment variable {name}"),
             from_environment(name),
         ),
-        SecretSource::File(path) => (format!("the file {}", path.display()), from_file(path)),
+        SecretSource::File(path) => (
+            format!("the file {}", path.display()),
+            from_file(path.clone()).await,
+        ),
         // The arguments may be confidential, the program's name is not.
         SecretSource::Command(words) => (
             format!("the command {}", words.first().map_or("", String::as_str)),
@@ -42,12 +45,24 @@ fn from_environment(name: &str) -> Result<Vec<u8>, String> {
     }
 }
 
-fn from_file(path: &Path) -> Result<Vec<u8>, String> {
-    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
-    if is_readable_by_all(path) {
-        tracing::warn!(file = %path.display(), "everybody on this machine can read the secret file; chmod 600 it");
-    }
-    Ok(bytes)
+/// A pipe waits for whoever writes into it, and a folder on a network may wait as well.
+async fn from_file(path: PathBuf) -> Result<Vec<u8>, String> {
+    aside(move || {
+        let bytes = std::fs::read(&path).map_err(|error| error.to_string())?;
+        if is_readable_by_all(&path) {
+            tracing::warn!(file = %path.display(), "everybody on this machine can read the secret file; chmod 600 it");
+        }
+        Ok(bytes)
+    })
+    .await
+}
+
+/// On a thread that may wait.
+async fn aside(
+    read: impl FnOnce() -> Result<Vec<u8>, String> + Send + 'static,
+) -> Result<Vec<u8>, String> {
+    let read = tokio::task::spawn_blocking(read).await;
+    read.map_err(|_| "it did not end".to_owned())?
 }
 
 #[cfg(unix)]
@@ -63,7 +78,7 @@ fn is_readable_by_all(_path: &Path) -> bool {
 
 /// Runs the command without a shell. Its error output goes to ours, for people to read; it is never kept.
 async fn from_command(words: Vec<String>) -> Result<Vec<u8>, String> {
-    let run = move || -> Result<Vec<u8>, String> {
+    aside(move || {
         let (program, arguments) = words.split_first().ok_or("it is empty")?;
         let output = Command::new(program)
             .args(arguments)
@@ -76,10 +91,8 @@ async fn from_command(words: Vec<String>) -> Result<Vec<u8>, String> {
         } else {
             Err(output.status.to_string())
         }
-    };
-    tokio::task::spawn_blocking(run)
-        .await
-        .map_err(|_| "it did not end".to_owned())?
+    })
+    .await
 }
 
 fn secret(bytes: Vec<u8>) -> Result<SecretString, String> {
@@ -98,8 +111,6 @@ fn secret(bytes: Vec<u8>) -> Result<SecretString, String> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use secrecy::ExposeSecret;
 
     use super::*;
@@ -148,6 +159,20 @@ mod tests {
             .await
             .unwrap_err();
         assert!(error.to_string().contains("no/such/file"), "{error}");
+    }
+
+    /// Held by it, a run could neither be told to stop nor end at its deadline.
+    #[tokio::test]
+    #[cfg(unix)]
+    async fn a_file_that_keeps_us_waiting_keeps_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        let made = Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        let writing = async { std::fs::write(&path, "s3cret\n").unwrap() };
+        let source = SecretSource::File(path.clone());
+        let (secret, ()) = tokio::join!(read(&source), writing);
+        assert_eq!(secret.unwrap().expose_secret(), "s3cret");
     }
 
     #[tokio::test]
