@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::spawn_blocking;
 
 use super::push::PushArguments;
 use super::settings::{Reached, reach};
-use super::signals::Interrupts;
+use super::signals::listen;
 use super::stop::Stop;
 use super::{output, progress};
-use crate::dispatch::Stopping;
+use crate::dispatch::{StopCause, Stopping};
 use crate::ledger::{Extent, Scope};
 use crate::mapping::{Config, Mapping};
 use crate::push::{Change, Progress, Purpose, PushError, Request, Resting};
@@ -31,7 +31,6 @@ pub(super) struct Journey<'a> {
     /// What the last run was told to leave alone.
     resting: Resting,
     stop: watch::Receiver<Stopping>,
-    signals: JoinSet<()>,
 }
 
 /// What one mapping came to.
@@ -45,22 +44,25 @@ pub(super) struct Travelled {
 
 impl<'a> Journey<'a> {
     pub(super) fn new(arguments: &'a PushArguments) -> Result<Self, Stop> {
-        let (stopper, stop) = watch::channel(Stopping::No);
-        let mut signals = JoinSet::new();
-        signals.spawn(Interrupts::new()?.tell(stopper));
         Ok(Self {
             arguments,
             config: None,
             reached: Vec::new(),
             resting: Resting::default(),
-            stop,
-            signals,
+            stop: listen()?,
         })
     }
 
     /// Runs one mapping to its end.
     pub(super) async fn travel(&mut self, mapping: Mapping) -> Result<Travelled, Stop> {
-        let request = match self.request(mapping.clone()).await {
+        let told = until(self.stop.clone(), Stopping::Drain);
+        let requested = tokio::select! {
+            // Whoever is told to stop asks nothing more.
+            biased;
+            () = told => Err(Stop::from(PushError::Stopped(StopCause::Interrupted))),
+            request = self.request(mapping.clone()) => request,
+        };
+        let request = match requested {
             Ok(request) => request,
             Err(stop) => {
                 self.note(&mapping, &stop);
@@ -68,13 +70,9 @@ impl<'a> Journey<'a> {
             }
         };
         let seen = Arc::new(Progress::default());
-        let mut stop = self.stop.clone();
         let pushing = crate::push::push(request, Arc::clone(&seen), self.stop.clone());
         let given_up = async {
-            let heard = stop.wait_for(|level| *level == Stopping::Now).await.is_ok();
-            if !heard {
-                std::future::pending::<()>().await;
-            }
+            until(self.stop.clone(), Stopping::Now).await;
             tokio::time::sleep(PATIENCE_AT_THE_END).await;
         };
         let report = tokio::select! {
@@ -142,7 +140,7 @@ impl<'a> Journey<'a> {
         let connection = self.reach(&mapping).await?;
         let purpose = arguments.purpose();
         if connection.production && purpose == Purpose::Send && !arguments.yes {
-            ask(&connection.name, &mapping.name)?;
+            ask(&connection.name, &mapping.name).await?;
         }
         let selection = &arguments.selection;
         let partial = selection.partial
@@ -208,18 +206,17 @@ impl<'a> Journey<'a> {
         if let Some(reached) = known {
             return Ok(reached.connection.clone());
         }
-        let reached = reach(&destination, &state, self.arguments.patience.lock_wait).await?;
+        let reached = reach(&destination, &state, self.arguments.patience.to_reach()).await?;
         let connection = reached.connection.clone();
         self.reached.push(reached);
         Ok(connection)
     }
 
     /// Lets go of every destination.
-    pub(super) async fn end(mut self) {
+    pub(super) async fn end(self) {
         for reached in self.reached {
             reached.leave().await;
         }
-        self.signals.shutdown().await;
     }
 }
 
@@ -249,6 +246,14 @@ fn preview(changes: &[Change]) -> String {
     lines.join("\n")
 }
 
+/// Until somebody says to stop, at least so loudly.
+async fn until(mut stop: watch::Receiver<Stopping>, level: Stopping) {
+    let told = stop.wait_for(|now| *now >= level).await.is_ok();
+    if !told {
+        std::future::pending::<()>().await;
+    }
+}
+
 fn given_up_stop() -> Stop {
     Stop::new(
         "the run was given up; what was recorded stays recorded",
@@ -266,13 +271,20 @@ pub(super) fn now() -> Timestamp {
 }
 
 /// Asks whether to write to production; where nobody can answer, no.
-fn ask(destination: &str, mapping: &str) -> Result<(), Stop> {
+async fn ask(destination: &str, mapping: &str) -> Result<(), Stop> {
     let mut answer = String::new();
     if stdin().is_terminal() && stderr().is_terminal() {
         output::say(&format!(
             "`{destination}` is a production environment. Push `{mapping}` to it? Type yes:"
         ));
-        stdin().read_line(&mut answer).ok();
+        // Who answers may take hours, and signals are heard meanwhile.
+        let line = spawn_blocking(|| stdin().lines().next());
+        answer = line
+            .await
+            .ok()
+            .flatten()
+            .and_then(Result::ok)
+            .unwrap_or_default();
     }
     if answer.trim().eq_ignore_ascii_case("yes") {
         return Ok(());

@@ -77,13 +77,19 @@ pub(super) struct PatienceArguments {
     deadline: Option<Duration>,
     /// Wait so long for another run of the same table.
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "0s")]
-    pub(super) lock_wait: Duration,
+    lock_wait: Duration,
     /// After an interrupt wait so long for answers that are on their way.
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "30s")]
     grace: Duration,
 }
 
 impl PatienceArguments {
+    /// How long a destination that another process has is waited for.
+    pub(super) fn to_reach(&self) -> Duration {
+        let deadline = self.deadline.unwrap_or(Duration::MAX);
+        self.lock_wait.min(deadline)
+    }
+
     pub(super) fn patience(&self) -> Patience {
         Patience {
             lock_wait: self.lock_wait,

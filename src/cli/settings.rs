@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use segue_emulator::EmulatorError;
 use tokio::time::Instant;
+use tracing::info;
 
 use super::stop::Stop;
 use crate::mapping::{Config, Destination, Mapping};
@@ -95,7 +96,10 @@ pub(super) async fn reach(
         Destination::Sandbox { name, data } => (name, data.clone()),
     };
     let data = data.unwrap_or_else(|| sandbox_file(state, name));
-    let until = Instant::now() + lock_wait;
+    // A time that no clock can tell never comes.
+    let until = Instant::now().checked_add(lock_wait);
+    let may_wait = || until.is_none_or(|until| Instant::now() < until);
+    let mut has_waited = false;
     loop {
         match Sandbox::start(&data).await {
             Ok(sandbox) => {
@@ -106,7 +110,10 @@ pub(super) async fn reach(
                     sandbox,
                 });
             }
-            Err(SandboxError::Emulator(EmulatorError::Held { .. })) if Instant::now() < until => {
+            Err(SandboxError::Emulator(EmulatorError::Held { .. })) if may_wait() => {
+                if !std::mem::replace(&mut has_waited, true) {
+                    info!(file = %data.display(), "waiting for another process");
+                }
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
             Err(error) => return Err(error.into()),

@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use segue_emulator::{EffectKind, Fault};
+use segue_emulator::{EffectKind, Emulator, Fault, Options};
 
 use crate::desk::{Desk, numbered};
 
@@ -135,6 +135,44 @@ async fn a_second_signal_ends_the_run_at_once_and_the_next_one_completes_it() {
     assert_eq!(next.code, Some(0), "{next:?}");
     each_was_created_once(&desk);
     assert_eq!(desk.push(&[]).requests("writes"), 0);
+}
+
+/// The file of a sandbox that another process holds keeps nobody who is told to stop.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_waits_for_its_destination_hears_a_signal() {
+    let desk = Desk::new().await;
+    desk.write("a.csv", numbered(1));
+    desk.accounts("{ path: a.csv }", "");
+    let box_in_use = Options {
+        data: Some(desk.path(".segue/box.dataverse")),
+        ..Options::default()
+    };
+    std::fs::create_dir(desk.path(".segue")).unwrap();
+    let another = Emulator::start(box_in_use).await.unwrap();
+    desk.write(
+        "segue.yaml",
+        "version: 1\ndestinations:\n  box: { sandbox: {} }\n",
+    );
+    let arguments = ["push", "-m", "accounts.yaml", "--lock-wait", "1h", "-v"];
+    let mut command = desk.command(&arguments);
+    for name in [
+        "URL",
+        "AUTHORITY",
+        "TENANT_ID",
+        "CLIENT_ID",
+        "CLIENT_SECRET",
+    ] {
+        command.env_remove(format!("SEGUE_{name}"));
+    }
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut lines = lines.map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("waiting for another process")));
+    signal(&child, "-TERM");
+    let told: String = lines.collect();
+    let code = child.wait().unwrap().code();
+    assert_eq!(code, Some(6), "{told}");
+    another.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
