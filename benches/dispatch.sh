@@ -5,12 +5,12 @@
 # with a modelled service time, so that the service and not this machine is the bound: the sandbox's own processor time
 # is in the table. Takes about five minutes.
 # Usage: benches/dispatch.sh [WORKERS…]      Default 4 16: how many requests the service works on at a time.
-# SERVICE=20ms,1ms BATCH=100 SECONDS_A_RUN=8 LIMITS=0.02 change what it measures; PARTS="speed peers limits" what of it.
+# SERVICE=20ms,1ms BATCH=100 SECONDS_A_RUN=8 LIMITS=0.02 change what it measures; PARTS="speed processor peers limits" what of it.
 # CACHE names the folder into which tests/interop/run.sh installs the clients of others; SKIP_BUILD=1 builds nothing.
 set -euo pipefail
 [ $# -gt 0 ] || set -- 4 16
 service=${SERVICE:-20ms,1ms} batch=${BATCH:-100} seconds=${SECONDS_A_RUN:-8} factor=${LIMITS:-0.02}
-parts=${PARTS:-speed peers limits}
+parts=${PARTS:-speed processor peers limits}
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cache=${CACHE:-$root/tests/interop/.cache}
 [ -n "${SKIP_BUILD:-}" ] || cargo build --release --quiet --locked --manifest-path "$root/Cargo.toml" --bin segue --example blaster
@@ -169,6 +169,35 @@ speed() { # WORKERS
   stop
 }
 
+# The kernel's own account of user time rests on 100 to 1,000 looks a second, which are few while a blaster is busy: samples tell it
+# better. Of the blaster, its main thread renders bodies beforehand, and is left out.
+sampled() { # THREADS COMMAND…: µs of user and system time a row
+  local threads=$1
+  shift
+  perf record -q -F 4999 -e cpu-clock -o samples "$@" > out 2> log || { cat log out >&2; exit 1; }
+  perf script -i samples -F comm,ip,dso 2> /dev/null | awk -v threads="$threads" -v rows="$wanted" '$1 ~ threads { if (/kernel/) kernel++; else user++ }
+    END { printf "%.2f %.2f\n", user * 1000000 / 4999 / rows, kernel * 1000000 / 4999 / rows }'
+}
+processor() { # WORKERS
+  local workers=$1 wanted turn blaster_ segue_ ratios=""
+  command -v perf > /dev/null || { echo "user time by samples: skipped, perf is not there"; return; }
+  wanted=$(calculate %.0f "$(granted "$workers" "$batch") * $seconds")
+  printf '\nUser and system time by samples, µs a row, %s workers\n' "$workers"
+  extract "$wanted"
+  mapping batch
+  for turn in 1 2 3; do
+    start "$workers"
+    blaster_=$(sampled '^tokio' "$blaster" ready.json extract.csv "P$turn-" "$batch" "$workers" 600)
+    stop
+    start "$workers"
+    segue_=$(sampled . "$segue" push -m accounts.yaml --quiet)
+    stop
+    ratios="$ratios $(calculate %.2f "${segue_% *} / ${blaster_% *}")"
+    echo "  blaster $blaster_; segue, first push $segue_"
+  done
+  echo "  user time, to the blaster's:$ratios"
+}
+
 install() { # CLIENT: the environments of tests/interop/run.sh; false where one is not there and cannot be made
   case $1 in
     python)
@@ -235,6 +264,7 @@ echo "load average at the start: $(cut -d' ' -f1-3 /proc/loadavg 2> /dev/null ||
 base=0
 for workers in "$@"; do
   case $parts in *speed*) speed "$workers" ;; esac
+  case $parts in *processor*) processor "$workers" ;; esac
 done
 case $parts in *peers*) peers "$workers" ;; esac
 case $parts in *limits*) limits "$workers" ;; esac
