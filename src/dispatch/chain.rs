@@ -348,7 +348,7 @@ fn of_two(mut operation: Operation, first: First, verdict: Verdict) -> Outcome {
                 verdict: Verdict::Accepted(both),
             };
         }
-        Verdict::Rejected(reject) => Verdict::Rejected(advice::partial(reject)),
+        Verdict::Rejected(reject) => Verdict::Rejected(Box::new(advice::partial(*reject))),
         Verdict::Unchanged
         | Verdict::Skipped(_)
         | Verdict::NotAttempted(_)
@@ -367,7 +367,7 @@ fn is_create(action: Action) -> bool {
 }
 
 fn reject(reject: Reject) -> Follow {
-    Follow::End(Verdict::Rejected(reject))
+    Follow::End(Verdict::Rejected(Box::new(reject)))
 }
 
 fn skip(reason: SkipReason) -> Follow {
@@ -739,7 +739,7 @@ pub(super) mod tests {
             }
         };
         for ending in [
-            |_: &mut Work, _: &Rules| Verdict::NotAttempted(ServiceError::default()),
+            |_: &mut Work, _: &Rules| Verdict::NotAttempted(Box::default()),
             rejected,
         ] {
             let (rules, mut work) = born(1, Some(2));

@@ -137,7 +137,7 @@ impl Exit {
                     };
                     let unsent = refused.0.into_iter().map(|operation| Outcome {
                         operation,
-                        verdict: Verdict::NotAttempted(ended()),
+                        verdict: Verdict::NotAttempted(Box::new(ended())),
                     });
                     lost += tell(outcomes, unsent.collect()).await;
                     gone = Gone::Yes;
@@ -186,8 +186,8 @@ fn ended_as(draft: Draft, resolved: Resolved) -> Result<Operation, Box<Outcome>>
             Verdict::Unchanged
         }
         Resolved::Skip(reason) => Verdict::Skipped(reason),
-        Resolved::Reject(reject) => Verdict::Rejected(*reject),
-        Resolved::NotAttempted(error) => Verdict::NotAttempted(*error),
+        Resolved::Reject(reject) => Verdict::Rejected(reject),
+        Resolved::NotAttempted(error) => Verdict::NotAttempted(error),
     };
     let operation = draft.into_operation(unsent);
     Err(Box::new(Outcome { operation, verdict }))

@@ -34,7 +34,7 @@ impl<D: Destination> Gate<D> {
             return;
         }
         info!(cause = ?cause, in_flight = self.tasks.len(), "dispatch is stopping");
-        let error = cause.error();
+        let error = Box::new(cause.error());
         self.ending = Some(Ending {
             cause,
             gives_up_at: Instant::now() + self.lane.options().grace,
@@ -55,7 +55,7 @@ impl<D: Destination> Gate<D> {
             self.land(landed).await;
         }
         self.tasks.shutdown().await;
-        let error = unsaid("the run ended before the answer came");
+        let error = Box::new(unsaid("the run ended before the answer came"));
         for flight in std::mem::take(&mut self.in_flight).into_values() {
             for work in flight.into_works() {
                 self.settle(work, Verdict::NotAttempted(error.clone()));

@@ -165,14 +165,14 @@ impl<D: Destination> Gate<D> {
                     | Cause::Row(_)
                     | Cause::Credential => advice::unfit(work.operation.row, error),
                 };
-                self.settle(work, Verdict::Rejected(reject));
+                self.settle(work, Verdict::Rejected(Box::new(reject)));
             }
             Next::Stop(halt) => {
                 again.stop.get_or_insert(match halt {
                     Halt::Credential => StopCause::Credential(error.clone()),
                     Halt::Contract => StopCause::Contract(error.clone()),
                 });
-                self.settle(work, Verdict::NotAttempted(error));
+                self.settle(work, Verdict::NotAttempted(Box::new(error)));
             }
         }
     }
@@ -208,11 +208,11 @@ impl<D: Destination> Gate<D> {
         }
         let verdict = if fate == Fate::Answered || next == Failed::AtFault {
             let (row, tries) = (work.operation.row, work.history.failures);
-            Verdict::Rejected(advice::service_unavailable(row, tries, error))
+            Verdict::Rejected(Box::new(advice::service_unavailable(row, tries, error)))
         } else {
             let cause = StopCause::Exhausted(error.clone());
             again.stop.get_or_insert(cause);
-            Verdict::NotAttempted(error)
+            Verdict::NotAttempted(Box::new(error))
         };
         self.settle(work, verdict);
     }
@@ -236,10 +236,10 @@ impl<D: Destination> Gate<D> {
             | Cause::Transient
             | Cause::TooLarge
             | Cause::Credential
-            | Cause::Contract => Follow::End(Verdict::Rejected(advice::unfit(
-                work.operation.row,
-                failure.error,
-            ))),
+            | Cause::Contract => {
+                let reject = advice::unfit(work.operation.row, failure.error);
+                Follow::End(Verdict::Rejected(Box::new(reject)))
+            }
         };
         self.follows(work, follow, error, again);
     }
@@ -262,7 +262,7 @@ impl<D: Destination> Gate<D> {
                 let follow = match refused {
                     Some((_, failure)) => {
                         let reject = advice::unfindable(work.operation.row, failure);
-                        Follow::End(Verdict::Rejected(reject))
+                        Follow::End(Verdict::Rejected(Box::new(reject)))
                     }
                     None => work.found(&self.rules, &looked.found),
                 };
@@ -270,7 +270,7 @@ impl<D: Destination> Gate<D> {
                 self.follows(work, follow, error, &mut again);
             }
             Err(cause) => {
-                let verdict = Verdict::NotAttempted(cause.error());
+                let verdict = Verdict::NotAttempted(Box::new(cause.error()));
                 self.settle(work, verdict);
                 again.stop = Some(cause);
             }
@@ -292,7 +292,7 @@ impl<D: Destination> Gate<D> {
                 again.finds,
             ];
             for (work, error) in left.into_iter().flatten() {
-                self.settle(work, Verdict::NotAttempted(error));
+                self.settle(work, Verdict::NotAttempted(Box::new(error)));
             }
             return;
         }

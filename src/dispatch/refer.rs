@@ -207,7 +207,7 @@ impl<D: Destination> Stage<D> {
                 Err(_) if !draft.columns.contains(index) => {}
                 Err(matches) => {
                     let reject = advice::unreferable(draft.row, reference, matches);
-                    return (draft, Some(Verdict::Rejected(reject)));
+                    return (draft, Some(Verdict::Rejected(Box::new(reject))));
                 }
             }
         }
@@ -264,7 +264,7 @@ impl<D: Destination> Stage<D> {
             None => ended(),
         };
         for draft in drafts {
-            let verdict = Verdict::NotAttempted(error.clone());
+            let verdict = Verdict::NotAttempted(Box::new(error.clone()));
             self.tell(draft, verdict, outcomes).await;
         }
     }

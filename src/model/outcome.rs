@@ -24,9 +24,9 @@ pub enum Verdict {
     /// Left alone, as the mapping says.
     Skipped(SkipReason),
     /// The operator must mend it at the source.
-    Rejected(Reject),
+    Rejected(Box<Reject>),
     /// The run ended before it could be done, or its answer never came: due again on the next run.
-    NotAttempted(ServiceError),
+    NotAttempted(Box<ServiceError>),
     /// The first of two writes was done; the operation's columns are those that it carried.
     Partly {
         /// What the first write did.

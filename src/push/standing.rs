@@ -8,7 +8,7 @@ use crate::ledger::{Entry, Recorded};
 use crate::mapping::Plan;
 use crate::model::{
     Accepted, ColumnDigest, ColumnState, Effect, Operation, Outcome, Record, RejectCode, RowTag,
-    ServiceError, SourceDigest, Standing, StandingFlags, Verdict,
+    SourceDigest, Standing, StandingFlags, Verdict,
 };
 
 /// What is known of the record now. A record that was deleted by others and written again is new.
@@ -177,7 +177,7 @@ pub(super) fn unrecorded(notes: &mut [Note]) {
         };
         for outcome in outcomes {
             if let Verdict::Accepted(_) = outcome.verdict {
-                outcome.verdict = Verdict::NotAttempted(ServiceError::default());
+                outcome.verdict = Verdict::NotAttempted(Box::default());
             }
         }
     }
@@ -193,14 +193,14 @@ mod tests {
     use crate::model::{Action, ColumnSet, KeyDigest, Position, RecordId, Reject};
 
     fn rejected(code: RejectCode) -> Verdict {
-        Verdict::Rejected(Reject {
+        Verdict::Rejected(Box::new(Reject {
             position: Position::NOWHERE,
             column: None,
             code,
             reason: "others need it".to_owned(),
             advice: "Let go of it first.".into(),
             service: None,
-        })
+        }))
     }
 
     #[test]

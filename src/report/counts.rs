@@ -106,7 +106,7 @@ impl RowCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Accepted, ServiceError, SkipReason};
+    use crate::model::{Accepted, SkipReason};
 
     #[test]
     fn a_run_that_loses_a_row_is_out_of_balance() {
@@ -118,7 +118,7 @@ mod tests {
             ..RowCounts::default()
         };
         counts.count(&Verdict::Skipped(SkipReason::Exists));
-        counts.count(&Verdict::NotAttempted(ServiceError::default()));
+        counts.count(&Verdict::NotAttempted(Box::default()));
         let imbalance = Imbalance {
             expected: 5,
             counted: 4,
