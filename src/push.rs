@@ -5,6 +5,7 @@
 mod again;
 mod count;
 mod doom;
+mod doubt;
 mod effort;
 mod error;
 mod foresee;

@@ -8,20 +8,21 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::doubt::DoubtBook;
 use super::intake::{ANSWERED, Intake};
 use super::open::Opened;
 use super::owed::{Owed, References};
 use super::record::{Pass, Recorder, Recording};
 use super::selection::Selection;
 use super::send::Mapper;
-use super::stages::{growing, map, mapper, record, refer, referring, rules};
+use super::stages::{doubt, growing, map, mapper, record, refer, referring, refers, rules};
 use super::survey::Surveyed;
 use super::{PushError, Run, Stage, ended};
 use crate::dataverse::TableWriter;
 use crate::dispatch::{
     self, DispatchReport, Growing, Lane, ResolveReport, Rules, Stopping, TOGETHER,
 };
-use crate::ledger::{Ledger, RunNumber, Snapshot, Survey};
+use crate::ledger::{Ledger, LedgerError, RunNumber, Snapshot, Survey};
 use crate::mapping::Removal;
 use crate::model::{Envelopes, Source as _, Target};
 
@@ -58,14 +59,15 @@ impl Run {
             ..rules(opened, &snapshot, Some(since))
         };
         let held = Arc::clone(&self.held);
-        let first_mapper = mapper(opened, snapshot.clone(), &self.request, selection, held);
+        let book = DoubtBook {
+            ledger: Arc::clone(ledger),
+            run: number,
+        };
         let first = Passing {
             survey: survey.clone(),
             rules: rules.clone(),
-            mapper: Mapper {
-                book: Some((Arc::clone(ledger), number)),
-                ..first_mapper
-            },
+            mapper: mapper(opened, snapshot.clone(), &self.request, selection, held),
+            book: Some(book),
             growing: growing(opened, &snapshot, keys),
             pass: Pass::First,
         };
@@ -83,6 +85,7 @@ impl Run {
                 survey: survey.clone(),
                 rules,
                 mapper,
+                book: None,
                 growing: None,
                 pass: Pass::Second,
             };
@@ -112,7 +115,8 @@ impl Run {
         let Passing {
             survey,
             rules,
-            mapper,
+            mut mapper,
+            book,
             growing,
             pass,
         } = passing;
@@ -146,6 +150,13 @@ impl Run {
             &outcomes_in,
             &stop,
         );
+        let drafts = match book {
+            Some(book) if refers(opened) => doubt(&mut stages, book, drafts, notes_in.clone()),
+            book => {
+                mapper.book = book;
+                drafts
+            }
+        };
         let resolving = dispatch::resolve(
             lane.clone(),
             Arc::clone(&rules),
@@ -287,6 +298,7 @@ impl Run {
     fn take(&mut self, part: Part, left: &mut Owed, causes: &mut Vec<PushError>) {
         match part {
             Part::Mapped(result) => causes.extend(result.err()),
+            Part::Doubted(result) => causes.extend(result.err().map(PushError::from)),
             Part::Resolved(report) => causes.extend(report.stopped.map(PushError::Stopped)),
             Part::Dispatched(report) => {
                 self.retried += report.retried;
@@ -324,12 +336,15 @@ struct Passing {
     survey: Survey,
     rules: Rules,
     mapper: Mapper,
+    /// None in the second pass, whose records are pending already.
+    book: Option<DoubtBook>,
     growing: Option<Growing>,
     pass: Pass,
 }
 
 pub(super) enum Part {
     Mapped(Result<(), PushError>),
+    Doubted(Result<(), LedgerError>),
     Resolved(ResolveReport),
     Dispatched(DispatchReport),
     Forwarded,

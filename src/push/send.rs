@@ -6,16 +6,15 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::PushError;
+use super::doubt::{DoubtBook, NOTED};
 use super::held;
 use super::open::Opened;
 use super::owed::{Counted, Owed};
 use super::record::{Condemned, Note};
 use super::selection::Selection;
-use super::standing::{Returns, doubted};
 use crate::dispatch::{Draft, handfuls};
 use crate::ledger::{
-    Finding, HeldBack, Ledger, LedgerError, RunNumber, Scope, Slot, Snapshot, Survey, SurveyEntry,
-    after, diff,
+    Finding, HeldBack, LedgerError, Scope, Slot, Snapshot, Survey, SurveyEntry, after, diff,
 };
 use crate::mapping::{ColumnDigester, Duplicates, Ours, PlannedRows};
 use crate::model::{
@@ -33,13 +32,10 @@ pub(super) struct Mapper {
     pub(super) owed: Option<Arc<Owed>>,
     /// The rows that were refused before the run; none in the second pass.
     pub(super) held: Arc<HeldBack>,
-    /// Where it is noted what is about to be sent; none where nothing is sent, and in the second pass, whose records are
-    /// pending already.
-    pub(super) book: Option<(Arc<Ledger>, RunNumber)>,
+    /// Where it is noted what is about to be sent; none where nothing is sent, where references have to be settled first,
+    /// and in the second pass, whose records are pending already.
+    pub(super) book: Option<DoubtBook>,
 }
-
-/// Drafts that are noted together, in one transaction, before they are handed on.
-const NOTED: usize = 1_000;
 
 /// Why mapping ended.
 pub(super) enum End {
@@ -127,21 +123,15 @@ impl Mapper {
         }
     }
 
-    /// Hands drafts on. Before they go, the ledger notes of the records that it knows that nobody can tell what became of
-    /// them: where no answer is recorded, a later row must not pass for unchanged by being as the one before.
+    /// Hands drafts on, noted before they go.
     fn hand_on(
         &self,
         waiting: &mut Vec<Draft>,
         drafts: &mpsc::Sender<Vec<Draft>>,
         handed_on: &mut u64,
     ) -> Result<(), End> {
-        if let Some((ledger, run)) = &self.book {
-            let doubts = waiting.iter().filter_map(|draft| {
-                let standing = draft.standing.as_deref()?;
-                let fills = |it| draft.columns.contains(it) && draft.record.gives(it);
-                Some(doubted(draft.row, standing, Returns::AsItIs, fills))
-            });
-            ledger.record(*run, &doubts.collect::<Vec<_>>())?;
+        if let Some(book) = &self.book {
+            book.note(waiting)?;
         }
         for together in handfuls(waiting.drain(..)) {
             let many = together.len() as u64;

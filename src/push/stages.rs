@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::doubt::DoubtBook;
 use super::effort;
 use super::intake::Intake;
 use super::open::Opened;
@@ -92,6 +93,12 @@ pub(super) fn growing(
     }))
 }
 
+/// Whether the mapping has references: their rows may be refused before anything is sent.
+pub(super) fn refers(opened: &Opened) -> bool {
+    let columns = &opened.plan.target().columns;
+    columns.iter().any(TargetColumn::is_lookup)
+}
+
 /// Puts the stage that finds references between mapper and resolver, if the mapping has any.
 pub(super) fn refer(
     stages: &mut JoinSet<Option<Part>>,
@@ -102,8 +109,7 @@ pub(super) fn refer(
     outcomes: &mpsc::Sender<Vec<Outcome>>,
     stop: &watch::Receiver<Stopping>,
 ) -> mpsc::Receiver<Vec<Draft>> {
-    let columns = &opened.plan.target().columns;
-    if !columns.iter().any(TargetColumn::is_lookup) {
+    if !refers(opened) {
         return drafts;
     }
     let (settled_in, settled) = mpsc::channel(HANDED_ON);
@@ -111,6 +117,21 @@ pub(super) fn refer(
     let referring = dispatch::refer(lane, referring, drafts, settled_in, outcomes, stop);
     stages.spawn(async move { Some(Part::Resolved(referring.await)) });
     settled
+}
+
+/// Puts the stage that doubts what is about to be sent before the resolver, on a thread that may block.
+pub(super) fn doubt(
+    stages: &mut JoinSet<Option<Part>>,
+    book: DoubtBook,
+    settled: mpsc::Receiver<Vec<Draft>>,
+    notes: mpsc::Sender<Note>,
+) -> mpsc::Receiver<Vec<Draft>> {
+    let (drafts_in, drafts) = mpsc::channel(HANDED_ON);
+    stages.spawn_blocking(move || {
+        let done = effort::logged("doubter", || book.between(settled, &drafts_in, &notes));
+        Some(Part::Doubted(done))
+    });
+    drafts
 }
 
 /// Starts the stage that reads and maps, on a thread that may block.

@@ -303,6 +303,47 @@ async fn a_push_killed_in_either_reading_is_completed_by_the_next() {
     assert_eq!(desk.push(&[]).requests("writes"), 0);
 }
 
+/// A row that refers to nothing is never sent: what a person typed where it has a value is not the dead run's to clear.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_a_killed_push_could_not_send_is_not_its_own() {
+    let desk = Desk::new().await;
+    desk.accounts("{ path: a.csv }", "");
+    let more = "  telephone1: phone\n  primarycontactid: { lookup: contact, by: { emailaddress1: contact } }\n";
+    let mapping = desk.read("accounts.yaml") + more;
+    desk.write("accounts.yaml", mapping);
+    let write = |day: usize, cells: &str| {
+        let lines = format!("number,name,phone,contact\nA1,one,{cells}\nA2,day {day},,\n");
+        desk.write("a.csv", lines);
+    };
+    write(0, ",");
+    assert_eq!(desk.push(&[]).rows("created"), 2);
+    let typed = serde_json::json!({ "telephone1": "typed" });
+    desk.edit("accounts(accountnumber='A1')", &typed);
+    let phone = || {
+        let rows = desk.emulator.rows("account");
+        let row = rows.iter().find(|row| row["accountnumber"] == "A1");
+        row.unwrap()["telephone1"].clone()
+    };
+    let made = Steps::of(&desk).each(
+        &desk,
+        (Counted::Changes, ".segue"),
+        &PUSH,
+        |step| write(step + 1, "0123,nobody@example.com"),
+        |step, name| {
+            let ran = desk.push(&[]);
+            assert_eq!(ran.rows("rejected"), 1, "before {name}: {ran:?}");
+            write(step + 1, ",");
+            let ran = desk.push(&[]);
+            assert_eq!(
+                (ran.code, phone()),
+                (Some(0), "typed".into()),
+                "before {name}: {ran:?}"
+            );
+        },
+    );
+    assert!(has(&made, "sync", "journal."), "{made:#?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_push_killed_among_its_removals_is_completed_by_the_next() {
     for (more, left) in [

@@ -277,17 +277,23 @@ async fn a_change_that_a_killed_run_made_and_nobody_wants_is_taken_back() {
 /// What was filled while the run died is this mapping's to clear, whoever filled it: a row, or its absence.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_value_that_a_killed_run_filled_in_is_cleared_when_it_is_gone() {
-    let lines = |phone: &str| format!("number,name,phone\nA1,one,{phone}\nA2,two,\n");
-    for (more, extract) in [
-        ("", lines("0123")),
+    let lines = |phone: &str| format!("number,name,phone,contact\nA1,one,{phone},\nA2,two,,\n");
+    for (more, columns, extract) in [
+        ("", "", lines("0123")),
+        (
+            "",
+            "  primarycontactid: { lookup: contact, by: { emailaddress1: contact } }\n",
+            lines("0123"),
+        ),
         (
             "missing: { set: { telephone1: none } }\n",
-            "number,name,phone\nA2,two,\n".to_owned(),
+            "",
+            "number,name,phone,contact\nA2,two,,\n".to_owned(),
         ),
     ] {
         let desk = Desk::new().await;
         desk.accounts("{ path: a.csv }", more);
-        let mapping = desk.read("accounts.yaml") + "  telephone1: phone\n";
+        let mapping = desk.read("accounts.yaml") + "  telephone1: phone\n" + columns;
         desk.write("accounts.yaml", mapping);
         desk.write("a.csv", lines(""));
         assert_eq!(desk.push(&[]).rows("created"), 2);
