@@ -19,6 +19,8 @@ const MOST_TURNS: u32 = 6;
 pub(super) struct Work {
     pub(super) operation: Operation,
     pub(super) history: History,
+    /// Whether a request carried it.
+    pub(super) is_sent: bool,
 }
 
 /// What the wire calls a state or reason that the record cannot take.
@@ -42,6 +44,7 @@ impl Work {
         let mut work = Self {
             operation,
             history: History::default(),
+            is_sent: false,
         };
         if is_create(work.operation.action) && !rules.is_born_so(&work.operation) {
             work.put_off_state(rules);
@@ -449,6 +452,7 @@ pub(super) mod tests {
         Work {
             operation,
             history: History::default(),
+            is_sent: false,
         }
     }
 

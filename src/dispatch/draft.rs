@@ -137,7 +137,7 @@ impl Exit {
                     };
                     let unsent = refused.0.into_iter().map(|operation| Outcome {
                         operation,
-                        verdict: Verdict::NotAttempted(Box::new(ended())),
+                        verdict: Verdict::untouched(ended()),
                     });
                     lost += tell(outcomes, unsent.collect()).await;
                     gone = Gone::Yes;
@@ -187,7 +187,7 @@ fn ended_as(draft: Draft, resolved: Resolved) -> Result<Operation, Box<Outcome>>
         }
         Resolved::Skip(reason) => Verdict::Skipped(reason),
         Resolved::Reject(reject) => Verdict::Rejected(reject),
-        Resolved::NotAttempted(error) => Verdict::NotAttempted(error),
+        Resolved::NotAttempted(error) => Verdict::untouched(*error),
     };
     let operation = draft.into_operation(unsent);
     Err(Box::new(Outcome { operation, verdict }))

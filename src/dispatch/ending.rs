@@ -34,7 +34,7 @@ impl<D: Destination> Gate<D> {
             return;
         }
         info!(cause = ?cause, in_flight = self.tasks.len(), "dispatch is stopping");
-        let error = Box::new(cause.error());
+        let error = cause.error();
         self.ending = Some(Ending {
             cause,
             gives_up_at: Instant::now() + self.lane.options().grace,
@@ -45,7 +45,12 @@ impl<D: Destination> Gate<D> {
         }
         self.input_open = false;
         for work in self.queue.drain() {
-            self.settle(work, Verdict::NotAttempted(error.clone()));
+            let verdict = if work.is_sent {
+                Verdict::unanswered(error.clone())
+            } else {
+                Verdict::untouched(error.clone())
+            };
+            self.settle(work, verdict);
         }
     }
 
@@ -55,10 +60,10 @@ impl<D: Destination> Gate<D> {
             self.land(landed).await;
         }
         self.tasks.shutdown().await;
-        let error = Box::new(unsaid("the run ended before the answer came"));
+        let error = unsaid("the run ended before the answer came");
         for flight in std::mem::take(&mut self.in_flight).into_values() {
             for work in flight.into_works() {
-                self.settle(work, Verdict::NotAttempted(error.clone()));
+                self.settle(work, Verdict::unanswered(error.clone()));
             }
         }
     }

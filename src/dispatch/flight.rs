@@ -58,7 +58,11 @@ pub(super) fn works_of(
     // The task has ended, so nobody else holds the batch.
     let batch = Arc::unwrap_or_clone(batch);
     let pairs = batch.operations.into_iter().zip(histories);
-    pairs.map(|(operation, history)| Work { operation, history })
+    pairs.map(|(operation, history)| Work {
+        operation,
+        history,
+        is_sent: true,
+    })
 }
 
 /// The error of operations whose answer never came.

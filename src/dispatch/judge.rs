@@ -172,7 +172,7 @@ impl<D: Destination> Gate<D> {
                     Halt::Credential => StopCause::Credential(error.clone()),
                     Halt::Contract => StopCause::Contract(error.clone()),
                 });
-                self.settle(work, Verdict::NotAttempted(Box::new(error)));
+                self.settle(work, Verdict::unanswered(error));
             }
         }
     }
@@ -212,7 +212,7 @@ impl<D: Destination> Gate<D> {
         } else {
             let cause = StopCause::Exhausted(error.clone());
             again.stop.get_or_insert(cause);
-            Verdict::NotAttempted(Box::new(error))
+            Verdict::unanswered(error)
         };
         self.settle(work, verdict);
     }
@@ -270,7 +270,7 @@ impl<D: Destination> Gate<D> {
                 self.follows(work, follow, error, &mut again);
             }
             Err(cause) => {
-                let verdict = Verdict::NotAttempted(Box::new(cause.error()));
+                let verdict = Verdict::unanswered(cause.error());
                 self.settle(work, verdict);
                 again.stop = Some(cause);
             }
@@ -292,7 +292,7 @@ impl<D: Destination> Gate<D> {
                 again.finds,
             ];
             for (work, error) in left.into_iter().flatten() {
-                self.settle(work, Verdict::NotAttempted(Box::new(error)));
+                self.settle(work, Verdict::unanswered(error));
             }
             return;
         }

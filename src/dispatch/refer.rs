@@ -264,7 +264,7 @@ impl<D: Destination> Stage<D> {
             None => ended(),
         };
         for draft in drafts {
-            let verdict = Verdict::NotAttempted(Box::new(error.clone()));
+            let verdict = Verdict::untouched(error.clone());
             self.tell(draft, verdict, outcomes).await;
         }
     }

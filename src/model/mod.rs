@@ -24,7 +24,7 @@ pub use digest::{
 pub use extract::{CsvDialect, ExtractSpec, Format, Header, Ragged, Reading, Source, SourceColumn};
 pub use names::{EntitySetName, InvalidName, LogicalName, RecordId, RunId};
 pub use operation::{Action, Batch, Envelope, Envelopes, Operation, RowTag};
-pub use outcome::{Outcome, Reject, RejectCode, SkipReason, Verdict};
+pub use outcome::{NotAttempted, Outcome, Reject, RejectCode, SkipReason, Verdict};
 pub use record::{ColumnSet, Nulls, Record, Standing, StandingFlags, Target, TargetColumn, When};
 pub use reference::{Absent, Lookup, Points, Reference};
 pub use reply::{

@@ -26,7 +26,7 @@ pub enum Verdict {
     /// The operator must mend it at the source.
     Rejected(Box<Reject>),
     /// The run ended before it could be done, or its answer never came: due again on the next run.
-    NotAttempted(Box<ServiceError>),
+    NotAttempted(Box<NotAttempted>),
     /// The first of two writes was done; the operation's columns are those that it carried.
     Partly {
         /// What the first write did.
@@ -34,6 +34,33 @@ pub enum Verdict {
         /// What became of the second one.
         rest: Box<Self>,
     },
+}
+
+/// Why nothing is known of an operation.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NotAttempted {
+    /// What ended the run.
+    pub error: ServiceError,
+    /// No request carried it: its record is as it was.
+    pub is_untouched: bool,
+}
+
+impl Verdict {
+    /// The run ended before any request carried the operation.
+    pub fn untouched(error: ServiceError) -> Self {
+        Self::NotAttempted(Box::new(NotAttempted {
+            error,
+            is_untouched: true,
+        }))
+    }
+
+    /// The run ended before an answer told what became of the operation.
+    pub fn unanswered(error: ServiceError) -> Self {
+        Self::NotAttempted(Box::new(NotAttempted {
+            error,
+            is_untouched: false,
+        }))
+    }
 }
 
 /// Why a row was left alone.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::PushError;
 use super::open::Opened;
 use super::record::{Condemned, Pass};
-use super::standing::{Returns, doubted};
+use super::standing::{Returns, doubted, known};
 use crate::dispatch::{self, Rules, handfuls};
 use crate::ledger::{Ledger, RunNumber, Snapshot, Vanished};
 use crate::mapping::{Plan, Removal};
@@ -125,10 +125,15 @@ impl Doom {
                 Ok(made) => made,
                 Err(error) => return (Err(error), left),
             };
-            for made in handfuls(made) {
-                let many = made.len() as u64;
-                if operations.blocking_send(made).is_err() {
-                    return (Ok(()), left);
+            let mut handfuls = handfuls(made);
+            while let Some(together) = handfuls.next() {
+                let many = together.len() as u64;
+                if let Err(unsent) = operations.blocking_send(together) {
+                    let unsent = unsent.0.into_iter().chain(handfuls.flatten());
+                    let before =
+                        unsent.filter_map(|it| Some(known(it.row, it.standing.as_deref()?)));
+                    let taken_back = ledger.record(number, &before.collect::<Vec<_>>());
+                    return (taken_back.map_err(PushError::from), left);
                 }
                 left -= many;
             }

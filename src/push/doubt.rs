@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::record::Note;
-use super::standing::{Returns, doubted};
+use super::standing::{Returns, doubted, known};
 use crate::dispatch::{Draft, handfuls};
 use crate::ledger::{Ledger, LedgerError, RunNumber};
 
@@ -31,6 +31,12 @@ impl DoubtBook {
         self.ledger.record(self.run, &doubts.collect::<Vec<_>>())
     }
 
+    /// Takes back what was noted of drafts that went nowhere: their records are as they were.
+    pub(super) fn take_back(&self, drafts: impl Iterator<Item = Draft>) -> Result<(), LedgerError> {
+        let before = drafts.filter_map(|draft| Some(known(draft.row, draft.standing.as_deref()?)));
+        self.ledger.record(self.run, &before.collect::<Vec<_>>())
+    }
+
     /// Notes drafts whose references are settled, and hands them on: a row whose reference leads nowhere is never sent,
     /// and nothing of it may count as filled. Blocks; runs on a thread of its own.
     ///
@@ -52,13 +58,21 @@ impl DoubtBook {
             if done.is_ok() && !drafts.is_closed() {
                 done = self.note(&waiting);
             }
+            let mut unsent = Vec::new();
             for together in handfuls(waiting) {
-                let many = together.len() as u64;
-                if done.is_err() || drafts.blocking_send(together).is_err() {
+                let sent = match &done {
+                    Ok(()) => drafts.blocking_send(together).map_err(|unsent| unsent.0),
+                    Err(_) => Err(together),
+                };
+                if let Err(together) = sent {
                     // Whoever settles references hears of it.
                     settled.close();
-                    left += many;
+                    unsent.extend(together);
                 }
+            }
+            left += unsent.len() as u64;
+            if done.is_ok() && !unsent.is_empty() {
+                done = self.take_back(unsent.into_iter());
             }
         }
         if left > 0 {

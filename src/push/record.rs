@@ -237,7 +237,9 @@ impl Recorder {
                 page.stands(recorded);
             }
             // The second pass notes no doubt that a refusal could take back.
-            Verdict::Skipped(_) | Verdict::Rejected(_) if self.pass == Pass::First => {
+            Verdict::Skipped(_) | Verdict::Rejected(_) | Verdict::NotAttempted(_)
+                if self.pass == Pass::First =>
+            {
                 page.extend(&refused(outcome));
             }
             Verdict::Skipped(_) | Verdict::Rejected(_) | Verdict::NotAttempted(_) => {}

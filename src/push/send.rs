@@ -133,10 +133,15 @@ impl Mapper {
         if let Some(book) = &self.book {
             book.note(waiting)?;
         }
-        for together in handfuls(waiting.drain(..)) {
+        let mut handfuls = handfuls(waiting.drain(..));
+        while let Some(together) = handfuls.next() {
             let many = together.len() as u64;
-            let sent = drafts.blocking_send(together);
-            sent.map_err(|_| End::Deaf)?;
+            if let Err(unsent) = drafts.blocking_send(together) {
+                if let Some(book) = &self.book {
+                    book.take_back(unsent.0.into_iter().chain(handfuls.flatten()))?;
+                }
+                return Err(End::Deaf);
+            }
             *handed_on += many;
         }
         Ok(())

@@ -151,21 +151,27 @@ pub(super) fn refused(Outcome { operation, verdict }: &Outcome) -> Option<Entry>
     match verdict {
         Verdict::Rejected(reject) if reject.code == RejectCode::SERVICE_UNAVAILABLE => return None,
         Verdict::Rejected(_) | Verdict::Skipped(_) => {}
+        Verdict::NotAttempted(it) if it.is_untouched => {}
         Verdict::Accepted(_)
         | Verdict::Unchanged
         | Verdict::NotAttempted(_)
         | Verdict::Partly { .. } => return None,
     }
     let standing = operation.standing.as_deref()?;
-    Some(Entry::Standing(Recorded {
+    Some(known(operation.row, standing))
+}
+
+/// What was known before a record was doubted.
+pub(super) fn known(row: RowTag, standing: &Standing) -> Entry {
+    Entry::Standing(Recorded {
         row: RowTag {
             source: SourceDigest(0),
-            ..operation.row
+            ..row
         },
         id: standing.id,
         flags: standing.flags,
         columns: standing.columns.clone(),
-    }))
+    })
 }
 
 /// Effects of which the ledger keeps nothing: whoever runs next does them again. An answer that is not remembered is as

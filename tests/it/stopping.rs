@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use segue_emulator::{EffectKind, Emulator, Fault, Options};
+use serde_json::json;
 
 use crate::desk::{Desk, numbered};
 
@@ -313,6 +314,49 @@ async fn a_value_that_a_killed_run_filled_in_is_cleared_when_it_is_gone() {
         desk.write("a.csv", lines(""));
         let ran = desk.push(&[]);
         assert_eq!(phones(), 0, "{more}: {ran:?}");
+        assert_eq!(desk.push(&[]).requests("writes"), 0);
+    }
+}
+
+/// A run that ends knows what it never sent: of that, nothing counts as filled, and what a person typed there stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_interrupted_run_never_sent_is_not_its_own() {
+    for lookup in [
+        "",
+        "  primarycontactid: { lookup: contact, by: { emailaddress1: contact } }\n",
+    ] {
+        let desk = Desk::new().await;
+        desk.accounts("{ path: a.csv }", "");
+        let mapping = desk.read("accounts.yaml") + "  telephone1: phone\n" + lookup;
+        desk.write("accounts.yaml", mapping);
+        let extract = |phone: &str| {
+            let lines = (1..=ROWS).map(|row| format!("A{row},Shop {row},{phone},\n"));
+            let lines: String = lines.collect();
+            desk.write("a.csv", format!("number,name,phone,contact\n{lines}"));
+        };
+        extract("");
+        assert_eq!(desk.push(&[]).rows("created"), ROWS as u64);
+        let typed = || {
+            let rows = desk.emulator.rows("account");
+            let typed = rows.iter().filter(|row| row["telephone1"] == "typed");
+            typed.count()
+        };
+        for row in ROWS - 20..ROWS {
+            let key = format!("accounts(accountnumber='A{row}')");
+            desk.edit(&key, &json!({ "telephone1": "typed" }));
+        }
+        extract("0123");
+        let wait = Fault::Throttle { retry_after: 600 };
+        desk.emulator.next_requests([Fault::Pass, wait]);
+        let mut child = desk.start_push();
+        wait_until_throttled(&mut child);
+        signal(&child, "-INT");
+        assert_eq!(child.wait().unwrap().code(), Some(6));
+        let before = typed();
+        assert!(before > 0, "the run came to all of them");
+        extract("");
+        let ran = desk.push(&[]);
+        assert_eq!((ran.code, typed()), (Some(0), before), "{ran:?}");
         assert_eq!(desk.push(&[]).requests("writes"), 0);
     }
 }
