@@ -66,6 +66,19 @@ pub(crate) fn equality(simulated: &Simulated, rows: &[Row], service: &ModelServi
     }
 }
 
+/// What is told to be untouched was never there to be done.
+pub(crate) fn candour(simulated: &Simulated, service: &ModelService) {
+    let state = service.state();
+    for outcome in &simulated.outcomes {
+        if let Verdict::NotAttempted(it) = &outcome.verdict
+            && it.is_untouched
+        {
+            let position = outcome.operation.row.position;
+            assert!(!state.reached.contains(&position), "{position:?} was sent");
+        }
+    }
+}
+
 /// A row counts as created exactly if this run created its record.
 pub(crate) fn credit(simulated: &Simulated, rows: &[Row], service: &ModelService) {
     let state = service.state();

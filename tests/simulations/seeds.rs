@@ -67,6 +67,7 @@ async fn a_run_and_its_completion(seed: u64) {
     laws::manners(&service, &options);
     laws::equality(&simulated, &rows, &service);
     laws::credit(&simulated, &rows, &service);
+    laws::candour(&simulated, &service);
     only_bad_rows_are_rejected(&simulated, &rows, &service);
     if simulated.report.stopped.is_none() && simulated.resolved.stopped.is_none() {
         assert_eq!(simulated.not_attempted(), 0);

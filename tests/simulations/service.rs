@@ -76,6 +76,8 @@ pub(crate) struct State {
     pub(crate) records: BTreeMap<RecordId, Stored>,
     /// How often we created a record of that number.
     pub(crate) created: HashMap<String, u32>,
+    /// The operations that were looked at, done or not.
+    pub(crate) reached: HashSet<Position>,
     /// How often an operation failed for no fault of its own, other than by a penalty.
     pub(crate) failures: HashMap<Position, u32>,
     pub(crate) batches: Vec<Request>,
@@ -120,6 +122,7 @@ impl ModelService {
             state: Mutex::new(State {
                 records: BTreeMap::new(),
                 created: HashMap::new(),
+                reached: HashSet::new(),
                 failures: HashMap::new(),
                 batches: Vec::new(),
                 finds: Vec::new(),
@@ -403,6 +406,7 @@ impl State {
 
     fn replies(&mut self, operations: &[Operation], envelope: Envelope) -> Vec<Reply> {
         for operation in operations {
+            self.reached.insert(operation.row.position);
             self.meddle(operation);
         }
         if envelope == Envelope::Atomic {

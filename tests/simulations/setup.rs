@@ -56,6 +56,7 @@ pub(crate) async fn run(rows: &[Row], service: &Arc<ModelService>, setting: Sett
     laws::conservation(&simulated);
     laws::manners(service, &options);
     laws::equality(&simulated, rows, service);
+    laws::candour(&simulated, service);
     laws::credit(&simulated, rows, service);
     simulated
 }
