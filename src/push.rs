@@ -20,6 +20,7 @@ mod pipe;
 mod preview;
 mod progress;
 mod record;
+mod remembered;
 mod removal;
 mod removed;
 mod request;
@@ -35,6 +36,7 @@ mod state;
 mod survey;
 mod tally;
 mod users;
+mod walk;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -56,8 +58,6 @@ pub use self::state::{Adopted, StateError, adopt, forget, rekey};
 
 use self::open::Opened;
 use self::record::Condemned;
-use self::selection::Selection;
-use self::survey::Surveyed;
 use crate::dataverse::TableWriter;
 use crate::dispatch::{Lane, StopCause, Stopping};
 use crate::ledger::{
@@ -279,47 +279,6 @@ impl Run {
     /// When the run began, by the service's clock where it tells.
     fn started(&self, opened: &Opened) -> Timestamp {
         opened.who.service_time.unwrap_or(self.request.started)
-    }
-
-    /// The first reading, and the guards. Nothing has been sent.
-    async fn survey(
-        &mut self,
-        opened: &Arc<Opened>,
-        ledger: &Snapshot,
-    ) -> Result<Surveyed, PushError> {
-        self.progress.enter(Stage::Surveying);
-        let (request, selection) = (&self.request, Selection::new(&self.request));
-        let surveyor = survey::Surveyor {
-            opened: Arc::clone(opened),
-            ledger: ledger.clone(),
-            selection: selection.resolve(opened, ledger.secret())?,
-            scope: request.scope,
-            extent: request.extent,
-            held: Arc::clone(&self.held),
-            spill: self.folder.path().to_owned(),
-            progress: Arc::clone(&self.progress),
-            stop: self.stop.clone(),
-        };
-        let surveyed = spawn_blocking(move || surveyor.run()).await;
-        let mut surveyed = surveyed.map_err(|error| ended(&error))??;
-        let counts = *surveyed.survey.counts();
-        self.rows.read = counts.read;
-        self.rows.unchanged = counts.unchanged;
-        self.rows.vanished = counts.vanished;
-        self.rows.kept = counts.vanished;
-        // Until something becomes of them.
-        self.rows.not_attempted = counts.read - counts.unchanged;
-        self.warnings.append(&mut surveyed.warnings);
-        if let Some(tripped) = surveyed.tripped.take() {
-            // Whoever is told that there are too many wants to see them.
-            if tripped.is_guard(guard::MAX_REJECTS) {
-                self.keep_rejects(opened, ledger, surveyed.survey).await?;
-            } else if tripped.is_guard(guard::MAX_DELETES) {
-                self.list_removals(opened, ledger, surveyed).await?;
-            }
-            return Err(tripped);
-        }
-        Ok(surveyed)
     }
 }
 

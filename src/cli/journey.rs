@@ -169,6 +169,8 @@ impl<'a> Journey<'a> {
                 Extent::Whole
             },
             purpose,
+            row_memory: usize::try_from(u64::from(arguments.row_memory) << 20)
+                .unwrap_or(usize::MAX),
             patience: arguments.patience.patience(),
             resting: self.resting.clone(),
         })

@@ -41,6 +41,9 @@ pub(super) struct PushArguments {
     /// Print one JSON object instead of the summary.
     #[arg(long)]
     pub(super) json: bool,
+    /// Keep the rows of an extract in memory between its two readings, if they take at most so many MiB.
+    #[arg(long, value_name = "MIB", default_value_t = ROW_MEMORY_MIB)]
+    pub(super) row_memory: u32,
     /// Whether to show progress on stderr.
     #[arg(long, value_enum, default_value_t = Show::Auto)]
     pub(super) progress: Show,
@@ -48,6 +51,9 @@ pub(super) struct PushArguments {
     #[arg(skip)]
     pub(super) rejects_of: Option<PathBuf>,
 }
+
+/// Half a million rows of ten columns fit.
+pub(super) const ROW_MEMORY_MIB: u32 = 64;
 
 /// Which rows; each of these makes the extract a part of the segment, and nothing is missing from a part.
 #[derive(Args, Default)]

@@ -5,7 +5,7 @@ use clap::Args;
 use super::mappings::MappingArguments;
 use super::output;
 use super::progress::Show;
-use super::push::{self, PatienceArguments, PushArguments, Selection};
+use super::push::{self, PatienceArguments, PushArguments, ROW_MEMORY_MIB, Selection};
 use super::rejects::not_kept;
 use super::runs::{chosen, none_yet};
 use super::settings::SettingsArguments;
@@ -116,6 +116,7 @@ fn prepare(arguments: RetryArguments) -> Result<Prepared, Stop> {
         full_refresh: false,
         yes: arguments.yes,
         json: arguments.json,
+        row_memory: ROW_MEMORY_MIB,
         progress: arguments.progress,
         rejects_of: Some(rejects.into()),
     };

@@ -145,6 +145,7 @@ impl LedgerArguments {
             scope: Scope::Changed,
             extent: Extent::Whole,
             purpose: Purpose::Send,
+            row_memory: 0,
             patience: Patience::default(),
             resting: Resting::default(),
         };

@@ -1,7 +1,7 @@
 //! What is known before the first row is read: the extract, the environment, the plan.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
@@ -11,7 +11,7 @@ use super::{PushError, Request, Resting, Run, interrupted, stopping};
 use crate::dataverse::{Dataverse, DataverseErrorKind, Who};
 use crate::dispatch::StopCause;
 use crate::mapping::{CompileContext, Mapping, Plan};
-use crate::model::{Connection, Envelopes, ServiceError, Source as _, Table};
+use crate::model::{Connection, Envelopes, Rows, ServiceError, Source as _, Table};
 use crate::snapshot::Snapshot;
 use crate::source::Extract;
 
@@ -29,6 +29,8 @@ pub(super) struct Opened {
     pub(super) plan: Arc<Plan>,
     /// What operations travel in: what the mapping wants, where the table takes it.
     pub(super) envelopes: Envelopes,
+    /// The rows of the extract, if the first reading could keep all of them.
+    pub(super) remembered: OnceLock<Vec<Rows>>,
 }
 
 pub(super) async fn open(request: &Request) -> Result<Opened, PushError> {
@@ -134,6 +136,7 @@ async fn reach(
         table,
         plan,
         envelopes,
+        remembered: OnceLock::new(),
     })
 }
 

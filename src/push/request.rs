@@ -37,6 +37,8 @@ pub struct Request {
     pub extent: Extent,
     /// Whether to write at all.
     pub purpose: Purpose,
+    /// Up to so many bytes of rows stay in memory between the two readings of an extract.
+    pub row_memory: usize,
     /// How long to wait for what.
     pub patience: Patience,
     /// Application users that an earlier run of the same command was told to leave alone; none where there was no run.

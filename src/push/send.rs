@@ -1,6 +1,5 @@
 //! The second reading: only rows that are due, mapped and compared with what Dataverse holds.
 
-use std::iter::Peekable;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -18,8 +17,8 @@ use crate::ledger::{
 };
 use crate::mapping::{ColumnDigester, Duplicates, Ours, PlannedRows};
 use crate::model::{
-    ColumnSet, KeyDigest, KeyReading, Position, Reading, Record, Reject, RejectCode, RowDigest,
-    RowTag, Source as _, Standing, StandingFlags, Value,
+    ColumnSet, KeyDigest, Position, Record, Reject, RejectCode, RowTag, Source as _, Standing,
+    StandingFlags, Value,
 };
 
 /// What the mapper needs to know.
@@ -58,7 +57,7 @@ pub(super) enum Step {
 
 impl Step {
     /// Whether something is to be written for the row, now or last.
-    fn is_sent(&self) -> bool {
+    pub(super) fn is_sent(&self) -> bool {
         match self {
             Self::Draft(_) => true,
             Self::Note(note) => matches!(**note, Note::Marked(_)),
@@ -147,51 +146,7 @@ impl Mapper {
         Ok(())
     }
 
-    /// Reads the rows of these entries again, and tells what becomes of each; `entries` are the same ones.
-    pub(super) fn walk<I: Iterator<Item = Result<SurveyEntry, LedgerError>>>(
-        &self,
-        due: impl Iterator<Item = Result<SurveyEntry, LedgerError>> + Send + 'static,
-        entries: &mut Peekable<I>,
-        each: &mut dyn FnMut(Step) -> Result<(), End>,
-    ) -> Result<(), End> {
-        let Opened { extract, plan, .. } = &*self.opened;
-        let due = due.filter_map(Result::ok);
-        let reading = Reading {
-            columns: plan.source_columns().to_vec(),
-            only: Some(Box::new(due.map(|entry| entry.position))),
-        };
-        let mut digests = Vec::new();
-        let mut digester = ColumnDigester::new(self.ledger.secret());
-        let mut sent = 0;
-        for rows in extract.read(reading)? {
-            let rows = rows?;
-            digests.clear();
-            plan.digest(&rows, self.ledger.secret(), &mut digests);
-            let mut planned = plan.over(&rows);
-            for (index, digest) in digests.iter().enumerate() {
-                if let Some(Err(error)) = entries.next_if(Result::is_err) {
-                    return Err(error.into());
-                }
-                let entry = self.entry_of(entries.peek(), digest)?;
-                let step = self.step(&mut planned, &mut digester, index, &entry, sent)?;
-                sent += u64::from(step.is_sent());
-                each(step)?;
-                entries.next();
-            }
-        }
-        if let Some(Err(error)) = entries.next_if(Result::is_err) {
-            return Err(error.into());
-        }
-        if entries.peek().is_some() {
-            return Err(PushError::Moved {
-                place: "a row that is missing now".to_owned(),
-            }
-            .into());
-        }
-        Ok(())
-    }
-
-    fn step(
+    pub(super) fn step(
         &self,
         rows: &mut PlannedRows<'_>,
         digester: &mut ColumnDigester,
@@ -224,36 +179,6 @@ impl Mapper {
         }
         let found = self.held.of(key, entry.source)?;
         Ok(found.map(|found| Note::Held(key, Box::new(held::row(entry.position, found)))))
-    }
-
-    /// The entry of this row; the extract has changed if there is none or its digest differs.
-    fn entry_of(
-        &self,
-        next: Option<&Result<SurveyEntry, LedgerError>>,
-        digest: &RowDigest,
-    ) -> Result<SurveyEntry, End> {
-        let moved = || PushError::Moved {
-            place: digest
-                .position
-                .display(self.opened.extract.files())
-                .to_string(),
-        };
-        let entry = match next {
-            Some(Ok(entry)) => *entry,
-            Some(Err(_)) | None => return Err(moved().into()),
-        };
-        let same_key = match (entry.finding, digest.key) {
-            (Finding::Due { key, .. } | Finding::Duplicate { key, .. }, KeyReading::Known(now)) => {
-                key == now
-            }
-            (Finding::Unkeyed, KeyReading::Refused)
-            | (Finding::Unreadable, KeyReading::Unreadable) => true,
-            _ => false,
-        };
-        if entry.position != digest.position || entry.source != digest.source || !same_key {
-            return Err(moved().into());
-        }
-        Ok(entry)
     }
 
     /// What becomes of a row that is marked for deletion.

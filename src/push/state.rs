@@ -185,6 +185,8 @@ impl Workbench {
             selection: Selection::default(),
             scope: Scope::Changed,
             extent: Extent::Whole,
+            // Nothing reads them again.
+            row_memory: 0,
             held: Arc::default(),
             spill: self.folder.clone(),
             progress: Arc::new(Progress::default()),

@@ -12,11 +12,12 @@ use tokio::time::Instant;
 
 use super::effort;
 use super::open::Opened;
+use super::remembered::Gathering;
 use super::removal::is_removable;
 use super::selection::Selection;
 use super::send::Mapper;
 use super::sieve::KeySieve;
-use super::{Progress, PushError, Run, ended, guard, interrupted, milliseconds};
+use super::{Progress, PushError, Run, Stage, ended, guard, interrupted, milliseconds};
 use crate::dispatch::Stopping;
 use crate::ledger::{
     Extent, Finding, HeldBack, Scope, Snapshot, StandingRow, Survey, SurveyBuilder, SurveyCounts,
@@ -36,6 +37,8 @@ pub(super) struct Surveyor {
     pub(super) selection: Selection,
     pub(super) scope: Scope,
     pub(super) extent: Extent,
+    /// Up to so many bytes of rows stay in memory.
+    pub(super) row_memory: usize,
     pub(super) held: Arc<HeldBack>,
     /// A folder for temporary files.
     pub(super) spill: PathBuf,
@@ -107,8 +110,9 @@ impl Surveyor {
             columns: plan.source_columns().to_vec(),
             only: None,
         };
+        let gathering = Gathering::new(extract, reading.columns.len(), self.row_memory);
         let batches = Mutex::new(Some(extract.read(reading)?));
-        let found = Mutex::new((&mut builder, met));
+        let found = Mutex::new((&mut builder, met, gathering));
         let work = || {
             let worked = self.digest_batches(&batches, &found, keys);
             if worked.is_err() {
@@ -132,6 +136,10 @@ impl Surveyor {
                 .fold(ours, Result::and)
         })?;
         extract.unchanged()?;
+        let (.., gathering) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(batches) = gathering.finish() {
+            self.opened.remembered.get_or_init(|| batches);
+        }
         let read_ms = milliseconds(began);
         let survey = effort::logged("sort", || builder.finish())?;
         let (rows, elapsed_ms) = (survey.counts().read, milliseconds(began));
@@ -143,7 +151,7 @@ impl Surveyor {
     fn digest_batches(
         &self,
         batches: &Mutex<Option<impl Iterator<Item = Result<Rows, SourceError>>>>,
-        found: &Mutex<(&mut SurveyBuilder, &mut BTreeSet<KeyDigest>)>,
+        found: &Mutex<(&mut SurveyBuilder, &mut BTreeSet<KeyDigest>, Gathering)>,
         keys: Option<&KeySieve>,
     ) -> Result<(), PushError> {
         let mut digests: Vec<RowDigest> = Vec::new();
@@ -156,8 +164,9 @@ impl Surveyor {
             }
             digests.clear();
             let plan = &self.opened.plan;
-            plan.digest(&rows?, self.ledger.secret(), &mut digests);
-            let (builder, met) = &mut *held(found);
+            let rows = rows?;
+            plan.digest(&rows, self.ledger.secret(), &mut digests);
+            let (builder, met, gathering) = &mut *held(found);
             for digest in &digests {
                 self.selection.meet(digest.key, met);
                 if let (Some(keys), KeyReading::Known(key)) = (keys, &digest.key) {
@@ -165,6 +174,7 @@ impl Surveyor {
                 }
                 builder.add(*digest)?;
             }
+            gathering.add(rows);
             self.progress.read(digests.len());
         }
     }
@@ -305,8 +315,50 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Run {
+    /// The first reading, and the guards. Nothing has been sent.
+    pub(super) async fn survey(
+        &mut self,
+        opened: &Arc<Opened>,
+        ledger: &Snapshot,
+    ) -> Result<Surveyed, PushError> {
+        self.progress.enter(Stage::Surveying);
+        let (request, selection) = (&self.request, Selection::new(&self.request));
+        let surveyor = Surveyor {
+            opened: Arc::clone(opened),
+            ledger: ledger.clone(),
+            selection: selection.resolve(opened, ledger.secret())?,
+            scope: request.scope,
+            extent: request.extent,
+            row_memory: request.row_memory,
+            held: Arc::clone(&self.held),
+            spill: self.folder.path().to_owned(),
+            progress: Arc::clone(&self.progress),
+            stop: self.stop.clone(),
+        };
+        let surveyed = spawn_blocking(move || surveyor.run()).await;
+        let mut surveyed = surveyed.map_err(|error| ended(&error))??;
+        let counts = *surveyed.survey.counts();
+        self.rows.read = counts.read;
+        self.rows.unchanged = counts.unchanged;
+        self.rows.vanished = counts.vanished;
+        self.rows.kept = counts.vanished;
+        // Until something becomes of them.
+        self.rows.not_attempted = counts.read - counts.unchanged;
+        self.warnings.append(&mut surveyed.warnings);
+        if let Some(tripped) = surveyed.tripped.take() {
+            // Whoever is told that there are too many wants to see them.
+            if tripped.is_guard(guard::MAX_REJECTS) {
+                self.keep_rejects(opened, ledger, surveyed.survey).await?;
+            } else if tripped.is_guard(guard::MAX_DELETES) {
+                self.list_removals(opened, ledger, surveyed).await?;
+            }
+            return Err(tripped);
+        }
+        Ok(surveyed)
+    }
+
     /// Puts the rejects that the survey knows of into the reject file.
-    pub(super) async fn keep_rejects(
+    async fn keep_rejects(
         &mut self,
         opened: &Arc<Opened>,
         ledger: &Snapshot,

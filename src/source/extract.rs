@@ -82,6 +82,13 @@ impl Extract {
     }
 }
 
+impl Extract {
+    /// How many bytes its files have, unpacked where they tell it.
+    pub fn bytes(&self) -> u64 {
+        self.opened.files.iter().map(OpenedFile::bytes).sum()
+    }
+}
+
 impl Opened {
     pub(super) fn dialect(&self) -> &CsvDialect {
         &self.spec.csv
@@ -133,6 +140,17 @@ impl OpenedFile {
             rows.next(&mut ByteRecord::new())?;
         }
         Ok(rows)
+    }
+
+    fn bytes(&self) -> u64 {
+        match &self.footer {
+            Some(footer) => {
+                let groups = footer.metadata().row_groups().iter();
+                let bytes = groups.map(|group| u64::try_from(group.total_byte_size()));
+                bytes.map(Result::unwrap_or_default).sum()
+            }
+            None => self.identity.length(),
+        }
     }
 
     fn unchanged(&self) -> Result<(), SourceError> {

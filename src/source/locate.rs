@@ -47,6 +47,11 @@ impl Identity {
             modified: metadata.modified().ok(),
         }
     }
+
+    /// How many bytes the file has.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
 }
 
 #[cfg(unix)]

@@ -211,3 +211,52 @@ async fn standard_input_that_cannot_be_kept_is_a_matter_of_the_disk() {
     assert_eq!(ran.code, Some(7), "{ran:?}");
     assert!(ran.err.contains("standard input cannot be kept in a file"));
 }
+
+/// More rows than one batch of the reader has, in two files, some of them wrong in every way.
+fn segment(desk: &Desk, edition: &str) {
+    let many: String = (0..9_000)
+        .map(|number| match number % 1_000 {
+            7 => format!("A{number},\"over\ntwo lines {edition}\",1\n"),
+            8 => format!("A{number},{}\n", "ragged,".repeat(4)),
+            9 => format!("A{},again,1\n", number - 1),
+            10 => format!(",nobody {edition},1\n"),
+            11 => format!("A{number},wrong {edition},many\n"),
+            12 => format!("A{number},changed {edition},1\n"),
+            _ => format!("A{number},Shop {number},1\n"),
+        })
+        .collect();
+    desk.write("segment/a.csv", format!("number,name,employees\n{many}"));
+    desk.write(
+        "segment/b.csv",
+        format!("employees,name,number\n3,Last {edition},B1\n4,\"Löb, {edition}\",B2\n"),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_from_memory_become_what_rows_become_that_are_read_again() {
+    let mut told = Vec::new();
+    for memory in ["0", "1", "64"] {
+        let desk = Desk::new().await;
+        desk.accounts("{ path: segment/ }", "");
+        let mapping = desk.read("accounts.yaml") + "  numberofemployees: employees\n";
+        desk.write("accounts.yaml", mapping);
+        let mut days = Vec::new();
+        for edition in ["one", "two", "two"] {
+            segment(&desk, edition);
+            let ran = desk.push(&["--row-memory", memory]);
+            let rows = ran.json()["runs"][0]["rows"].clone();
+            let removed: Vec<_> = ran.rejects().lines().map(str::to_owned).collect();
+            let mut records: Vec<_> = desk.emulator.rows("account").into_iter().collect();
+            for record in &mut records {
+                let columns = ["accountnumber", "name", "numberofemployees"];
+                *record = columns.map(|it| record[it].clone()).to_vec().into();
+            }
+            records.sort_by_key(|it| it[0].to_string());
+            days.push((ran.code, rows, removed, records));
+        }
+        assert_eq!(days[0].0, Some(1), "{:?}", days[0].1);
+        told.push(days);
+    }
+    assert_eq!(told[0], told[1]);
+    assert_eq!(told[0], told[2]);
+}

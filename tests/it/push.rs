@@ -85,6 +85,7 @@ async fn run(sandbox: &Sandbox, state: &Path, extract: &Path) -> Report {
         scope: Scope::Changed,
         extent: Extent::Whole,
         purpose: Purpose::Send,
+        row_memory: 1 << 20,
         patience: Patience::default(),
         resting: Resting::default(),
     };

@@ -50,6 +50,7 @@ fn request(desk: &Desk, purpose: Purpose, patience: Patience) -> Request {
         scope: Scope::Changed,
         extent: Extent::Whole,
         purpose,
+        row_memory: 1 << 20,
         patience,
         resting: Resting::default(),
     }
