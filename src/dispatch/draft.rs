@@ -193,6 +193,17 @@ fn ended_as(draft: Draft, resolved: Resolved) -> Result<Operation, Box<Outcome>>
     Err(Box::new(Outcome { operation, verdict }))
 }
 
+impl From<Operation> for Draft {
+    fn from(operation: Operation) -> Self {
+        Self {
+            row: operation.row,
+            record: operation.record,
+            columns: operation.columns,
+            standing: operation.standing,
+        }
+    }
+}
+
 impl Draft {
     pub(super) fn into_operation(self, action: Action) -> Operation {
         Operation {

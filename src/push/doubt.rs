@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::record::Note;
 use super::standing::{Returns, doubted, known};
-use crate::dispatch::{Draft, handfuls};
+use crate::dispatch::{Draft, Entrance, handfuls};
 use crate::ledger::{Ledger, LedgerError, RunNumber};
 
 /// Drafts that are noted together, in one transaction, before they are handed on.
@@ -44,7 +44,7 @@ impl DoubtBook {
     pub(super) fn between(
         &self,
         mut settled: mpsc::Receiver<Vec<Draft>>,
-        drafts: &mpsc::Sender<Vec<Draft>>,
+        drafts: &Entrance,
         notes: &mpsc::Sender<Note>,
     ) -> Result<(), LedgerError> {
         let mut done = Ok(());
@@ -61,7 +61,7 @@ impl DoubtBook {
             let mut unsent = Vec::new();
             for together in handfuls(waiting) {
                 let sent = match &done {
-                    Ok(()) => drafts.blocking_send(together).map_err(|unsent| unsent.0),
+                    Ok(()) => drafts.blocking_send(together),
                     Err(_) => Err(together),
                 };
                 if let Err(together) = sent {

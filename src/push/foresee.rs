@@ -15,7 +15,7 @@ use super::removed::{of_marked, of_missing};
 use super::stages::{forward_foreseen, growing, map, mapper, record, refer, referring, rules};
 use super::survey::Surveyed;
 use super::{PushError, Run, ended, preview};
-use crate::dispatch::{self, Draft, Foreseen, Resolved, Stopping};
+use crate::dispatch::{self, Draft, Entrance, Foreseen, Resolved, Stopping};
 use crate::ledger::{Snapshot, Survey};
 use crate::mapping::Removal;
 use crate::model::{Action, KeyDigest, Position, RecordId, Source as _};
@@ -67,7 +67,13 @@ impl Run {
         stages.spawn(async move { Some(Part::Resolved(foreseeing.await)) });
         stages.spawn(forward_foreseen(foreseen, notes_in.clone()));
         let vanished = survey.clone();
-        map(&mut stages, mapper, survey, drafts_in, notes_in);
+        map(
+            &mut stages,
+            mapper,
+            survey,
+            Entrance::to(drafts_in),
+            notes_in,
+        );
         record(&mut stages, recorder, Intake::new(outcomes, notes));
         let _owed = self.gather(stages, brake).await?;
         self.foresee_removals(opened, &before, &vanished).await?;

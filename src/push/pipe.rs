@@ -15,12 +15,12 @@ use super::owed::{Owed, References};
 use super::record::{Pass, Recorder, Recording};
 use super::selection::Selection;
 use super::send::Mapper;
-use super::stages::{doubt, growing, map, mapper, record, refer, referring, refers, rules};
+use super::stages::{doubt, growing, map, mapper, record, refer, referring, refers, rules, write};
 use super::survey::Surveyed;
 use super::{PushError, Run, Stage, ended};
 use crate::dataverse::TableWriter;
 use crate::dispatch::{
-    self, DispatchReport, Growing, Lane, ResolveReport, Rules, Stopping, TOGETHER,
+    self, DispatchReport, Entrance, Growing, Lane, ResolveReport, Rules, Stopping, TOGETHER,
 };
 use crate::ledger::{Ledger, LedgerError, RunNumber, Snapshot, Survey};
 use crate::mapping::Removal;
@@ -69,7 +69,6 @@ impl Run {
             mapper: mapper(opened, snapshot.clone(), &self.request, selection, held),
             book: Some(book),
             growing: growing(opened, &snapshot, keys),
-            pass: Pass::First,
         };
         let owed = self.pass(opened, ledger, number, first).await?;
         if !owed.is_empty() {
@@ -87,7 +86,6 @@ impl Run {
                 mapper,
                 book: None,
                 growing: None,
-                pass: Pass::Second,
             };
             self.pass(opened, ledger, number, second).await?;
         }
@@ -118,7 +116,6 @@ impl Run {
             mut mapper,
             book,
             growing,
-            pass,
         } = passing;
         let rules = Arc::new(rules);
         let lane = self.lane(opened);
@@ -127,21 +124,16 @@ impl Run {
         let (outcomes_in, outcomes) = mpsc::channel(ANSWERED);
         let (notes_in, notes) = mpsc::channel(QUEUED);
         let (brake, stop) = watch::channel(Stopping::No);
-        let mut recorder = self.recorder(
-            opened,
-            ledger.snapshot(),
-            Some((Arc::clone(ledger), number)),
-            brake.clone(),
-        );
-        if let (Some(recorder), Pass::Second) = (&mut recorder, pass) {
-            recorder.pass = pass;
-            recorder.counts = self.rows;
-            recorder.owed = mapper.owed.as_deref().cloned().unwrap_or_default();
-        }
+        let book_of = Some((Arc::clone(ledger), number));
+        let recorder = self.recorder(opened, ledger.snapshot(), book_of, brake.clone());
+        let recorder = match &mapper.owed {
+            Some(owed) => recorder.map(|it| it.completing(self.rows, owed)),
+            None => recorder,
+        };
 
         let mut stages = JoinSet::new();
         let referring = referring(opened, &mapper, &rules, growing);
-        let drafts = refer(
+        let settled = refer(
             &mut stages,
             opened,
             &lane,
@@ -150,25 +142,31 @@ impl Run {
             &outcomes_in,
             &stop,
         );
-        let drafts = match book {
-            Some(book) if refers(opened) => doubt(&mut stages, book, drafts, notes_in.clone()),
+        let past = |drafts| Entrance::past(drafts, operations_in.clone(), &lane, &rules);
+        let (entrance, drafts) = match book {
+            Some(book) if refers(opened) => {
+                let (doubted_in, doubted) = mpsc::channel(HANDED_ON);
+                let notes = notes_in.clone();
+                doubt(&mut stages, book, settled, notes, past(doubted_in));
+                (Entrance::to(drafts_in), doubted)
+            }
+            None if refers(opened) => (Entrance::to(drafts_in), settled),
             book => {
                 mapper.book = book;
-                drafts
+                (past(drafts_in), settled)
             }
         };
-        let resolving = dispatch::resolve(
-            lane.clone(),
-            Arc::clone(&rules),
+        let operations = (operations_in, operations);
+        write(
+            &mut stages,
+            lane,
+            rules,
             drafts,
-            operations_in,
-            outcomes_in.clone(),
-            stop.clone(),
+            operations,
+            outcomes_in,
+            stop,
         );
-        stages.spawn(async move { Some(Part::Resolved(resolving.await)) });
-        let dispatching = dispatch::dispatch(lane, rules, operations, outcomes_in, stop);
-        stages.spawn(async move { Some(Part::Dispatched(dispatching.await)) });
-        map(&mut stages, mapper, survey, drafts_in, notes_in);
+        map(&mut stages, mapper, survey, entrance, notes_in);
         record(&mut stages, recorder, Intake::new(outcomes, notes));
         self.gather(stages, brake).await
     }
@@ -339,7 +337,6 @@ struct Passing {
     /// None in the second pass, whose records are pending already.
     book: Option<DoubtBook>,
     growing: Option<Growing>,
-    pass: Pass,
 }
 
 pub(super) enum Part {

@@ -122,6 +122,14 @@ pub(super) struct Recording {
 }
 
 impl Recorder {
+    /// The same for the second pass, after these counts and with what the first one left.
+    pub(super) fn completing(mut self, counts: RowCounts, owed: &Owed) -> Self {
+        self.pass = Pass::Second;
+        self.counts = counts;
+        self.owed = owed.clone();
+        self
+    }
+
     /// Blocks; runs on a thread of its own. Goes on taking notes after a failure, so that nothing before it hangs.
     pub(super) fn run(mut self, mut intake: Intake) -> Recording {
         let mut failed = None;

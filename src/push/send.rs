@@ -11,7 +11,7 @@ use super::open::Opened;
 use super::owed::{Counted, Owed};
 use super::record::{Condemned, Note};
 use super::selection::Selection;
-use crate::dispatch::{Draft, handfuls};
+use crate::dispatch::{Draft, Entrance, handfuls};
 use crate::ledger::{
     Finding, HeldBack, LedgerError, Scope, Slot, Snapshot, Survey, SurveyEntry, after, diff,
 };
@@ -72,7 +72,7 @@ impl Mapper {
     pub(super) fn run(
         self,
         survey: &Survey,
-        drafts: &mpsc::Sender<Vec<Draft>>,
+        drafts: &Entrance,
         notes: &mpsc::Sender<Note>,
     ) -> Result<(), PushError> {
         let wanted = || {
@@ -126,7 +126,7 @@ impl Mapper {
     fn hand_on(
         &self,
         waiting: &mut Vec<Draft>,
-        drafts: &mpsc::Sender<Vec<Draft>>,
+        drafts: &Entrance,
         handed_on: &mut u64,
     ) -> Result<(), End> {
         if let Some(book) = &self.book {
@@ -137,7 +137,7 @@ impl Mapper {
             let many = together.len() as u64;
             if let Err(unsent) = drafts.blocking_send(together) {
                 if let Some(book) = &self.book {
-                    book.take_back(unsent.0.into_iter().chain(handfuls.flatten()))?;
+                    book.take_back(unsent.into_iter().chain(handfuls.flatten()))?;
                 }
                 return Err(End::Deaf);
             }

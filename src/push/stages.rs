@@ -15,10 +15,10 @@ use super::selection::Selection;
 use super::send::Mapper;
 use super::sieve::KeySieve;
 use crate::dataverse::TableWriter;
-use crate::dispatch::{self, Draft, Foreseen, Growing, Lane, Referring, Rules, Stopping};
+use crate::dispatch::{self, Draft, Entrance, Foreseen, Growing, Lane, Referring, Rules, Stopping};
 use crate::ledger::{HeldBack, Snapshot, Survey, diff};
 use crate::mapping::{ColumnDigester, Mode};
-use crate::model::{Outcome, TargetColumn, Value};
+use crate::model::{Operation, Outcome, TargetColumn, Value};
 
 pub(super) fn mapper(
     opened: &Arc<Opened>,
@@ -125,13 +125,12 @@ pub(super) fn doubt(
     book: DoubtBook,
     settled: mpsc::Receiver<Vec<Draft>>,
     notes: mpsc::Sender<Note>,
-) -> mpsc::Receiver<Vec<Draft>> {
-    let (drafts_in, drafts) = mpsc::channel(HANDED_ON);
+    drafts: Entrance,
+) {
     stages.spawn_blocking(move || {
-        let done = effort::logged("doubter", || book.between(settled, &drafts_in, &notes));
+        let done = effort::logged("doubter", || book.between(settled, &drafts, &notes));
         Some(Part::Doubted(done))
     });
-    drafts
 }
 
 /// Starts the stage that reads and maps, on a thread that may block.
@@ -139,13 +138,30 @@ pub(super) fn map(
     stages: &mut JoinSet<Option<Part>>,
     mapper: Mapper,
     survey: Survey,
-    drafts: mpsc::Sender<Vec<Draft>>,
+    drafts: Entrance,
     notes: mpsc::Sender<Note>,
 ) {
     stages.spawn_blocking(move || {
         let done = effort::logged("mapper", || mapper.run(&survey, &drafts, &notes));
         Some(Part::Mapped(done))
     });
+}
+
+/// Starts the stages that resolve drafts and send operations.
+pub(super) fn write(
+    stages: &mut JoinSet<Option<Part>>,
+    lane: Lane<TableWriter>,
+    rules: Arc<Rules>,
+    drafts: mpsc::Receiver<Vec<Draft>>,
+    (resolved, operations): (mpsc::Sender<Vec<Operation>>, mpsc::Receiver<Vec<Operation>>),
+    outcomes: mpsc::Sender<Vec<Outcome>>,
+    stop: watch::Receiver<Stopping>,
+) {
+    let (to, by, until) = (lane.clone(), Arc::clone(&rules), stop.clone());
+    let resolving = dispatch::resolve(to, by, drafts, resolved, outcomes.clone(), until);
+    stages.spawn(async move { Some(Part::Resolved(resolving.await)) });
+    let dispatching = dispatch::dispatch(lane, rules, operations, outcomes, stop);
+    stages.spawn(async move { Some(Part::Dispatched(dispatching.await)) });
 }
 
 /// Starts the stage that records, on a thread that may block.
