@@ -301,6 +301,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_message_whose_token_is_rejected_is_made_anew() {
+        let server = Loopback::environment(|_, number| match number {
+            0 => response("401 Unauthorized", "", ""),
+            _ => response("204 No Content", "", ""),
+        })
+        .await;
+        let replies = send(&server, &two(Action::Update(id(0xA)))).await;
+        assert_eq!(causes(&replies), [None, None]);
+        let [first, again] = &server.asked_of_environment()[..] else {
+            panic!("not two requests");
+        };
+        assert!(first.body.ends_with("]}"));
+        assert_eq!((&first.line, &first.body), (&again.line, &again.body));
+    }
+
+    #[tokio::test]
     async fn a_value_that_cannot_be_written_leaves_no_trace() {
         let server = Loopback::environment(|_, _| response("204 No Content", "", "")).await;
         let mut batch = two(Action::Update(id(0xA)));

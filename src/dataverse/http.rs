@@ -179,13 +179,33 @@ impl Http {
     /// # Cancellation
     /// Dropped after its first byte, it is not known what became of the request.
     pub(super) async fn ask(&self, request: &Request) -> Result<Answer, DataverseError> {
+        let again = || Some(request.clone());
+        self.ask_anew(request.clone(), again).await
+    }
+
+    /// The same of a request that is made anew if it has to be sent once more: nobody holds its body while the service works
+    /// on it. Where it cannot be made again, the first answer stands.
+    ///
+    /// # Errors
+    /// As [`Http::ask`].
+    ///
+    /// # Cancellation
+    /// As [`Http::ask`].
+    pub(super) async fn ask_anew(
+        &self,
+        request: Request,
+        again: impl FnOnce() -> Option<Request>,
+    ) -> Result<Answer, DataverseError> {
         let token = self.tokens.current().await?;
         let answer = self.ask_once(request, token).await?;
         if answer.status != 401 {
             return Ok(answer);
         }
         let token = self.tokens.refresh_after(&answer.token).await?;
-        self.ask_once(request, token).await
+        match again() {
+            Some(request) => self.ask_once(request, token).await,
+            None => Ok(answer),
+        }
     }
 
     /// Asks for something to read and returns it whole. Where the token lapsed while a batch was being worked on, only some
@@ -194,7 +214,7 @@ impl Http {
         let mut answer = self.ask(request).await?;
         if answer.has_unauthorized_part() {
             let token = self.tokens.refresh_after(&answer.token).await?;
-            answer = self.ask_once(request, token).await?;
+            answer = self.ask_once(request.clone(), token).await?;
         }
         match &answer.cut {
             None => Ok(answer),
@@ -249,7 +269,7 @@ impl Http {
         }
     }
 
-    async fn ask_once(&self, request: &Request, token: Token) -> Result<Answer, DataverseError> {
+    async fn ask_once(&self, request: Request, token: Token) -> Result<Answer, DataverseError> {
         let started = tokio::time::Instant::now();
         let counter = match request.intent() {
             Intent::Read => &self.reads,
@@ -279,13 +299,13 @@ impl Http {
         Ok(answer)
     }
 
-    fn prepare(&self, request: &Request, token: &Token) -> reqwest::RequestBuilder {
+    fn prepare(&self, request: Request, token: &Token) -> reqwest::RequestBuilder {
         let url = |path: &str| format!("{}{path}", self.address.origin);
         let builder = match request {
             Request::Get { path, prefer } => {
-                let builder = self.client.get(url(path)).header(IF_NONE_MATCH, "null");
+                let builder = self.client.get(url(&path)).header(IF_NONE_MATCH, "null");
                 match prefer {
-                    Some(prefer) => builder.header("prefer", *prefer),
+                    Some(prefer) => builder.header("prefer", prefer),
                     None => builder,
                 }
             }
@@ -295,15 +315,15 @@ impl Http {
                     .post(self.address.batch.clone())
                     .header(CONTENT_TYPE, kind)
                     .header("prefer", "odata.continue-on-error")
-                    .body(body.clone())
+                    .body(body)
             }
             // Elastic tables tell in annotations which rows failed.
             Request::Message { path, body } => self
                 .client
-                .post(url(path))
+                .post(url(&path))
                 .header(CONTENT_TYPE, "application/json")
                 .header("prefer", "odata.include-annotations=\"*\"")
-                .body(body.clone()),
+                .body(body),
         };
         builder
             .header(ACCEPT, "application/json")

@@ -53,6 +53,8 @@ pub(super) fn client_of(url: &Url, options: &WireOptions) -> Result<Client, Data
         // One connection is one front-end server, and the service's limits go by server.
         .http1_only()
         .redirect(reqwest::redirect::Policy::none())
+        // What could be repeated below us, HTTP/1.1 has not: nothing need be kept for it.
+        .retry(reqwest::retry::never().max_retries_per_request(0))
         .connect_timeout(Duration::from_secs(10))
         .timeout(options.request_timeout)
         .pool_max_idle_per_host(options.connections.get())

@@ -48,7 +48,13 @@ impl TableWriter {
         }
         let request = body.finish(&self.form.target);
         self.http.worked(began.elapsed(), Duration::ZERO);
-        let replies = match self.http.ask(&request).await {
+        let again = || {
+            let mut body = BulkBody::new(message);
+            let mut written = sent.iter().map(|it| body.operation(it, &self.form));
+            let is_whole = written.all(|it| it.is_ok());
+            is_whole.then(|| body.finish(&self.form.target))
+        };
+        let replies = match self.http.ask_anew(request, again).await {
             Ok(answer) => self.read(|| bulk::replies(&answer, message, &sent)),
             Err(error) => vec![Reply::Failed(error.into_failure()); sent.len()],
         };
@@ -64,14 +70,9 @@ impl TableWriter {
         if places.is_empty() {
             return replies;
         }
-        let mut body = BatchBody::of(places.len());
-        let again: Vec<&Operation> = places
-            .iter()
-            .filter_map(|place| operations.get(*place).copied())
-            .filter(|operation| body.operation(operation, &self.form).is_ok())
-            .collect();
-        // All of them were written before.
-        if again.len() == places.len() {
+        let again = places.iter().filter_map(|it| operations.get(*it));
+        let again: Vec<&Operation> = again.copied().collect();
+        if let Some(body) = self.again(&again) {
             for (place, reply) in places.iter().zip(self.send_once(body, &again).await) {
                 if let Some(old) = replies.get_mut(*place) {
                     *old = reply;
@@ -81,11 +82,20 @@ impl TableWriter {
         replies
     }
 
+    /// A batch of operations that were written before.
+    fn again(&self, operations: &[&Operation]) -> Option<BatchBody> {
+        let mut body = BatchBody::of(operations.len());
+        let mut written = operations.iter().map(|it| body.operation(it, &self.form));
+        let is_whole = written.all(|it| it.is_ok());
+        is_whole.then_some(body)
+    }
+
     async fn send_once(&self, batch: BatchBody, operations: &[&Operation]) -> Vec<Reply> {
         if batch.is_empty() {
             return Vec::new();
         }
-        let answer = match self.http.ask(&batch.finish(Intent::Write)).await {
+        let again = || Some(self.again(operations)?.finish(Intent::Write));
+        let answer = match self.http.ask_anew(batch.finish(Intent::Write), again).await {
             Ok(answer) => answer,
             Err(error) => {
                 return vec![Reply::Failed(error.into_failure()); operations.len()];
@@ -288,8 +298,10 @@ mod tests {
             writer.send(&batches)
         );
         assert!([a, b, c].iter().flatten().all(is_created));
-        let tokens = server.asked().len() - server.asked_of_environment().len();
-        assert_eq!(tokens, 2);
+        let asked = server.asked_of_environment();
+        assert_eq!(server.asked().len() - asked.len(), 2);
+        let is_whole = |body: &str| body.contains("(new_extid='1')") && body.ends_with("--\r\n");
+        assert!(asked.iter().all(|it| is_whole(&it.body)), "{asked:?}");
     }
 
     #[tokio::test]
