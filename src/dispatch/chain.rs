@@ -7,7 +7,7 @@ use super::advice::{self, Violated};
 use super::history::{First, History, Step};
 use super::rules::{Absent, Mode, Rules};
 use crate::model::{
-    Accepted, Action, Effect, Found, Operation, Outcome, RecordId, Reject, RowFailure,
+    Accepted, Action, ColumnSet, Effect, Found, Operation, Outcome, RecordId, Reject, RowFailure,
     ServiceError, SkipReason, Value, Verdict,
 };
 
@@ -39,27 +39,36 @@ pub(super) enum Follow {
     End(Verdict),
 }
 
+/// What a new operation begins with, which it may change.
+pub(super) fn begun(operation: &mut Operation, rules: &Rules) -> History {
+    let mut history = History::default();
+    if is_create(operation.action) && !rules.is_born_so(operation) {
+        history.owed = put_off_state(operation, rules);
+    }
+    history
+}
+
+/// Leaves the record's state to a second write: what a create says of it is not heard, or refused.
+///
+/// Observed of the service, and pinned by `a_new_row_is_in_its_first_state_whatever_it_says` of the emulator.
+fn put_off_state(operation: &mut Operation, rules: &Rules) -> ColumnSet {
+    let states = rules.states(operation);
+    let columns = operation.columns.iter();
+    operation.columns = columns.filter(|it| !states.contains(*it)).collect();
+    states
+}
+
 impl Work {
-    pub(super) fn new(operation: Operation, rules: &Rules) -> Self {
-        let mut work = Self {
+    pub(super) fn new(mut operation: Operation, rules: &Rules) -> Self {
+        Self {
+            history: begun(&mut operation, rules),
             operation,
-            history: History::default(),
             is_sent: false,
-        };
-        if is_create(work.operation.action) && !rules.is_born_so(&work.operation) {
-            work.put_off_state(rules);
         }
-        work
     }
 
-    /// Leaves the record's state to a second write: what a create says of it is not heard, or refused.
-    ///
-    /// Observed of the service, and pinned by `a_new_row_is_in_its_first_state_whatever_it_says` of the emulator.
     fn put_off_state(&mut self, rules: &Rules) {
-        let states = rules.states(&self.operation);
-        let columns = self.operation.columns.iter();
-        self.operation.columns = columns.filter(|it| !states.contains(*it)).collect();
-        self.history.owed = states;
+        self.history.owed = put_off_state(&mut self.operation, rules);
     }
 
     /// The action is another one, with all that is still to be written.

@@ -150,9 +150,17 @@ impl Exit {
 
 /// All of them, as many at a time as go together.
 pub fn handfuls<T>(all: impl IntoIterator<Item = T>) -> impl Iterator<Item = Vec<T>> {
+    handfuls_of(TOGETHER, all)
+}
+
+/// All of them, so many at a time.
+pub(super) fn handfuls_of<T>(
+    together: usize,
+    all: impl IntoIterator<Item = T>,
+) -> impl Iterator<Item = Vec<T>> {
     let mut all = all.into_iter();
     std::iter::from_fn(move || {
-        let together: Vec<T> = all.by_ref().take(TOGETHER).collect();
+        let together: Vec<T> = all.by_ref().take(together).collect();
         (!together.is_empty()).then_some(together)
     })
 }

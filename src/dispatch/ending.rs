@@ -44,7 +44,7 @@ impl<D: Destination> Gate<D> {
             self.take(operations);
         }
         self.input_open = false;
-        for work in self.queue.drain() {
+        for work in self.queue.drain(&self.rules) {
             let verdict = if work.is_sent {
                 Verdict::unanswered(error.clone())
             } else {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::draft::Draft;
+use super::draft::{Draft, TOGETHER, handfuls_of};
 use super::lane::Lane;
 use super::rules::Rules;
 use crate::model::{Action, ColumnSet, Operation};
@@ -16,7 +16,12 @@ pub struct Entrance {
     drafts: mpsc::Sender<Vec<Draft>>,
     /// None where all of them have to be looked at by the resolver.
     past: Option<Past>,
+    /// So many go together.
+    together: usize,
 }
+
+/// Drafts that go together, where a request carries more.
+const MOST_TOGETHER: usize = 4 * TOGETHER;
 
 /// The way past the resolver.
 struct Past {
@@ -31,7 +36,11 @@ struct Past {
 impl Entrance {
     /// Every draft goes to the receiver of `drafts`.
     pub fn to(drafts: mpsc::Sender<Vec<Draft>>) -> Self {
-        Self { drafts, past: None }
+        Self {
+            drafts,
+            past: None,
+            together: TOGETHER,
+        }
     }
 
     /// What addresses itself goes to the receiver of `operations`, and the others to that of `drafts`, which is the resolver.
@@ -50,7 +59,20 @@ impl Entrance {
         Self {
             drafts,
             past: Some(past),
+            // As many as a request carries, so that they need not be put together anew.
+            together: lane
+                .options()
+                .most_operations()
+                .clamp(TOGETHER, MOST_TOGETHER),
         }
+    }
+
+    /// All of them, as many at a time as go together.
+    pub fn handfuls(
+        &self,
+        all: impl IntoIterator<Item = Draft>,
+    ) -> impl Iterator<Item = Vec<Draft>> {
+        handfuls_of(self.together, all)
     }
 
     /// Whether nobody takes drafts any more.

@@ -8,7 +8,7 @@ use super::history::History;
 use super::lane::Sent;
 use super::lookup::Looked;
 use super::queue::Packing;
-use crate::model::{Batch, Cause, Envelope, Failure, Fate, ServiceError};
+use crate::model::{Batch, Cause, Failure, Fate, ServiceError};
 
 /// What is in flight.
 pub(super) enum Flight {
@@ -36,17 +36,6 @@ impl Flight {
             Self::Find(work) => vec![*work],
         }
     }
-}
-
-/// A batch to send, and what is remembered of its operations.
-pub(super) fn packed(works: Vec<Work>, envelope: Envelope) -> (Arc<Batch>, Vec<History>) {
-    let pairs = works.into_iter().map(|work| (work.operation, work.history));
-    let (operations, histories) = pairs.unzip();
-    let batch = Batch {
-        operations,
-        envelope,
-    };
-    (Arc::new(batch), histories)
 }
 
 /// The batch and what is remembered of its operations, together again: one after another, since each is large and soon

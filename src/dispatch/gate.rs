@@ -13,9 +13,10 @@ use tokio::time::Instant;
 
 use super::account::{DispatchReport, StopCause, Stopping};
 use super::alarm::{at, louder};
-use super::chain::Work;
+use super::chain::{Work, begun};
 use super::ending::Ending;
-use super::flight::{Flight, Landed, packed, unanswered, works_of};
+use super::flight::{Flight, Landed, unanswered, works_of};
+use super::history::History;
 use super::lane::{Lane, Sent};
 use super::lookup::look_up;
 use super::queue::{Packing, Parcel, Queue};
@@ -23,7 +24,7 @@ use super::rules::Rules;
 use super::size::Size;
 use super::users::{Errand, Turn};
 use super::wrap::Wrapping;
-use crate::model::{Destination, Operation, Outcome, Verdict};
+use crate::model::{Batch, Destination, Operation, Outcome, Verdict};
 
 /// Sends operations and gives exactly one outcome for each that it takes from the queue: those of an answer together.
 ///
@@ -210,9 +211,7 @@ impl<D: Destination> Gate<D> {
 
     pub(super) fn take(&mut self, operations: Vec<Operation>) {
         self.taken += operations.len() as u64;
-        for operation in operations {
-            self.queue.push(Work::new(operation, &self.rules));
-        }
+        self.queue.add(operations);
     }
 
     /// Sends as long as there is a slot and something to send.
@@ -251,37 +250,51 @@ impl<D: Destination> Gate<D> {
         }
         self.lingers_until = None;
         if self.wrapping.is_bulk() {
-            self.queue.take_alike(size)
+            self.queue.take_alike(size, &self.rules)
         } else {
-            self.queue.take_loose(size)
+            self.queue.take_loose(size, &self.rules)
         }
     }
 
     fn launch(&mut self, parcel: Parcel) {
-        let lane = self.lane.clone();
-        let (task, flight) = match parcel {
+        match parcel {
+            Parcel::Fresh(mut operations) => {
+                let begun = |operation| begun(operation, &self.rules);
+                let histories = operations.iter_mut().map(begun).collect();
+                self.send(operations, histories, Packing::Loose);
+            }
             Parcel::Batch(works, packing) => {
-                let envelope = self.wrapping.of(&works, packing);
-                if packing == Packing::Loose {
-                    self.wrapping.sends();
-                }
-                let (batch, histories) = packed(works, envelope);
-                let sent = Arc::clone(&batch);
-                // Somebody else may have taken it meanwhile; then the task waits for the next one.
-                let slot = lane.try_slot(Errand::Write).ok();
-                let request = async move { Landed::Sent(lane.send(slot, &sent).await) };
-                let flight = Flight::Batch {
-                    batch,
-                    histories,
-                    packing,
-                };
-                (self.tasks.spawn(request), flight)
+                let pairs = works.into_iter().map(|work| (work.operation, work.history));
+                let (operations, histories) = pairs.unzip();
+                self.send(operations, histories, packing);
             }
             Parcel::Find(work) => {
-                let keys = vec![work.key(&self.rules)];
+                let (lane, keys) = (self.lane.clone(), vec![work.key(&self.rules)]);
                 let find = async move { Landed::Looked(look_up(&lane, None, keys).await) };
-                (self.tasks.spawn(find), Flight::Find(work))
+                let task = self.tasks.spawn(find);
+                self.in_flight.insert(task.id(), Flight::Find(work));
             }
+        }
+    }
+
+    fn send(&mut self, operations: Vec<Operation>, histories: Vec<History>, packing: Packing) {
+        let envelope = self.wrapping.of(&operations, packing);
+        if packing == Packing::Loose {
+            self.wrapping.sends();
+        }
+        let batch = Arc::new(Batch {
+            operations,
+            envelope,
+        });
+        let (lane, sent) = (self.lane.clone(), Arc::clone(&batch));
+        // Somebody else may have taken it meanwhile; then the task waits for the next one.
+        let slot = lane.try_slot(Errand::Write).ok();
+        let request = async move { Landed::Sent(lane.send(slot, &sent).await) };
+        let task = self.tasks.spawn(request);
+        let flight = Flight::Batch {
+            batch,
+            histories,
+            packing,
         };
         self.in_flight.insert(task.id(), flight);
     }
@@ -393,7 +406,7 @@ mod tests {
         let waits: [fn(&mut Gate<Mute>, Instant); 3] = [
             |gate, due| {
                 gate.lane.rests(0, due);
-                gate.queue.push(work("a", Action::Upsert));
+                gate.queue.add(vec![work("a", Action::Upsert).operation]);
             },
             |gate, due| {
                 let parcel = Parcel::Batch(vec![work("a", Action::Upsert)], Packing::Apart);
@@ -401,7 +414,7 @@ mod tests {
             },
             |gate, due| {
                 gate.lingers_until = Some(due);
-                gate.queue.push(work("a", Action::Upsert));
+                gate.queue.add(vec![work("a", Action::Upsert).operation]);
             },
         ];
         for wait in waits {

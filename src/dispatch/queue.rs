@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use tokio::time::Instant;
 
 use super::chain::Work;
+use super::rules::Rules;
 use super::wrap::alike;
+use crate::model::Operation;
 
 /// Whether operations may travel with others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub(super) enum Packing {
 /// What goes out as one request.
 #[derive(Debug)]
 pub(super) enum Parcel {
+    /// New operations, which go with whatever else is due.
+    Fresh(Vec<Operation>),
     /// A batch.
     Batch(Vec<Work>, Packing),
     /// The record with this operation's key is looked for.
@@ -31,6 +35,7 @@ pub(super) enum Parcel {
 impl Parcel {
     fn len(&self) -> usize {
         match self {
+            Self::Fresh(operations) => operations.len(),
             Self::Batch(works, _) => works.len(),
             Self::Find(_) => 1,
         }
@@ -40,6 +45,9 @@ impl Parcel {
 /// What waits to be sent.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
+    /// What is new.
+    fresh: VecDeque<Operation>,
+    /// What goes with it once more.
     loose: VecDeque<Work>,
     ready: VecDeque<Parcel>,
     /// By the time at which they are due; the number tells apart what is due at the same time.
@@ -48,14 +56,20 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// A new operation.
-    pub(super) fn push(&mut self, work: Work) {
-        self.loose.push_back(work);
+    /// New operations.
+    pub(super) fn add(&mut self, operations: Vec<Operation>) {
+        if self.fresh.is_empty() {
+            // As they are, without moving them: they may be just what the next request carries.
+            self.fresh = operations.into();
+        } else {
+            self.fresh.extend(operations);
+        }
     }
 
     /// To be sent as soon as the gate lets it through.
     pub(super) fn ready(&mut self, parcel: Parcel) {
         match parcel {
+            Parcel::Fresh(operations) => self.add(operations),
             Parcel::Batch(works, Packing::Loose) => self.loose.extend(works),
             parcel @ (Parcel::Batch(_, Packing::Apart | Packing::Each) | Parcel::Find(_)) => {
                 if parcel.len() > 0 {
@@ -102,7 +116,7 @@ impl Queue {
 
     /// How many operations may be packed with others.
     pub(super) fn loose(&self) -> usize {
-        self.loose.len()
+        self.fresh.len() + self.loose.len()
     }
 
     /// How many operations wait for something else than a slot.
@@ -118,13 +132,28 @@ impl Queue {
     }
 
     /// Up to so many operations that may travel together.
-    pub(super) fn take_loose(&mut self, most: usize) -> Option<Parcel> {
-        let works: Vec<Work> = self.loose.drain(..self.loose.len().min(most)).collect();
-        (!works.is_empty()).then_some(Parcel::Batch(works, Packing::Loose))
+    pub(super) fn take_loose(&mut self, most: usize, rules: &Rules) -> Option<Parcel> {
+        if self.loose.is_empty() {
+            let operations: Vec<Operation> = if self.fresh.len() <= most {
+                std::mem::take(&mut self.fresh).into()
+            } else {
+                self.fresh.drain(..most).collect()
+            };
+            return (!operations.is_empty()).then_some(Parcel::Fresh(operations));
+        }
+        let again = self.loose.drain(..self.loose.len().min(most));
+        let mut works: Vec<Work> = again.collect();
+        let room = self.fresh.len().min(most - works.len());
+        let fresh = self.fresh.drain(..room);
+        works.extend(fresh.map(|operation| Work::new(operation, rules)));
+        Some(Parcel::Batch(works, Packing::Loose))
     }
 
     /// Up to so many operations that one bulk message carries: those that do the same as the first.
-    pub(super) fn take_alike(&mut self, most: usize) -> Option<Parcel> {
+    pub(super) fn take_alike(&mut self, most: usize, rules: &Rules) -> Option<Parcel> {
+        let fresh = self.fresh.drain(..);
+        self.loose
+            .extend(fresh.map(|operation| Work::new(operation, rules)));
         let first = self.loose.front()?.operation.action;
         let mut taken = Vec::new();
         let mut left = VecDeque::new();
@@ -144,18 +173,21 @@ impl Queue {
 
     /// Whether nothing is left.
     pub(super) fn is_empty(&self) -> bool {
-        self.loose.is_empty() && self.ready.is_empty() && self.later.is_empty()
+        self.loose() == 0 && self.ready.is_empty() && self.later.is_empty()
     }
 
     /// Takes everything.
-    pub(super) fn drain(&mut self) -> Vec<Work> {
+    pub(super) fn drain(&mut self, rules: &Rules) -> Vec<Work> {
         let parcels = std::mem::take(&mut self.ready)
             .into_iter()
             .chain(std::mem::take(&mut self.later).into_values());
+        let new = |operation| Work::new(operation, rules);
         let apart = parcels.flat_map(|parcel| match parcel {
+            Parcel::Fresh(operations) => operations.into_iter().map(new).collect(),
             Parcel::Batch(works, _) => works,
             Parcel::Find(work) => vec![*work],
         });
-        self.loose.drain(..).chain(apart).collect()
+        let fresh = self.fresh.drain(..).map(new);
+        self.loose.drain(..).chain(fresh).chain(apart).collect()
     }
 }

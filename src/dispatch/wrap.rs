@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::chain::Work;
 use super::options::Options;
 use super::queue::Packing;
-use crate::model::{Action, Envelope, Envelopes};
+use crate::model::{Action, Envelope, Envelopes, Operation};
 
 /// So many bulk messages are tried before their refusals are judged.
 const FIRST_TRIES: u64 = 4;
@@ -102,14 +101,13 @@ impl Wrapping {
     }
 
     /// What these travel in. One alone has nothing to win in a bulk message.
-    pub(super) fn of(&self, works: &[Work], packing: Packing) -> Envelope {
+    pub(super) fn of(&self, operations: &[Operation], packing: Packing) -> Envelope {
         // Only where it matters is each of them looked at.
-        let carried = || match works {
+        let carried = || match operations {
             [] | [_] => false,
             [first, rest @ ..] => {
-                let mut actions = rest.iter().map(|work| work.operation.action);
-                is_carried(first.operation.action)
-                    && actions.all(|it| alike(it, first.operation.action))
+                let mut actions = rest.iter().map(|it| it.action);
+                is_carried(first.action) && actions.all(|it| alike(it, first.action))
             }
         };
         if packing != Packing::Each && self.is_bulk() && carried() {

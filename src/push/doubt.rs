@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::record::Note;
 use super::standing::{Returns, doubted, known};
-use crate::dispatch::{Draft, Entrance, handfuls};
+use crate::dispatch::{Draft, Entrance};
 use crate::ledger::{Ledger, LedgerError, RunNumber};
 
 /// Drafts that are noted together, in one transaction, before they are handed on.
@@ -59,7 +59,7 @@ impl DoubtBook {
                 done = self.note(&waiting);
             }
             let mut unsent = Vec::new();
-            for together in handfuls(waiting) {
+            for together in drafts.handfuls(waiting) {
                 let sent = match &done {
                     Ok(()) => drafts.blocking_send(together),
                     Err(_) => Err(together),

@@ -11,7 +11,7 @@ use super::open::Opened;
 use super::owed::{Counted, Owed};
 use super::record::{Condemned, Note};
 use super::selection::Selection;
-use crate::dispatch::{Draft, Entrance, handfuls};
+use crate::dispatch::{Draft, Entrance};
 use crate::ledger::{
     Finding, HeldBack, LedgerError, Scope, Slot, Snapshot, Survey, SurveyEntry, after, diff,
 };
@@ -132,7 +132,7 @@ impl Mapper {
         if let Some(book) = &self.book {
             book.note(waiting)?;
         }
-        let mut handfuls = handfuls(waiting.drain(..));
+        let mut handfuls = drafts.handfuls(waiting.drain(..));
         while let Some(together) = handfuls.next() {
             let many = together.len() as u64;
             if let Err(unsent) = drafts.blocking_send(together) {
