@@ -80,13 +80,14 @@ impl Entrance {
         self.drafts.is_closed()
     }
 
-    /// Sends drafts that go together. Blocks while there is no room.
-    ///
-    /// # Errors
-    /// Those that nobody took.
-    pub fn blocking_send(&self, together: Vec<Draft>) -> Result<(), Vec<Draft>> {
-        let Some(past) = &self.past else {
-            return send(&self.drafts, together);
+    /// Sends drafts that go together, and gives back those that nobody took. Blocks while there is no room.
+    #[must_use = "each draft owes an outcome"]
+    pub fn blocking_send(&self, together: Vec<Draft>) -> Vec<Draft> {
+        // A resolver that has ended takes the whole run to its end: nothing more goes past it.
+        let past = match &self.past {
+            _ if self.is_closed() => return together,
+            None => return send(&self.drafts, together),
+            Some(past) => past,
         };
         let mut ready = Vec::with_capacity(together.len());
         let mut others = Vec::new();
@@ -96,18 +97,10 @@ impl Entrance {
                 None => others.push(draft),
             }
         }
-        let mut unsent = Vec::new();
-        if let Err(ready) = send(&past.operations, ready) {
-            unsent.extend(ready.into_iter().map(Draft::from));
-        }
-        if let Err(others) = send(&self.drafts, others) {
-            unsent.extend(others);
-        }
-        if unsent.is_empty() {
-            Ok(())
-        } else {
-            Err(unsent)
-        }
+        let unsent = send(&past.operations, ready).into_iter();
+        let mut unsent: Vec<Draft> = unsent.map(Draft::from).collect();
+        unsent.append(&mut send(&self.drafts, others));
+        unsent
     }
 }
 
@@ -126,11 +119,15 @@ impl Past {
     }
 }
 
-fn send<T>(queue: &mpsc::Sender<Vec<T>>, together: Vec<T>) -> Result<(), Vec<T>> {
+/// Tells what was not taken.
+fn send<T>(queue: &mpsc::Sender<Vec<T>>, together: Vec<T>) -> Vec<T> {
     if together.is_empty() {
-        return Ok(());
+        return together;
     }
-    queue.blocking_send(together).map_err(|unsent| unsent.0)
+    match queue.blocking_send(together) {
+        Ok(()) => Vec::new(),
+        Err(unsent) => unsent.0,
+    }
 }
 
 #[cfg(test)]
@@ -194,7 +191,7 @@ mod tests {
 
     /// The actions of what went past the resolver, and how many went to it.
     fn sent(mut house: House, drafts: Vec<Draft>) -> (Vec<Action>, usize) {
-        house.entrance.blocking_send(drafts).unwrap();
+        assert_eq!(house.entrance.blocking_send(drafts), []);
         drop(house.entrance);
         let mut past = Vec::new();
         while let Some(operations) = house.operations.blocking_recv() {
@@ -248,11 +245,17 @@ mod tests {
         let mut house = house(rules(Mode::Upsert), Envelopes::Batch);
         house.operations.close();
         let unsent = house.entrance.blocking_send(vec![draft("a"), draft("a/b")]);
-        assert_eq!(unsent, Err(vec![draft("a")]));
+        assert_eq!(unsent, [draft("a")]);
         assert!(!house.entrance.is_closed());
+    }
+
+    #[test]
+    fn nothing_goes_past_a_resolver_that_has_ended() {
+        let mut house = house(rules(Mode::Upsert), Envelopes::Batch);
         house.drafts.close();
         let unsent = house.entrance.blocking_send(vec![draft("a"), draft("a/b")]);
-        assert_eq!(unsent, Err(vec![draft("a"), draft("a/b")]));
+        assert_eq!(unsent, [draft("a"), draft("a/b")]);
         assert!(house.entrance.is_closed());
+        assert!(house.operations.try_recv().is_err());
     }
 }

@@ -60,14 +60,14 @@ impl DoubtBook {
             }
             let mut unsent = Vec::new();
             for together in drafts.handfuls(waiting) {
-                let sent = match &done {
+                let not_taken = match &done {
                     Ok(()) => drafts.blocking_send(together),
-                    Err(_) => Err(together),
+                    Err(_) => together,
                 };
-                if let Err(together) = sent {
+                if !not_taken.is_empty() {
                     // Whoever settles references hears of it.
                     settled.close();
-                    unsent.extend(together);
+                    unsent.extend(not_taken);
                 }
             }
             left += unsent.len() as u64;

@@ -134,14 +134,15 @@ impl Mapper {
         }
         let mut handfuls = drafts.handfuls(waiting.drain(..));
         while let Some(together) = handfuls.next() {
-            let many = together.len() as u64;
-            if let Err(unsent) = drafts.blocking_send(together) {
+            let many = together.len();
+            let unsent = drafts.blocking_send(together);
+            *handed_on += (many - unsent.len()) as u64;
+            if !unsent.is_empty() {
                 if let Some(book) = &self.book {
                     book.take_back(unsent.into_iter().chain(handfuls.flatten()))?;
                 }
                 return Err(End::Deaf);
             }
-            *handed_on += many;
         }
         Ok(())
     }
