@@ -185,9 +185,12 @@ processor() { # WORKERS
   printf '\nUser and system time by samples, µs a row, %s workers\n' "$workers"
   extract "$wanted"
   mapping batch
+  start "$workers"
+  try 2 "$workers" "$((workers * 2))" "$((workers * 4))"
+  stop
   for turn in 1 2 3; do
     start "$workers"
-    blaster_=$(sampled '^tokio' "$blaster" ready.json extract.csv "P$turn-" "$batch" "$workers" 600)
+    blaster_=$(sampled '^tokio' "$blaster" ready.json extract.csv "P$turn-" "$batch" "$best" 600)
     stop
     start "$workers"
     segue_=$(sampled . "$segue" push -m accounts.yaml --quiet)
