@@ -19,7 +19,7 @@ use super::address::{Address, server};
 use super::multipart::{self, Part};
 use super::said::Said;
 use super::token::{Token, Tokens};
-use super::transport::{body_of, network_error};
+use super::transport::{body_of, network_error, once};
 use super::{DataverseError, wait};
 use crate::model::Cause;
 
@@ -315,7 +315,7 @@ impl Http {
                     .post(self.address.batch.clone())
                     .header(CONTENT_TYPE, kind)
                     .header("prefer", "odata.continue-on-error")
-                    .body(body)
+                    .body(once(body))
             }
             // Elastic tables tell in annotations which rows failed.
             Request::Message { path, body } => self
@@ -323,7 +323,7 @@ impl Http {
                 .post(url(&path))
                 .header(CONTENT_TYPE, "application/json")
                 .header("prefer", "odata.include-annotations=\"*\"")
-                .body(body),
+                .body(once(body)),
         };
         builder
             .header(ACCEPT, "application/json")

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::{Client, Url};
+use http_body_util::Full;
+use reqwest::{Body, Client, Url};
 
 use super::DataverseError;
 use super::address::is_loopback;
@@ -53,7 +54,7 @@ pub(super) fn client_of(url: &Url, options: &WireOptions) -> Result<Client, Data
         // One connection is one front-end server, and the service's limits go by server.
         .http1_only()
         .redirect(reqwest::redirect::Policy::none())
-        // What could be repeated below us, HTTP/1.1 has not: nothing need be kept for it.
+        // What the client would repeat by itself, HTTP/1.1 has not: nothing need be kept for it.
         .retry(reqwest::retry::never().max_retries_per_request(0))
         .connect_timeout(Duration::from_secs(10))
         .timeout(options.request_timeout)
@@ -71,6 +72,11 @@ pub(super) fn client_of(url: &Url, options: &WireOptions) -> Result<Client, Data
     };
     let client = builder.build();
     client.map_err(|error| DataverseError::Client(Arc::new(error)))
+}
+
+/// A body of which the client keeps no copy, so that its memory is free as soon as it is sent.
+pub(super) fn once(body: Bytes) -> Body {
+    Body::wrap(Full::new(body))
 }
 
 /// Reads what there is of a body, and says why there is no more.

@@ -238,6 +238,9 @@ mod tests {
         let asked = &server.asked_of_environment()[0];
         assert_eq!(asked.line, "POST /api/data/v9.2/$batch HTTP/1.1");
         assert_eq!(asked.header("prefer"), Some("odata.continue-on-error"));
+        let length = asked.body.len().to_string();
+        assert_eq!(asked.header("content-length"), Some(length.as_str()));
+        assert_eq!(asked.header("transfer-encoding"), None);
         assert_eq!(asked.header("authorization"), Some("Bearer token-1"));
         let kind = asked.header("content-type").unwrap();
         let boundary = kind

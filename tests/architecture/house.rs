@@ -88,6 +88,7 @@ pub(crate) const HOMES: &[(&str, &[&str])] = &[
     ("memchr", &["dataverse"]),
     ("parquet", &["source"]),
     ("percent_encoding", &["dataverse"]),
+    ("http_body_util", &["dataverse"]),
     ("reqwest", &["dataverse"]),
     ("rusqlite", &["ledger"]),
     ("rustix", &["ledger"]),
