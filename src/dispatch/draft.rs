@@ -10,8 +10,8 @@ use crate::model::{
     SkipReason, Standing, Verdict,
 };
 
-/// So many drafts or operations go together from one stage to the next, at most: each by itself would wait for room and
-/// wake the next stage for itself. A queue counts them as one.
+/// So many drafts or operations go together from one stage to the next: each by itself would wait for room and wake the
+/// next stage for itself. A queue counts them as one.
 pub const TOGETHER: usize = 64;
 
 /// A record that is to be written, before it is known how.

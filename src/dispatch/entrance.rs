@@ -20,8 +20,11 @@ pub struct Entrance {
     together: usize,
 }
 
-/// Drafts that go together, where a request carries more.
-const MOST_TOGETHER: usize = 4 * TOGETHER;
+/// So many go together past the resolver: as many as a request carries, so that they need not be put together anew.
+pub fn together<D>(lane: &Lane<D>) -> usize {
+    let most = lane.options().most_operations();
+    most.clamp(TOGETHER, 4 * TOGETHER)
+}
 
 /// The way past the resolver.
 struct Past {
@@ -31,6 +34,16 @@ struct Past {
     /// What is not known is found before it is written.
     finds_first: bool,
     operations: mpsc::Sender<Vec<Operation>>,
+}
+
+/// What became of drafts that were handed on.
+#[derive(Debug, Default, PartialEq)]
+#[must_use = "what is left owes an outcome"]
+pub struct Handed {
+    /// How many were taken.
+    pub taken: u64,
+    /// Those that nobody took.
+    pub left: Vec<Draft>,
 }
 
 impl Entrance {
@@ -59,30 +72,33 @@ impl Entrance {
         Self {
             drafts,
             past: Some(past),
-            // As many as a request carries, so that they need not be put together anew.
-            together: lane
-                .options()
-                .most_operations()
-                .clamp(TOGETHER, MOST_TOGETHER),
+            together: together(lane),
         }
     }
 
-    /// All of them, as many at a time as go together.
-    pub fn handfuls(
-        &self,
-        all: impl IntoIterator<Item = Draft>,
-    ) -> impl Iterator<Item = Vec<Draft>> {
-        handfuls_of(self.together, all)
-    }
-
-    /// Whether nobody takes drafts any more.
+    /// Whether the receiver of drafts is gone. Then nothing is taken any more.
     pub fn is_closed(&self) -> bool {
         self.drafts.is_closed()
     }
 
-    /// Sends drafts that go together, and gives back those that nobody took. Blocks while there is no room.
-    #[must_use = "each draft owes an outcome"]
-    pub fn blocking_send(&self, together: Vec<Draft>) -> Vec<Draft> {
+    /// Hands drafts on, as many at a time as go together, until one of them is not taken. Blocks while there is no room.
+    pub fn hand_on(&self, drafts: impl IntoIterator<Item = Draft>) -> Handed {
+        let mut handed = Handed::default();
+        let mut handfuls = handfuls_of(self.together, drafts);
+        for together in handfuls.by_ref() {
+            let many = together.len();
+            handed.left = self.send_on(together);
+            handed.taken += (many - handed.left.len()) as u64;
+            if !handed.left.is_empty() {
+                break;
+            }
+        }
+        handed.left.extend(handfuls.flatten());
+        handed
+    }
+
+    /// Sends drafts that go together, and gives back those that nobody took.
+    fn send_on(&self, together: Vec<Draft>) -> Vec<Draft> {
         // A resolver that has ended takes the whole run to its end: nothing more goes past it.
         let past = match &self.past {
             _ if self.is_closed() => return together,
@@ -191,7 +207,7 @@ mod tests {
 
     /// The actions of what went past the resolver, and how many went to it.
     fn sent(mut house: House, drafts: Vec<Draft>) -> (Vec<Action>, usize) {
-        assert_eq!(house.entrance.blocking_send(drafts), []);
+        assert_eq!(house.entrance.hand_on(drafts).left, []);
         drop(house.entrance);
         let mut past = Vec::new();
         while let Some(operations) = house.operations.blocking_recv() {
@@ -241,20 +257,38 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_takes_comes_back() {
+    fn what_nobody_takes_comes_back_and_only_the_others_count() {
         let mut house = house(rules(Mode::Upsert), Envelopes::Batch);
         house.operations.close();
-        let unsent = house.entrance.blocking_send(vec![draft("a"), draft("a/b")]);
-        assert_eq!(unsent, [draft("a")]);
+        let handed = house.entrance.hand_on([draft("a"), draft("a/b")]);
+        let left = vec![draft("a")];
+        assert_eq!(handed, Handed { taken: 1, left });
         assert!(!house.entrance.is_closed());
+    }
+
+    #[test]
+    fn after_one_that_is_not_taken_no_more_are_handed_on() {
+        let mut house = house(rules(Mode::Upsert), Envelopes::Batch);
+        house.operations.close();
+        let plain = std::iter::repeat_n(draft("a"), 250);
+        let handed = house.entrance.hand_on(plain.chain([draft("a/b")]));
+        assert_eq!((handed.taken, handed.left.len()), (0, 251));
+        assert!(house.drafts.try_recv().is_err());
     }
 
     #[test]
     fn nothing_goes_past_a_resolver_that_has_ended() {
         let mut house = house(rules(Mode::Upsert), Envelopes::Batch);
         house.drafts.close();
-        let unsent = house.entrance.blocking_send(vec![draft("a"), draft("a/b")]);
-        assert_eq!(unsent, [draft("a"), draft("a/b")]);
+        let left = || vec![draft("a"), draft("a/b")];
+        let handed = house.entrance.hand_on(left());
+        assert_eq!(
+            handed,
+            Handed {
+                taken: 0,
+                left: left()
+            }
+        );
         assert!(house.entrance.is_closed());
         assert!(house.operations.try_recv().is_err());
     }

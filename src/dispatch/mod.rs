@@ -1,6 +1,6 @@
 //! Operations in, outcomes out: exactly one each, whatever happens on the way.
 //!
-//! Owns packing, the gate, the pace of each application user, penalties, back-off, the meter of it all, the resolver that finds GUIDs, the table
+//! Owns packing, the gate, the pace of each application user, penalties, back-off, the meter of it all, the resolver that finds GUIDs and the way past it, the table
 //! that says what happens next after a failure, and the chain of requests by which a key comes to its one outcome.
 //! Leaves to others what a reply means (`dataverse`), what is remembered of it (`ledger`) and which rows are due.
 
@@ -42,7 +42,7 @@ mod wrap;
 pub use account::{DispatchReport, Dropped, StopCause, Stopping, Traffic};
 pub use curve::Point;
 pub use draft::{Draft, Foreseen, Resolved, TOGETHER, handfuls};
-pub use entrance::Entrance;
+pub use entrance::{Entrance, Handed, together};
 pub use gate::dispatch;
 pub use histogram::Latency;
 pub use lane::Lane;

@@ -47,7 +47,7 @@ impl Parcel {
 pub(super) struct Queue {
     /// What is new.
     fresh: VecDeque<Operation>,
-    /// What goes with it once more.
+    /// What is sent once more, or was taken for a bulk message and did not go with it.
     loose: VecDeque<Work>,
     ready: VecDeque<Parcel>,
     /// By the time at which they are due; the number tells apart what is due at the same time.

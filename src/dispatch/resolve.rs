@@ -1,7 +1,7 @@
 //! The resolver: finds the GUIDs that records need before they can be written.
 //!
 //! Most records address themselves: by the GUID that the ledger holds, or by a key that a URL can carry. The others
-//! are gathered and found in bulk.
+//! are gathered and found in bulk. In a run most of the first go past this stage (`entrance`).
 
 use std::collections::HashMap;
 use std::sync::Arc;

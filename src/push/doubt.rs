@@ -32,8 +32,9 @@ impl DoubtBook {
     }
 
     /// Takes back what was noted of drafts that went nowhere: their records are as they were.
-    pub(super) fn take_back(&self, drafts: impl Iterator<Item = Draft>) -> Result<(), LedgerError> {
-        let before = drafts.filter_map(|draft| Some(known(draft.row, draft.standing.as_deref()?)));
+    pub(super) fn take_back(&self, drafts: &[Draft]) -> Result<(), LedgerError> {
+        let known = |draft: &Draft| Some(known(draft.row, draft.standing.as_deref()?));
+        let before = drafts.iter().filter_map(known);
         self.ledger.record(self.run, &before.collect::<Vec<_>>())
     }
 
@@ -58,21 +59,15 @@ impl DoubtBook {
             if done.is_ok() && !drafts.is_closed() {
                 done = self.note(&waiting);
             }
-            let mut unsent = Vec::new();
-            for together in drafts.handfuls(waiting) {
-                let not_taken = match &done {
-                    Ok(()) => drafts.blocking_send(together),
-                    Err(_) => together,
-                };
-                if !not_taken.is_empty() {
-                    // Whoever settles references hears of it.
-                    settled.close();
-                    unsent.extend(not_taken);
-                }
-            }
-            left += unsent.len() as u64;
-            if done.is_ok() && !unsent.is_empty() {
-                done = self.take_back(unsent.into_iter());
+            let unsent = match &done {
+                Ok(()) => drafts.hand_on(waiting).left,
+                Err(_) => waiting,
+            };
+            if !unsent.is_empty() {
+                // Whoever settles references hears of it.
+                settled.close();
+                left += unsent.len() as u64;
+                done = done.and_then(|()| self.take_back(&unsent));
             }
         }
         if left > 0 {

@@ -1,4 +1,5 @@
-//! The second reading as a pipe: mapper, resolver, dispatcher, recorder; each queue is bounded.
+//! The second walk through the rows as a pipe: mapper, resolver (for what does not address itself), dispatcher, recorder; each
+//! queue is bounded.
 
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
@@ -21,6 +22,7 @@ use super::{PushError, Run, Stage, ended};
 use crate::dataverse::TableWriter;
 use crate::dispatch::{
     self, DispatchReport, Entrance, Growing, Lane, ResolveReport, Rules, Stopping, TOGETHER,
+    together,
 };
 use crate::ledger::{Ledger, LedgerError, RunNumber, Snapshot, Survey};
 use crate::mapping::Removal;
@@ -119,8 +121,8 @@ impl Run {
         } = passing;
         let rules = Arc::new(rules);
         let lane = self.lane(opened);
-        let (drafts_in, drafts) = mpsc::channel(HANDED_ON);
-        let (operations_in, operations) = mpsc::channel(HANDED_ON);
+        let (drafts_in, drafts) = queue(&lane);
+        let (operations_in, operations) = queue(&lane);
         let (outcomes_in, outcomes) = mpsc::channel(ANSWERED);
         let (notes_in, notes) = mpsc::channel(QUEUED);
         let (brake, stop) = watch::channel(Stopping::No);
@@ -145,7 +147,7 @@ impl Run {
         let past = |drafts| Entrance::past(drafts, operations_in.clone(), &lane, &rules);
         let (entrance, drafts) = match book {
             Some(book) if refers(opened) => {
-                let (doubted_in, doubted) = mpsc::channel(HANDED_ON);
+                let (doubted_in, doubted) = queue(&lane);
                 let notes = notes_in.clone();
                 doubt(&mut stages, book, settled, notes, past(doubted_in));
                 (Entrance::to(drafts_in), doubted)
@@ -327,6 +329,11 @@ impl Run {
             }
         }
     }
+}
+
+/// A queue of rows that go together on their way to this lane.
+fn queue<T>(lane: &Lane<TableWriter>) -> (mpsc::Sender<Vec<T>>, mpsc::Receiver<Vec<T>>) {
+    mpsc::channel((QUEUED / together(lane)).max(2))
 }
 
 /// What one pass needs.

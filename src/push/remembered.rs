@@ -16,7 +16,8 @@ pub(super) struct Gathering {
 impl Gathering {
     /// At most so many bytes of these columns.
     pub(super) fn new(extract: &Extract, columns: usize, most: usize) -> Self {
-        // Rows take hardly less room in memory than in their files: what will be too much is not begun.
+        // Rows take hardly less room in memory than in their files, unless these are packed: what will be too much is not
+        // begun.
         let share = extract.bytes() / extract.columns().len().max(1) as u64;
         let may_fit = share.saturating_mul(columns as u64) <= most as u64;
         Self {

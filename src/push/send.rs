@@ -1,4 +1,4 @@
-//! The second reading: only rows that are due, mapped and compared with what Dataverse holds.
+//! The second walk through the rows: only those that are due, mapped and compared with what Dataverse holds.
 
 use std::sync::Arc;
 
@@ -66,7 +66,7 @@ impl Step {
 }
 
 impl Mapper {
-    /// Reads the due rows again and turns each into a draft or a note. Blocks; runs on a thread of its own.
+    /// Walks through the due rows and turns each into a draft or a note. Blocks; runs on a thread of its own.
     ///
     /// Every entry of the survey that is not handed on as a draft is noted, also when the run is stopping.
     pub(super) fn run(
@@ -132,19 +132,15 @@ impl Mapper {
         if let Some(book) = &self.book {
             book.note(waiting)?;
         }
-        let mut handfuls = drafts.handfuls(waiting.drain(..));
-        while let Some(together) = handfuls.next() {
-            let many = together.len();
-            let unsent = drafts.blocking_send(together);
-            *handed_on += (many - unsent.len()) as u64;
-            if !unsent.is_empty() {
-                if let Some(book) = &self.book {
-                    book.take_back(unsent.into_iter().chain(handfuls.flatten()))?;
-                }
-                return Err(End::Deaf);
-            }
+        let handed = drafts.hand_on(waiting.drain(..));
+        *handed_on += handed.taken;
+        if handed.left.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        if let Some(book) = &self.book {
+            book.take_back(&handed.left)?;
+        }
+        Err(End::Deaf)
     }
 
     pub(super) fn step(

@@ -214,7 +214,7 @@ async fn standard_input_that_cannot_be_kept_is_a_matter_of_the_disk() {
 
 /// More rows than one batch of the reader has, in two files, some of them wrong in every way.
 fn segment(desk: &Desk, edition: &str) {
-    let many: String = (0..9_000)
+    let many: String = (0..8_300)
         .map(|number| match number % 1_000 {
             7 => format!("A{number},\"over\ntwo lines {edition}\",1\n"),
             8 => format!("A{number},{}\n", "ragged,".repeat(4)),
@@ -235,7 +235,7 @@ fn segment(desk: &Desk, edition: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_from_memory_become_what_rows_become_that_are_read_again() {
     let mut told = Vec::new();
-    for memory in ["0", "1", "64"] {
+    for memory in ["0", "64"] {
         let desk = Desk::new().await;
         desk.accounts("{ path: segment/ }", "");
         let mapping = desk.read("accounts.yaml") + "  numberofemployees: employees\n";
@@ -258,5 +258,4 @@ async fn rows_from_memory_become_what_rows_become_that_are_read_again() {
         told.push(days);
     }
     assert_eq!(told[0], told[1]);
-    assert_eq!(told[0], told[2]);
 }
