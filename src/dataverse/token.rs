@@ -80,6 +80,8 @@ struct Current {
     token: Token,
     renew_at: Instant,
     lapses_at: Instant,
+    /// Whoever comes anew asks for another one.
+    is_forgotten: bool,
 }
 
 /// What to ask for, and with what.
@@ -118,6 +120,7 @@ impl Tokens {
         let asked = self.asked.load(Ordering::Acquire);
         let mut held = self.held.lock().await;
         if let Some(current) = &held.current
+            && !current.is_forgotten
             && Instant::now() < current.renew_at
         {
             return Ok(current.token.clone());
@@ -125,7 +128,11 @@ impl Tokens {
         match self.renew(&mut held, asked).await {
             Ok(token) => Ok(token),
             Err(error) => match &mut held.current {
-                Some(current) if Instant::now() < current.lapses_at && may_pass(&error) => {
+                Some(current)
+                    if !current.is_forgotten
+                        && Instant::now() < current.lapses_at
+                        && may_pass(&error) =>
+                {
                     tracing::warn!(error = %error, "the token could not be renewed yet");
                     current.renew_at = Instant::now() + RENEWAL_PAUSE;
                     Ok(current.token.clone())
@@ -142,6 +149,7 @@ impl Tokens {
         if let Some(current) = &held.current
             && current.token.serial != rejected.serial
         {
+            // Even if it was rejected too, and forgotten: one renewal is enough to learn that it does not help.
             return Ok(current.token.clone());
         }
         if let Some(denied) = &held.denied
@@ -160,11 +168,12 @@ impl Tokens {
         renewed
     }
 
-    /// Drops a token that was rejected; the next request asks for a fresh one.
+    /// Gives up a token that was rejected; the next request asks for a fresh one.
     pub(super) async fn forget(&self, rejected: &Token) {
         let mut held = self.held.lock().await;
-        held.current
-            .take_if(|current| current.token.serial == rejected.serial);
+        if let Some(current) = &mut held.current {
+            current.is_forgotten |= current.token.serial == rejected.serial;
+        }
     }
 
     /// Asks for a token, unless one was asked for in vain since so many askings had ended.
@@ -199,6 +208,7 @@ impl Tokens {
             token: token.clone(),
             renew_at: now + lifetime.saturating_sub(MARGIN).max(lifetime / 2),
             lapses_at: now + lifetime,
+            is_forgotten: false,
         });
         tracing::debug!(lifetime_seconds = lifetime.as_secs(), "token received");
         Ok(token)
@@ -407,6 +417,22 @@ mod tests {
         let old = tokens.current().await.unwrap();
         tokens.forget(&old).await;
         assert_eq!(text(&tokens.current().await.unwrap()), "Bearer t1");
+    }
+
+    #[tokio::test]
+    async fn a_rejection_that_comes_late_makes_no_renewal_of_its_own() {
+        let server = Loopback::serve(|_, number| token(&format!("t{number}"), 3599)).await;
+        let tokens = server.tokens();
+        let old = tokens.current().await.unwrap();
+        let new = tokens.refresh_after(&old).await.unwrap();
+        // It was of no use to those who had it first; others are still waiting for the answer to the old one.
+        tokens.forget(&new).await;
+        assert_eq!(
+            text(&tokens.refresh_after(&old).await.unwrap()),
+            "Bearer t1"
+        );
+        assert_eq!(server.asked().len(), 2);
+        assert_eq!(text(&tokens.current().await.unwrap()), "Bearer t2");
     }
 
     #[tokio::test]
