@@ -47,6 +47,8 @@ impl Parcel {
 pub(super) struct Queue {
     /// What is new.
     fresh: VecDeque<Operation>,
+    /// So many of those were there before the first of the loose ones.
+    older: usize,
     /// What is sent once more, or was taken for a bulk message and did not go with it.
     loose: VecDeque<Work>,
     ready: VecDeque<Parcel>,
@@ -70,7 +72,12 @@ impl Queue {
     pub(super) fn ready(&mut self, parcel: Parcel) {
         match parcel {
             Parcel::Fresh(operations) => self.add(operations),
-            Parcel::Batch(works, Packing::Loose) => self.loose.extend(works),
+            Parcel::Batch(works, Packing::Loose) => {
+                if self.loose.is_empty() {
+                    self.older = self.fresh.len();
+                }
+                self.loose.extend(works);
+            }
             parcel @ (Parcel::Batch(_, Packing::Apart | Packing::Each) | Parcel::Find(_)) => {
                 if parcel.len() > 0 {
                     self.ready.push_back(parcel);
@@ -131,26 +138,31 @@ impl Queue {
         self.ready.pop_front()
     }
 
-    /// Up to so many operations that may travel together.
+    /// Up to so many operations that may travel together, those first that wait longest.
     pub(super) fn take_loose(&mut self, most: usize, rules: &Rules) -> Option<Parcel> {
-        if self.loose.is_empty() {
+        if self.loose.is_empty() || self.older >= most {
             let operations: Vec<Operation> = if self.fresh.len() <= most {
                 std::mem::take(&mut self.fresh).into()
             } else {
                 self.fresh.drain(..most).collect()
             };
+            self.older = self.older.saturating_sub(operations.len());
             return (!operations.is_empty()).then_some(Parcel::Fresh(operations));
         }
-        let again = self.loose.drain(..self.loose.len().min(most));
-        let mut works: Vec<Work> = again.collect();
+        let new = |operation| Work::new(operation, rules);
+        let older = std::mem::take(&mut self.older).min(self.fresh.len());
+        let older = self.fresh.drain(..older);
+        let mut works: Vec<Work> = older.map(new).collect();
+        let again = self.loose.len().min(most - works.len());
+        works.extend(self.loose.drain(..again));
         let room = self.fresh.len().min(most - works.len());
-        let fresh = self.fresh.drain(..room);
-        works.extend(fresh.map(|operation| Work::new(operation, rules)));
+        works.extend(self.fresh.drain(..room).map(new));
         Some(Parcel::Batch(works, Packing::Loose))
     }
 
     /// Up to so many operations that one bulk message carries: those that do the same as the first.
     pub(super) fn take_alike(&mut self, most: usize, rules: &Rules) -> Option<Parcel> {
+        self.older = 0;
         let fresh = self.fresh.drain(..);
         self.loose
             .extend(fresh.map(|operation| Work::new(operation, rules)));
@@ -181,6 +193,7 @@ impl Queue {
         let parcels = std::mem::take(&mut self.ready)
             .into_iter()
             .chain(std::mem::take(&mut self.later).into_values());
+        self.older = 0;
         let new = |operation| Work::new(operation, rules);
         let apart = parcels.flat_map(|parcel| match parcel {
             Parcel::Fresh(operations) => operations.into_iter().map(new).collect(),
@@ -189,5 +202,52 @@ impl Queue {
         });
         let fresh = self.fresh.drain(..).map(new);
         self.loose.drain(..).chain(fresh).chain(apart).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::chain::tests::{rules, work};
+    use super::super::rules::Mode;
+    use super::*;
+    use crate::model::{Action, Value};
+
+    /// The keys of what goes next.
+    fn next(queue: &mut Queue, most: usize) -> Vec<String> {
+        let operations: Vec<Operation> = match queue.take_loose(most, &rules(Mode::Upsert)) {
+            Some(Parcel::Fresh(operations)) => operations,
+            Some(Parcel::Batch(works, Packing::Loose)) => {
+                works.into_iter().map(|work| work.operation).collect()
+            }
+            other => panic!("{other:?}"),
+        };
+        let key = |operation: &Operation| match &operation.record.values[0] {
+            Value::Text(key) => key.to_string(),
+            other => panic!("{other:?}"),
+        };
+        operations.iter().map(key).collect()
+    }
+
+    /// Three new ones, one that is sent again, and two more new ones.
+    fn queue() -> Queue {
+        let work = |key: &str| work(key, Action::Upsert);
+        let new = |keys: &[&str]| keys.iter().map(|key| work(key).operation).collect();
+        let mut queue = Queue::default();
+        queue.add(new(&["a", "b", "c"]));
+        queue.ready(Parcel::Batch(vec![work("again")], Packing::Loose));
+        queue.add(new(&["d", "e"]));
+        queue
+    }
+
+    #[test]
+    fn whoever_waits_longest_goes_first() {
+        for most in [1, 2, 4, 9] {
+            let mut queue = queue();
+            let mut gone = Vec::new();
+            while queue.loose() > 0 {
+                gone.extend(next(&mut queue, most));
+            }
+            assert_eq!(gone, ["a", "b", "c", "again", "d", "e"], "{most}");
+        }
     }
 }
